@@ -1,0 +1,12 @@
+//! The words of mail that every other crate speaks: ids, flags and keywords, modseq, time.
+//!
+//! No I/O and no async live here. A value of one of these types is valid by construction: a parser at the
+//! border makes it once, and nobody downstream checks it again.
+
+mod clock;
+mod id;
+mod keyword;
+
+pub use clock::{Clock, ManualClock, Randomness, Timestamp};
+pub use id::{AccountId, DomainId, EmailId, MailboxId, ModSeq, ThreadId, Uid, UidValidity};
+pub use keyword::{Keyword, KeywordError, Keywords};
