@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Installs what a fresh Debian machine lacks: `prepare.sh build` what it takes to compile Magpie,
+# `prepare.sh test` also the mail programs and checkers that the tests drive. Silent when nothing is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+purpose=${1:?usage: prepare.sh build|test}
+tools="$PWD/.cache/tools"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf '\033[1;31merror:\033[0m %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+    if [[ $(id -u) -eq 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+# Installs the Debian packages named, after saying so.
+install_packages() {
+    [[ $# -gt 0 ]] || return 0
+    have apt-get || die "these programs are missing and this is not a Debian machine, so please install what provides: $*"
+    if [[ $(id -u) -ne 0 ]] && ! have sudo; then
+        die "these packages are missing; install them as root, then run this again: apt-get install $*"
+    fi
+    say "installing with apt: $*"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null
+}
+
+check_rust() {
+    local wanted found
+    wanted=$(sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
+    have cargo && have rustc || die "Rust is missing. Magpie needs version $wanted or newer.
+       Install it from https://rustup.rs (Debian 13 and later: apt install rustup && rustup default stable),
+       open a new shell so that cargo is on the PATH, then run this again."
+    found=$(rustc --version | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p')
+    if [[ $(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -1) != "$wanted" ]]; then
+        die "Rust $found is too old: Magpie needs $wanted or newer. Run: rustup update stable"
+    fi
+}
+
+# Cargo subcommands go under .cache/tools, so that nothing outside the checkout changes.
+install_cargo_tool() {
+    local crate=$1
+    shift
+    have "$crate" || [[ -x $tools/bin/$crate ]] && return 0
+    say "building $crate into .cache/tools (some minutes, once)"
+    cargo install --quiet --locked --root "$tools" "$crate" "$@"
+}
+
+build_packages=()
+have cc || build_packages+=(build-essential)
+
+test_packages=()
+# Each program that the tests start, and the package that brings it.
+need() { have "$1" || [[ -x /usr/sbin/$1 ]] || test_packages+=("$2"); }
+
+if [[ $purpose == test ]]; then
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || test_packages+=(python3-venv)
+    need swaks swaks
+    # swaks speaks TLS only with this Perl module.
+    perl -MNet::SSLeay -e 1 2>/dev/null || test_packages+=(libnet-ssleay-perl)
+    need curl curl
+    need neomutt neomutt
+    need npm npm
+    need mkfs.ext4 e2fsprogs
+    need losetup mount
+    # Turns fsync into nothing: the negative control of the power-loss tests.
+    need eatmydata eatmydata
+fi
+
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+check_rust
+
+if [[ $purpose == test ]]; then
+    install_cargo_tool cargo-deny
+    # nextest is quicker to read and kills hanging tests, but plain `cargo test` runs the same tests.
+    install_cargo_tool cargo-nextest || say "cargo-nextest could not be installed; cargo test runs instead"
+    if [[ ! .cache/venv/stamp -nt tests/requirements.txt ]]; then
+        say "installing pytest into .cache/venv"
+        python3 -m venv --clear .cache/venv
+        .cache/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+        touch .cache/venv/stamp
+    fi
+fi
