@@ -1,0 +1,1 @@
+"""The mails under tests/corpus, written as code: one module for each family."""
