@@ -1,0 +1,148 @@
+use crate::wire::{Cursor, MessageSet, Partial, Section, Syntax, Unit};
+
+/// `FETCH` (RFC 9051 §6.4.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// What the numbers name.
+    pub unit: Unit,
+    /// Which messages.
+    pub messages: MessageSet,
+    /// What of them, macros resolved, each thing once.
+    pub items: Vec<FetchItem>,
+}
+
+/// A data item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchItem {
+    /// `BODY`: the structure without extension data.
+    Body,
+    /// `BODYSTRUCTURE`
+    BodyStructure,
+    /// `ENVELOPE`
+    Envelope,
+    /// `FLAGS`
+    Flags,
+    /// `INTERNALDATE`
+    InternalDate,
+    /// `RFC822`, `RFC822.HEADER`, `RFC822.TEXT` (IMAP4rev1)
+    Rfc822(Rfc822),
+    /// `RFC822.SIZE`
+    Size,
+    /// `UID`
+    Uid,
+    /// `BODY[…]<…>`, `BODY.PEEK[…]<…>`
+    Section {
+        /// What of the message.
+        section: Section,
+        /// Which bytes of that.
+        partial: Option<Partial>,
+        /// Whether `\Seen` stays as it is.
+        peek: bool,
+    },
+    /// `BINARY[…]<…>`, `BINARY.PEEK[…]<…>`: without its transfer encoding
+    Binary {
+        /// Which part.
+        part: Vec<u32>,
+        /// Which bytes of that.
+        partial: Option<Partial>,
+        /// Whether `\Seen` stays as it is.
+        peek: bool,
+    },
+    /// `BINARY.SIZE[…]`
+    BinarySize(Vec<u32>),
+}
+
+/// What of a message under its IMAP4rev1 name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rfc822 {
+    /// `RFC822`: everything
+    Whole,
+    /// `RFC822.HEADER`
+    Header,
+    /// `RFC822.TEXT`
+    Text,
+}
+
+impl Fetch {
+    pub(super) fn parse(unit: Unit, cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
+        cursor.space()?;
+        let messages = MessageSet::parse(cursor)?;
+        cursor.space()?;
+        let mut items = if cursor.peek() == Some(b'(') {
+            cursor.list1(FetchItem::parse)?
+        } else {
+            match take_macro(cursor) {
+                Some(items) => items,
+                None => vec![FetchItem::parse(cursor)?],
+            }
+        };
+        if unit == Unit::Uid {
+            items.insert(0, FetchItem::Uid);
+        }
+        let mut once: Vec<FetchItem> = Vec::with_capacity(items.len().min(32));
+        for item in items {
+            if !once.contains(&item) {
+                once.push(item);
+            }
+        }
+        Ok(Self { unit, messages, items: once })
+    }
+
+    /// Whether reading these items sets `\Seen`.
+    pub fn marks_seen(&self) -> bool {
+        self.items.iter().any(|item| match item {
+            FetchItem::Section { peek, .. } | FetchItem::Binary { peek, .. } => !peek,
+            FetchItem::Rfc822(what) => *what != Rfc822::Header,
+            _ => false,
+        })
+    }
+}
+
+impl FetchItem {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
+        let name = cursor.run(|b| b.is_ascii_alphanumeric() || b == b'.').to_ascii_uppercase();
+        let bracket = cursor.peek() == Some(b'[');
+        Ok(match (&name[..], bracket) {
+            (b"BODY", true) => Self::section(cursor, false)?,
+            (b"BODY.PEEK", true) => Self::section(cursor, true)?,
+            (b"BINARY", true) => Self::binary(cursor, false)?,
+            (b"BINARY.PEEK", true) => Self::binary(cursor, true)?,
+            (b"BINARY.SIZE", true) => Self::BinarySize(Section::parse_part(cursor)?),
+            (b"BODY", false) => Self::Body,
+            (b"BODYSTRUCTURE", false) => Self::BodyStructure,
+            (b"ENVELOPE", false) => Self::Envelope,
+            (b"FLAGS", false) => Self::Flags,
+            (b"INTERNALDATE", false) => Self::InternalDate,
+            (b"RFC822", false) => Self::Rfc822(Rfc822::Whole),
+            (b"RFC822.HEADER", false) => Self::Rfc822(Rfc822::Header),
+            (b"RFC822.TEXT", false) => Self::Rfc822(Rfc822::Text),
+            (b"RFC822.SIZE", false) => Self::Size,
+            (b"UID", false) => Self::Uid,
+            _ => return Err(cursor.expected("a data item of FETCH")),
+        })
+    }
+
+    fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<Self, Syntax> {
+        let section = Section::parse(cursor)?;
+        Ok(Self::Section { section, partial: Partial::parse(cursor)?, peek })
+    }
+
+    fn binary(cursor: &mut Cursor<'_>, peek: bool) -> Result<Self, Syntax> {
+        let part = Section::parse_part(cursor)?;
+        Ok(Self::Binary { part, partial: Partial::parse(cursor)?, peek })
+    }
+}
+
+/// `ALL`, `FAST` and `FULL` stand alone.
+fn take_macro(cursor: &mut Cursor<'_>) -> Option<Vec<FetchItem>> {
+    use FetchItem::{Body, Envelope, Flags, InternalDate, Size};
+    if cursor.take_word("ALL") {
+        Some(vec![Flags, InternalDate, Size, Envelope])
+    } else if cursor.take_word("FAST") {
+        Some(vec![Flags, InternalDate, Size])
+    } else if cursor.take_word("FULL") {
+        Some(vec![Flags, InternalDate, Size, Envelope, Body])
+    } else {
+        None
+    }
+}

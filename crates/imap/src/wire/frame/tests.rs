@@ -1,0 +1,172 @@
+use super::*;
+
+fn framer(logged_in: bool) -> Framer {
+    let mut framer = Framer::new(Limits::default());
+    if logged_in {
+        framer.logged_in();
+    }
+    framer
+}
+
+fn text(s: &'static str) -> Piece {
+    Piece::Text(Bytes::from_static(s.as_bytes()))
+}
+
+fn literal(s: &'static str) -> Piece {
+    Piece::Literal(Bytes::from_static(s.as_bytes()))
+}
+
+fn command(framed: Framed) -> Vec<Piece> {
+    match framed {
+        Framed::Command(frame) => frame.pieces,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn lines_and_literals_come_apart() {
+    let mut framer = framer(false);
+    let mut input = BytesMut::from(&b"a NOOP\r\na LOGIN {3}\r\nbob {4+}\r\np\r\nw x\r\n"[..]);
+    assert_eq!(command(framer.next(&mut input)), [text("a NOOP")]);
+    assert_eq!(framer.next(&mut input), Framed::Continue);
+    let whole = [text("a LOGIN "), literal("bob"), text(" "), literal("p\r\nw"), text(" x")];
+    assert_eq!(command(framer.next(&mut input)), whole);
+    assert_eq!(framer.next(&mut input), Framed::NeedInput);
+}
+
+#[test]
+fn byte_by_byte_is_the_same() {
+    let mut framer = framer(false);
+    let mut input = BytesMut::new();
+    let mut seen = Vec::new();
+    for byte in b"a LOGIN {3+}\r\nbob ~{4+}\r\np\r\nw\r\nb NOOP\r\n" {
+        input.extend_from_slice(&[*byte]);
+        match framer.next(&mut input) {
+            Framed::NeedInput => {}
+            framed => seen.push(framed),
+        }
+    }
+    assert_eq!(seen.len(), 2);
+    let eight = Piece::Literal8(Bytes::from_static(b"p\r\nw"));
+    assert_eq!(command(seen.remove(0)), [text("a LOGIN "), literal("bob"), text(" "), eight, text("")]);
+}
+
+#[test]
+fn a_huge_literal_before_login_is_fatal_without_allocation() {
+    let mut framer = framer(false);
+    let mut input = BytesMut::from(&b"a LOGIN {4294967295+}\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Fatal(FrameError::LiteralTooLarge(8192))));
+    let mut input = BytesMut::from(&b"a LOGIN {99999999999999999999999999999999+}\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Fatal(_)));
+}
+
+#[test]
+fn a_refused_literal_never_becomes_a_command() {
+    let mut framer = framer(false);
+    let mut input = BytesMut::from(&b"a LOGIN {8194+}\r\n"[..]);
+    input.extend_from_slice(&b"\r\nx LOGOUT\r\n".repeat(1000)[..8194]);
+    input.extend_from_slice(b" {6+}\r\nb NO\r\nOP\r\nc NOOP\r\n");
+    let refused = framer.next(&mut input);
+    assert_eq!(
+        refused,
+        Framed::Refused { tag: Some(Bytes::from_static(b"a")), error: FrameError::LiteralTooLarge(8192) }
+    );
+    assert_eq!(command(framer.next(&mut input)), [text("c NOOP")]);
+}
+
+#[test]
+fn a_refused_synchronising_literal_ends_the_command() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a SELECT {131073}\r\nb NOOP\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Refused { error: FrameError::LiteralTooLarge(_), .. }));
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+}
+
+#[test]
+fn an_overlong_line_is_swallowed_with_its_literals() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"tag7 SEARCH "[..]);
+    let mut refused = None;
+    for _ in 0..1000 {
+        input.extend_from_slice(&[b'x'; 1000]);
+        assert_eq!(framer.next(&mut input), Framed::NeedInput);
+        assert!(input.len() <= 9000);
+    }
+    input.extend_from_slice(b" {9+}\r\nb LOGOUT\r\nc NOOP\r\nd NOOP\r\n");
+    while refused.is_none() {
+        match framer.next(&mut input) {
+            Framed::Refused { tag, error } => refused = Some((tag, error)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let tag = Some(Bytes::from_static(b"tag7"));
+    assert_eq!(refused, Some((tag, FrameError::LineTooLong(8192))));
+    assert_eq!(command(framer.next(&mut input)), [text("c NOOP")]);
+}
+
+#[test]
+fn a_size_hidden_by_an_overlong_line_is_fatal() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a SEARCH {"[..]);
+    input.extend_from_slice(&[b'0'; 9000]);
+    input.extend_from_slice(b"5+}\r\n");
+    assert_eq!(framer.next(&mut input), Framed::Fatal(FrameError::LineTooLong(8192)));
+}
+
+#[test]
+fn bare_lf_is_refused_and_over() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a NOOP\nb NOOP\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Refused { error: FrameError::BareLf, .. }));
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+}
+
+#[test]
+fn append_streams_its_message() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a APPEND {5}\r\nINBOX (\\Seen) {10}\r\n"[..]);
+    assert_eq!(framer.next(&mut input), Framed::Continue);
+    let Framed::Append { head, size: 10 } = framer.next(&mut input) else { panic!() };
+    assert_eq!(head.pieces, [text("a APPEND "), literal("INBOX"), text(" (\\Seen)")]);
+    assert!(framer.accept_append());
+    input.extend_from_slice(b"01234");
+    assert_eq!(framer.next(&mut input), Framed::Data(Bytes::from_static(b"01234")));
+    assert_eq!(framer.next(&mut input), Framed::NeedInput);
+    input.extend_from_slice(b"56789\r\nb NOOP\r\n");
+    assert_eq!(framer.next(&mut input), Framed::Data(Bytes::from_static(b"56789")));
+    assert!(matches!(framer.next(&mut input), Framed::Tail(frame) if frame.is_empty()));
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+}
+
+#[test]
+fn a_refused_append_is_swallowed() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a APPEND nowhere {10+}\r\nx LOGOUT\r\n\r\nb NOOP\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Append { size: 10, .. }));
+    assert!(framer.refuse_append());
+    while let Framed::Data(_) = framer.next(&mut input) {}
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+}
+
+#[test]
+fn an_append_too_large_says_so() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a APPEND INBOX {52428801}\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Refused { error: FrameError::MessageTooLarge(_), .. }));
+    let mut input = BytesMut::from(&b"a APPEND INBOX {4294967295+}\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Fatal(FrameError::MessageTooLarge(_))));
+}
+
+#[test]
+fn a_thousand_literals_are_enough() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a SEARCH SUBJECT"[..]);
+    for _ in 0..1001 {
+        input.extend_from_slice(b" {1+}\r\nx");
+    }
+    input.extend_from_slice(b"\r\n");
+    assert!(matches!(
+        framer.next(&mut input),
+        Framed::Refused { error: FrameError::TooManyLiterals(1000), .. }
+    ));
+}

@@ -1,0 +1,168 @@
+//! The bytes on their way out: text is collected, bodies go by reference.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::super::cursor::is_astring_char;
+use super::super::name::{Dialect, encode_utf7};
+
+/// A body slice shorter than this is copied: a chunk of its own costs more.
+const BY_REFERENCE: usize = 4 * 1024;
+
+/// The longest string that is written in quotation marks; longer ones become literals.
+const QUOTED: usize = 1024;
+
+/// Responses as chunks of bytes, in order.
+#[derive(Debug, Default)]
+pub struct Output {
+    chunks: Vec<Bytes>,
+    open: BytesMut,
+    len: usize,
+}
+
+impl Output {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes waiting to be taken.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing waits.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Everything written since the last call.
+    pub fn take(&mut self) -> Vec<Bytes> {
+        self.seal();
+        self.len = 0;
+        std::mem::take(&mut self.chunks)
+    }
+
+    /// Text of the protocol, as it is.
+    pub fn put(&mut self, text: &[u8]) {
+        self.open.put_slice(text);
+        self.len += text.len();
+    }
+
+    /// Text of the protocol with values in it.
+    pub fn print(&mut self, text: fmt::Arguments<'_>) {
+        // Writing into memory does not fail.
+        let _ = self.write_fmt(text);
+    }
+
+    /// A slice of a body. Large ones are not copied.
+    pub fn body(&mut self, bytes: Bytes) {
+        if bytes.len() < BY_REFERENCE {
+            return self.put(&bytes);
+        }
+        self.seal();
+        self.len += bytes.len();
+        self.chunks.push(bytes);
+    }
+
+    /// CRLF
+    pub fn end_line(&mut self) {
+        self.put(b"\r\n");
+    }
+
+    /// `{n}` CRLF; exactly `size` bytes must follow by [`Self::body`].
+    pub fn literal(&mut self, size: u64) {
+        self.print(format_args!("{{{size}}}\r\n"));
+    }
+
+    /// `~{n}` CRLF: a literal that may hold NUL.
+    pub fn literal8(&mut self, size: u64) {
+        self.print(format_args!("~{{{size}}}\r\n"));
+    }
+
+    /// `string`: quoted if it can be, a literal if it must be. NUL, which neither can hold, is left out.
+    pub fn string(&mut self, bytes: &[u8], dialect: Dialect) {
+        if bytes.contains(&0) {
+            let without: Vec<u8> = bytes.iter().copied().filter(|b| *b != 0).collect();
+            return self.string(&without, dialect);
+        }
+        let quotable = bytes.len() <= QUOTED
+            && !bytes.iter().any(|b| matches!(b, b'\r' | b'\n'))
+            && match dialect {
+                Dialect::Rev1 => bytes.is_ascii(),
+                Dialect::Rev2 => std::str::from_utf8(bytes).is_ok(),
+            };
+        if !quotable {
+            self.literal(bytes.len() as u64);
+            return self.put(bytes);
+        }
+        self.put(b"\"");
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\')) {
+            let (plain, special) = rest.split_at(at);
+            self.put(plain);
+            self.put(b"\\");
+            self.put(special.get(..1).unwrap_or_default());
+            rest = special.get(1..).unwrap_or_default();
+        }
+        self.put(rest);
+        self.put(b"\"");
+    }
+
+    /// `nstring`
+    pub fn nstring(&mut self, bytes: Option<&[u8]>, dialect: Dialect) {
+        match bytes {
+            Some(bytes) => self.string(bytes, dialect),
+            None => self.put(b"NIL"),
+        }
+    }
+
+    /// A mailbox's name in the client's dialect.
+    pub fn mailbox(&mut self, name: &str, dialect: Dialect) {
+        let coded = match dialect {
+            Dialect::Rev1 => Cow::Owned(encode_utf7(name)),
+            Dialect::Rev2 => Cow::Borrowed(name),
+        };
+        if is_atom(&coded) { self.put(coded.as_bytes()) } else { self.string(coded.as_bytes(), dialect) }
+    }
+
+    fn seal(&mut self) {
+        if !self.open.is_empty() {
+            let open = self.open.split().freeze();
+            self.chunks.push(open);
+        }
+    }
+}
+
+impl fmt::Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// ASCII text as an `astring`: an atom if it can be, quoted otherwise. Control characters become spaces.
+pub fn astring(text: &str) -> Cow<'_, str> {
+    if is_atom(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(if c.is_control() { ' ' } else { c });
+    }
+    quoted.push('"');
+    Cow::Owned(quoted)
+}
+
+/// `NIL` would be read as the absence of a value; brackets confuse clients that scan for them.
+fn is_atom(text: &str) -> bool {
+    !text.is_empty()
+        && !text.eq_ignore_ascii_case("NIL")
+        && text.bytes().all(|b| is_astring_char(b) && !matches!(b, b'[' | b']' | b'&' | b'~' | b'{' | b'}'))
+}
