@@ -53,8 +53,11 @@ fuzz: ## Feed the parsers and models fresh random input for MINUTES (default 10)
 	@scripts/fuzz.sh "$(MINUTES)"
 
 .PHONY: fmt
-fmt: ## Format the Rust code
+fmt: ## Format the Rust and Python code
+	@scripts/prepare.sh test
 	@cargo fmt --all
+	@.cache/venv/bin/ruff check --quiet --fix scripts tests
+	@.cache/venv/bin/ruff format --quiet scripts tests
 
 .PHONY: corpus
 corpus: ## Fetch the mails that the tests deliver into .cache/corpus

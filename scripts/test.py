@@ -26,6 +26,7 @@ CACHE = ROOT / ".cache"
 LOGS = CACHE / "test"
 TOOLS = CACHE / "tools" / "bin"
 PYTHON = CACHE / "venv" / "bin" / "python"
+RUFF = CACHE / "venv" / "bin" / "ruff"
 TERMINAL = sys.stdout.isatty()
 
 
@@ -96,8 +97,11 @@ class Runner:
 
 
 def fmt(run: Runner) -> Outcome:
-    """the Rust code is formatted"""
-    return run.check("cargo", "fmt", "--all", "--check")
+    """the Rust and Python code is formatted"""
+    total = run.check("cargo", "fmt", "--all", "--check")
+    total += run.check(str(RUFF), "format", "--check", "--quiet", "scripts", "tests")
+    total += run.check(str(RUFF), "check", "--quiet", "scripts", "tests")
+    return total
 
 
 def house(run: Runner) -> Outcome:
@@ -201,9 +205,7 @@ def read_nextest(output: str, code: int) -> Outcome:
 def read_cargo_test(output: str, code: int) -> Outcome:
     """Adds up the `test result:` lines of cargo test, one for each test binary."""
     total = Outcome()
-    for passed, failed, ignored in re.findall(
-        r"test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored", output
-    ):
+    for passed, failed, ignored in re.findall(r"test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored", output):
         total += Outcome(int(passed), int(failed), int(ignored))
     return at_least_one_failure(total, code)
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes the mails of tests/corpus from their sources, and expect.json: what a reader can see in each.
 
-    generate.py             write all but the signed ones
-    generate.py --signed    make new keys and write the signed ones too
-    generate.py --check     say what differs from the sources, and change nothing
+generate.py             write all but the signed ones
+generate.py --signed    make new keys and write the signed ones too
+generate.py --check     say what differs from the sources, and change nothing
 """
 
 import json

@@ -72,7 +72,7 @@ def cut_utf8() -> Mail:
 
 def many_parameters() -> Mail:
     """Fault 24, small: RFC 2231 continuations out of order, doubled, with gaps and huge numbers."""
-    names = [5, 3, 3, 0, 1, 99999999999999999999, 7, 2] + list(range(10, 400))
+    names = [5, 3, 3, 0, 1, 99999999999999999999, 7, 2, *range(10, 400)]
     parameters = "".join(f';\r\n filename*{number}="piece{number}"' for number in names)
     body = text(LETTER, "ascii")
     source = common("many parameters", "application/octet-stream", ("Content-Disposition", "attachment" + parameters))
@@ -95,7 +95,9 @@ def base64_with_rubbish() -> Mail:
 
 def quoted_printable_cut() -> Mail:
     body = b"soft =\r\nbreak =3D =3 =ZZ = trailing \r\n caf=C3=A9 =E\r\n="
-    source = common("quoted printable cut", "text/plain; charset=utf-8", ("Content-Transfer-Encoding", "quoted-printable"))
+    source = common(
+        "quoted printable cut", "text/plain; charset=utf-8", ("Content-Transfer-Encoding", "quoted-printable")
+    )
     return Mail(source + CRLF + body, "quoted printable cut")
 
 
@@ -117,7 +119,7 @@ def wrong_headers() -> Mail:
     source = (
         b"this line has no colon\r\nSubject : space before the colon\r\n\tand folded\r\n: no name\r\n"
         b"From: \r\nFrom: <<>>@\r\nTo: ,,,;;<>@@\r\nDate: yesterday, around tea time\r\nSubject: second subject\r\n"
-        b"Content-Type: ;;;=\"\r\nContent-Type: text/plain\r\nMessage-ID: no brackets at all\r\n"
+        b'Content-Type: ;;;="\r\nContent-Type: text/plain\r\nMessage-ID: no brackets at all\r\n'
         b"References: <<a@b> <c@d>> ((<e@f>\r\nMIME-Version: 17\r\n"
     )
     return Mail(source + CRLF + text(LETTER, "ascii"))
@@ -152,7 +154,10 @@ def tnef() -> Mail:
 
 
 def uuencoded() -> Mail:
-    body = text(LETTER, "ascii") + b"begin 644 report.txt\r\nM5&AE(')E<&]R=\"!I<R!A='1A8VAE9\"!T;R!T:&ES(&UA:6P@:6X@86X@;VQD\r\n `\r\nend\r\n"
+    body = (
+        text(LETTER, "ascii")
+        + b"begin 644 report.txt\r\nM5&AE(')E<&]R=\"!I<R!A='1A8VAE9\"!T;R!T:&ES(&UA:6P@:6X@86X@;VQD\r\n `\r\nend\r\n"
+    )
     return Mail(common("uuencoded in the text", None) + CRLF + body, "uuencoded in the text")
 
 

@@ -122,7 +122,7 @@ def attachments_euc_kr() -> Mail:
         ("Date", "Mon, 5 Oct 2026 08:01:02 +0900"),
         ("Message-ID", "<20261005080102.HM.000000000bZ5qrs@example.test>"),
         ("MIME-Version", "1.0"),
-        ("Content-Type", "multipart/mixed; boundary=\"=_hanmail_20261005_mixed\""),
+        ("Content-Type", 'multipart/mixed; boundary="=_hanmail_20261005_mixed"'),
     )
     return Mail(source + CRLF + body, subject, ["급여명세서", "정기 조사", "고객지원센터"])
 

@@ -55,9 +55,13 @@ def smime(folder: Path) -> dict[str, Mail]:
     opaque = run(*sign, "-nodetach")
     encrypted = run("openssl", "smime", "-encrypt", "-aes256", "-binary", "-crlfeol", "-in", entity, certificate)
     return {
-        "smime-signed": Mail(outer("Plan, signed with S/MIME", 7) + crlf(detached), "Plan, signed with S/MIME", ["apples"]),
+        "smime-signed": Mail(
+            outer("Plan, signed with S/MIME", 7) + crlf(detached), "Plan, signed with S/MIME", ["apples"]
+        ),
         "smime-opaque": Mail(outer("Plan, opaque signature", 8) + crlf(opaque), "Plan, opaque signature"),
-        "smime-encrypted": Mail(outer("Plan, encrypted with S/MIME", 9) + crlf(encrypted), "Plan, encrypted with S/MIME"),
+        "smime-encrypted": Mail(
+            outer("Plan, encrypted with S/MIME", 9) + crlf(encrypted), "Plan, encrypted with S/MIME"
+        ),
     }
 
 
@@ -65,9 +69,22 @@ def pgp(folder: Path) -> dict[str, Mail]:
     """RFC 3156: multipart/signed, multipart/encrypted; and the older clear-signed text."""
     home = folder / "gnupg"
     home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--armor", "--pinentry-mode", "loopback", "--passphrase", ""]
+    gpg = [
+        "gpg",
+        "--homedir",
+        str(home),
+        "--batch",
+        "--quiet",
+        "--armor",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+    ]
     run(*gpg, "--quick-generate-key", "Alice <alice@example.test>", "ed25519", "sign", "0")
-    (print_line,) = [line for line in run(*gpg, "--list-keys", "--with-colons").decode().splitlines() if line[:3] == "fpr"]
+    (print_line,) = [
+        line for line in run(*gpg, "--list-keys", "--with-colons").decode().splitlines() if line[:3] == "fpr"
+    ]
     run(*gpg, "--quick-add-key", print_line.split(":")[9], "cv25519", "encr", "0")
     entity = signed_part()
     key = run(*gpg, "--export", "alice@example.test")
