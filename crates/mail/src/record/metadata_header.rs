@@ -1,0 +1,96 @@
+//! The part of a message header that listings ask for, byte for byte as it came.
+//!
+//! One block serves everybody: ENVELOPE and `BODY[HEADER.FIELDS (…)]` of IMAP and the header properties of
+//! JMAP are all views of it, decoded on demand. Kept apart, raw and decoded values would take twice the room.
+
+use minicbor::{CborLen, Decode, Encode};
+
+use super::metadata::Raw;
+use crate::ingest::fields::{Field, Fields, header_fields};
+
+/// The kept fields of one header, and the names of the others.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct HeaderIndex {
+    /// The kept fields in their order, with folding and line ends. A field that was too long is shortened at
+    /// a line or list separator and then also listed in `others`.
+    #[n(0)]
+    #[cbor(default)]
+    pub fields: Raw,
+    /// Sorted big-endian 16-bit hashes ([`name_hash`]) of the names that are in the header but not, or not
+    /// whole, in `fields`.
+    #[n(1)]
+    #[cbor(default)]
+    pub others: Raw,
+    /// The header was too long to be read to its end: there may be any further fields.
+    #[n(2)]
+    #[cbor(skip_if = "is_false")]
+    pub partial: bool,
+}
+
+impl HeaderIndex {
+    /// The value of the last field of that name, as it stands in the source after the colon, folded and
+    /// undecoded. The last one is what RFC 8621 §4.1.3 asks for when there are several.
+    pub fn last(&self, name: &str) -> Option<&[u8]> {
+        let same = |field: &Field<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+        Fields::new(&self.fields).filter(same).last().map(|field| field.value)
+    }
+
+    /// The values of all fields of that name in their order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        Fields::new(&self.fields)
+            .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| field.value)
+    }
+
+    /// Whether all fields of these names are kept whole, or the header has none.
+    pub fn covers<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> bool {
+        let others = self.others.as_chunks::<2>().0;
+        let missing = |name: &str| others.binary_search(&name_hash(name.as_bytes()).to_be_bytes()).is_ok();
+        !self.partial && !names.into_iter().any(missing)
+    }
+
+    /// `BODY[HEADER.FIELDS (names)]` (RFC 9051 §6.4.5) with its closing empty line, or nothing if the source
+    /// has to be opened for it.
+    pub fn select(&self, names: &[&str]) -> Option<Vec<u8>> {
+        self.covers(names.iter().copied()).then(|| header_fields(&self.fields, names, false))
+    }
+}
+
+/// Sixteen bits of FNV-1a over the lower-cased name: stands in records, so it must never change.
+pub fn name_hash(name: &[u8]) -> u16 {
+    let hash = name.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
+    });
+    (hash >> 16) as u16 ^ hash as u16
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_only_what_it_knows() {
+        let index = HeaderIndex {
+            fields: Raw(b"Subject: one\r\nTo: a@x.test,\r\n\tb@x.test\r\nSUBJECT : two\r\n".to_vec()),
+            others: Raw(name_hash(b"received").to_be_bytes().to_vec()),
+            partial: false,
+        };
+        assert_eq!(index.last("subject"), Some(&b" two"[..]));
+        assert_eq!(index.all("Subject").count(), 2);
+        assert_eq!(index.select(&["TO"]).unwrap(), b"To: a@x.test,\r\n\tb@x.test\r\n\r\n");
+        assert_eq!(index.select(&["cc"]).unwrap(), b"\r\n");
+        assert_eq!(index.select(&["to", "Received"]), None);
+    }
+
+    #[test]
+    fn name_hash_is_for_ever() {
+        assert_eq!(name_hash(b"Received"), name_hash(b"RECEIVED"));
+        assert_eq!(name_hash(b""), 0x811c ^ 0x9dc5);
+        assert_eq!(name_hash(b"a"), 0xe40c ^ 0x292c);
+    }
+}
