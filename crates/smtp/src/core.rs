@@ -1,0 +1,81 @@
+//! What a session keeps from one command to the next, whatever phase it is in.
+
+use std::sync::Arc;
+
+use crate::conduct::Conduct;
+use crate::config::{Config, Protocol};
+use crate::hello::Hello;
+use crate::message::Message;
+use crate::peer::{Client, Peer};
+use crate::phase::{Phase, Rest};
+use crate::reply::{Replies, Reply};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Arc<Config>,
+    pub(crate) peer: Peer,
+    /// How the client introduced itself; none before, and none again after STARTTLS.
+    pub(crate) hello: Option<Hello>,
+    pub(crate) replies: Replies,
+    pub(crate) conduct: Conduct,
+    /// Lines run so far.
+    pub(crate) lines: u64,
+    /// The driver holds octets of a message that will not be completed, and does not know yet.
+    pub(crate) abandoned: bool,
+}
+
+impl Core {
+    /// Ready to greet.
+    pub(crate) fn new(config: Arc<Config>, peer: Peer) -> Self {
+        let mut replies = Replies::default();
+        let dialect = match config.protocol {
+            Protocol::Smtp => "ESMTP",
+            Protocol::Lmtp => "LMTP",
+        };
+        replies.push(&Reply::plain(220, format!("{} {dialect} Magpie", config.hostname)));
+        Self { config, peer, hello: None, replies, conduct: Conduct::default(), lines: 0, abandoned: false }
+    }
+
+    pub(crate) fn reply(&mut self, reply: &Reply) {
+        self.replies.push(reply);
+    }
+
+    /// Answers a command that did what it should.
+    pub(crate) fn done(&mut self, reply: &Reply, rest: Rest) -> Phase {
+        self.reply(reply);
+        Phase::Command(rest)
+    }
+
+    /// Answers a command that is wrong, and leaves everything as it was.
+    pub(crate) fn fail(&mut self, reply: &Reply, rest: Rest) -> Phase {
+        self.conduct.error();
+        self.done(reply, rest)
+    }
+
+    /// Answers with what is to be the last reply.
+    pub(crate) fn close(&mut self, reply: &Reply, phase: Phase) -> Phase {
+        if let Phase::Closed = phase {
+            return phase;
+        }
+        self.reply(reply);
+        self.reset(phase.into_message());
+        Phase::Closed
+    }
+
+    /// Ends a mail transaction that did not succeed: every refusal of a message, every RSET, EHLO and closing goes
+    /// through here. Nothing of the transaction survives, and the driver hears of it if it holds a part.
+    pub(crate) fn reset(&mut self, message: Option<Message>) -> Rest {
+        self.abandoned |= message.is_some_and(|message| message.is_with_driver());
+        Rest::Idle
+    }
+
+    /// The client as it stands now, if it has introduced itself.
+    pub(crate) fn client(&self) -> Option<Client> {
+        Some(Client {
+            address: self.peer.address,
+            name: self.peer.name.clone(),
+            hello: self.hello.clone()?,
+            tls: self.peer.tls.clone(),
+        })
+    }
+}

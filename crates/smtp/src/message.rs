@@ -1,0 +1,222 @@
+//! A message on its way in: what of it was seen, and whether it can still be accepted.
+//!
+//! A message that cannot be accepted is read to its end all the same, since that is where its one reply belongs.
+//! Its octets are dropped from the moment that this is known, and the driver is told to drop what it has.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::address::Mailbox;
+use crate::body::{HeaderFault, HeaderLimits, HeaderScan, LineEnds};
+use crate::config::{Limits, Protocol};
+use crate::core::Core;
+use crate::decision;
+use crate::envelope::{BodyType, Envelope};
+use crate::phase::{Chunk, Phase, Rest};
+use crate::reply::Reply;
+use crate::verdict::DeliveryVerdict;
+
+#[derive(Debug)]
+pub(crate) struct Message {
+    envelope: Arc<Envelope>,
+    /// Octets of the message so far.
+    size: u64,
+    /// Octets of it that were dropped.
+    dropped: u64,
+    header: HeaderScan,
+    line_ends: LineEnds,
+    refusal: Option<Reply>,
+    /// Whether the driver has begun it and was not told to abandon it.
+    with_driver: bool,
+}
+
+impl Message {
+    pub(crate) fn new(envelope: Envelope, protocol: Protocol) -> Self {
+        // An upstream server that hands over by LMTP may have written Delivered-To for the very delivery that
+        // this is, so there it proves no loop.
+        let header = HeaderScan::new(protocol == Protocol::Smtp);
+        Self {
+            envelope: Arc::new(envelope),
+            size: 0,
+            dropped: 0,
+            header,
+            line_ends: LineEnds::default(),
+            refusal: None,
+            with_driver: false,
+        }
+    }
+
+    pub(crate) fn envelope(&self) -> &Arc<Envelope> {
+        &self.envelope
+    }
+
+    /// Octets that came so far, kept or dropped.
+    pub(crate) fn received(&self) -> u64 {
+        self.size + self.dropped
+    }
+
+    /// Whether the driver holds a part of this message.
+    pub(crate) fn is_with_driver(&self) -> bool {
+        self.with_driver
+    }
+
+    /// The driver has agreed to take it.
+    pub(crate) fn begun(&mut self) {
+        self.with_driver = true;
+    }
+
+    /// The message cannot be accepted any more. The first reason is the one that is told.
+    pub(crate) fn refuse(&mut self, reply: Reply, core: &mut Core) {
+        core.abandoned |= std::mem::take(&mut self.with_driver);
+        self.refusal.get_or_insert(reply);
+    }
+
+    /// Whether it will not be accepted.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Refuses a message that would grow over the limit with `more` octets (RFC 1870 §6.3).
+    pub(crate) fn check_size(&mut self, more: u64, core: &mut Core) {
+        let limit = core.config.limits.message;
+        if self.size.saturating_add(more) > limit {
+            self.refuse(too_large(limit), core);
+        }
+    }
+
+    /// Octets of a body that came by DATA; `saw_bare` if it held a bare CR or LF. Returns what the driver gets.
+    pub(crate) fn take_lines(&mut self, body: BytesMut, saw_bare: bool, core: &mut Core) -> Option<Bytes> {
+        if saw_bare {
+            self.refuse(bare(), core);
+        }
+        self.take(body, core)
+    }
+
+    /// Octets of a body that came by BDAT.
+    pub(crate) fn take_octets(&mut self, body: BytesMut, core: &mut Core) -> Option<Bytes> {
+        if self.envelope.origin.body != BodyType::BinaryMime && self.refusal.is_none() {
+            self.line_ends.scan(&body);
+            if self.line_ends.saw_bare() {
+                self.refuse(bare(), core);
+            }
+        }
+        self.take(body, core)
+    }
+
+    /// Why it is refused, if so much of it was dropped since that its end is not worth waiting for.
+    pub(crate) fn endless(&self, limits: &Limits) -> Option<&Reply> {
+        self.refusal.as_ref().filter(|_| self.dropped > limits.drain)
+    }
+
+    /// A chunk has come; the last one ends the message.
+    pub(crate) fn end_of_chunk(mut self, chunk: Chunk, core: &mut Core) -> Phase {
+        if chunk.last {
+            if self.envelope.origin.body != BodyType::BinaryMime && self.line_ends.ended_bare() {
+                self.refuse(bare(), core);
+            }
+            return self.end(core);
+        }
+        match self.refusal.take() {
+            Some(refusal) => self.refused(&refusal, 1, core),
+            None => {
+                let reply = Reply::new(250, (0, 0), format!("{} octets received", chunk.size));
+                core.done(&reply, Rest::Chunks(self))
+            }
+        }
+    }
+
+    /// All of the message has come: its driver is asked what became of it, unless it is refused already.
+    pub(crate) fn end(mut self, core: &mut Core) -> Phase {
+        match self.refusal.take() {
+            None => Phase::Verdict(self),
+            Some(refusal) => {
+                let copies = self.replies_due(core);
+                self.refused(&refusal, copies, core)
+            }
+        }
+    }
+
+    /// The driver said what became of it.
+    pub(crate) fn judged(mut self, verdicts: Vec<DeliveryVerdict>, core: &mut Core) -> Phase {
+        // Whatever the verdict, the driver is done with it.
+        self.with_driver = false;
+        let replies = decision::replies(core.config.protocol, self.envelope.recipients.len(), verdicts);
+        if replies.iter().any(|reply| !reply.is_refusal()) {
+            core.conduct.message_accepted();
+        } else if replies.iter().any(Reply::is_permanent) {
+            core.conduct.error();
+        }
+        replies.iter().for_each(|reply| core.reply(reply));
+        Phase::Command(core.reset(Some(self)))
+    }
+
+    /// The end of a message that nobody gets.
+    fn refused(self, refusal: &Reply, copies: usize, core: &mut Core) -> Phase {
+        if refusal.is_permanent() {
+            core.conduct.error();
+        }
+        for _ in 0..copies {
+            core.reply(refusal);
+        }
+        Phase::Command(core.reset(Some(self)))
+    }
+
+    /// Replies that the client counts on after the last octet: LMTP wants one per recipient (RFC 2033 §4.2).
+    fn replies_due(&self, core: &Core) -> usize {
+        match core.config.protocol {
+            Protocol::Smtp => 1,
+            Protocol::Lmtp => self.envelope.recipients.len(),
+        }
+    }
+
+    fn take(&mut self, body: BytesMut, core: &mut Core) -> Option<Bytes> {
+        self.check_size(body.len() as u64, core);
+        if self.refusal.is_none()
+            && let Err(fault) = self.scan_header(&body, &core.config.limits)
+        {
+            self.refuse(fault_reply(fault), core);
+        }
+        if self.refusal.is_some() {
+            self.dropped += body.len() as u64;
+            return None;
+        }
+        self.size += body.len() as u64;
+        (!body.is_empty()).then(|| body.freeze())
+    }
+
+    fn scan_header(&mut self, body: &[u8], limits: &Limits) -> Result<(), HeaderFault> {
+        let bounds = HeaderLimits { size: limits.header, received: limits.received };
+        let recipients = &self.envelope.recipients;
+        let same =
+            |mailbox: &Mailbox, address: &[u8]| mailbox.to_string().as_bytes().eq_ignore_ascii_case(address);
+        self.header.scan(body, bounds, |address| {
+            recipients.iter().filter_map(|one| one.path.mailbox()).any(|mailbox| same(mailbox, address))
+        })
+    }
+}
+
+fn bare() -> Reply {
+    Reply::new(550, (5, 2), "The message has a bare CR or LF; end every line with CRLF and send it again")
+}
+
+/// The refusal of a message over `limit` octets (RFC 1870 §6).
+pub(crate) fn too_large(limit: u64) -> Reply {
+    Reply::new(552, (3, 4), format!("The message is larger than the {limit} octets allowed here; send less"))
+}
+
+fn fault_reply(fault: HeaderFault) -> Reply {
+    match fault {
+        HeaderFault::TooLarge => {
+            Reply::new(552, (3, 4), "The message's header is too large; send a shorter one")
+        }
+        HeaderFault::TooManyHops => {
+            Reply::new(554, (4, 6), "The message has passed too many servers; check for a forwarding loop")
+        }
+        HeaderFault::DeliveredBefore => Reply::new(
+            554,
+            (4, 6),
+            "The message was delivered to this recipient before; check for a forwarding loop",
+        ),
+    }
+}

@@ -1,0 +1,206 @@
+//! The fields that a server writes on top of a message it takes (RFC 5321 §4.4).
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use types::Timestamp;
+
+use crate::envelope::{Envelope, Origin};
+use crate::hello::Greeting;
+
+/// Writes the trace fields of one message.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace<'a> {
+    /// This server's name: [`Config::hostname`](crate::Config::hostname).
+    pub hostname: &'a str,
+    /// What an operator finds the message by; anything but letters, digits, `.`, `_` and `-` is left out.
+    pub id: &'a str,
+    /// When the message came.
+    pub at: Timestamp,
+}
+
+impl Trace<'_> {
+    /// The `Received:` field, folded, with its CRLF.
+    ///
+    /// The recipient is named if there is only one: more would tell each who the others are. The cipher stands
+    /// in the clause of RFC 8314 §7.4.
+    pub fn received(&self, envelope: &Envelope) -> String {
+        let origin = &envelope.origin;
+        let client = &origin.client;
+        let mut field = format!("Received: from {}", client.hello);
+        match (&client.name, client.address) {
+            (Some(name), Some(address)) => {
+                append(&mut field, &format!(" ({} {})", host(name), literal(address)))
+            }
+            (None, Some(address)) => append(&mut field, &format!(" ({})", literal(address))),
+            (_, None) => {}
+        }
+        append(&mut field, &format!("\r\n\tby {} with {}", self.hostname, keyword(origin)));
+        if let Some(tls) = &client.tls
+            && !tls.version().is_empty()
+        {
+            append(&mut field, &format!(" ({})", tls.version()));
+        }
+        append(&mut field, &format!("\r\n\tid {}", host(self.id)));
+        if let [only] = envelope.recipients.as_slice() {
+            append(&mut field, &format!("\r\n\tfor {}", only.path));
+        }
+        if let Some(tls) = &client.tls
+            && !tls.cipher().is_empty()
+        {
+            append(&mut field, &format!("\r\n\ttls {}", tls.cipher()));
+        }
+        append(&mut field, &format!(";\r\n\t{}\r\n", date(self.at)));
+        field
+    }
+
+    /// The `Return-Path:` field, with its CRLF: for final delivery only.
+    pub fn return_path(envelope: &Envelope) -> String {
+        format!("Return-Path: {}\r\n", envelope.origin.sender)
+    }
+}
+
+/// Writing to a string cannot fail.
+fn append(field: &mut String, text: &str) {
+    let _ = field.write_str(text);
+}
+
+/// The protocol's registered name (RFC 3848, RFC 6531 §4.3).
+fn keyword(origin: &Origin) -> &'static str {
+    let encrypted = origin.client.tls.is_some();
+    match (origin.client.hello.greeting(), origin.smtputf8, encrypted) {
+        (Greeting::Helo, ..) => "SMTP",
+        (Greeting::Ehlo, false, false) => "ESMTP",
+        (Greeting::Ehlo, false, true) => "ESMTPS",
+        (Greeting::Ehlo, true, false) => "UTF8SMTP",
+        (Greeting::Ehlo, true, true) => "UTF8SMTPS",
+        (Greeting::Lhlo, false, false) => "LMTP",
+        (Greeting::Lhlo, false, true) => "LMTPS",
+        (Greeting::Lhlo, true, false) => "UTF8LMTP",
+        (Greeting::Lhlo, true, true) => "UTF8LMTPS",
+    }
+}
+
+/// Names from DNS and ids from elsewhere may hold anything; a trace field may not.
+fn host(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(255).collect()
+}
+
+fn literal(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+    }
+}
+
+/// RFC 5322 §3.3, in UTC.
+fn date(at: Timestamp) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (days, seconds) = (at.secs() / 86_400, at.secs() % 86_400);
+    let weekday = DAYS.get((days % 7) as usize).copied().unwrap_or_default();
+    let (year, month, day) = civil(days);
+    let month = MONTHS.get(month).copied().unwrap_or_default();
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{weekday}, {day} {month} {year} {hour:02}:{minute:02}:{second:02} +0000")
+}
+
+/// Year, month from zero, and day of the month, from days since 1970.
+fn civil(days: u64) -> (u64, usize, u64) {
+    // Years begin in March here, so that the leap day is the last of its year; an era is 400 of them.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12;
+    let year = era * 400 + year_of_era + u64::from(from_march >= 10);
+    (year, month as usize, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::address::{ForwardPath, ReversePath};
+    use crate::envelope::{BodyType, Recipient};
+    use crate::hello::Hello;
+    use crate::peer::{Client, Tls};
+
+    fn envelope(greeting: Greeting, smtputf8: bool, tls: bool, recipients: &[&str]) -> Envelope {
+        let client = Client {
+            address: Some("2001:db8::1".parse().unwrap()),
+            name: Some("mx.(client)\r\n.test".into()),
+            hello: Hello::new(greeting, "client.test").unwrap(),
+            tls: tls.then(|| Tls::new("TLSv1.3", "TLS_AES_256_GCM_SHA384")),
+        };
+        let path = |text: &&str| ForwardPath::parse(text).unwrap().0;
+        let recipient = |text| Recipient { path: path(text), notify: None, orcpt: None };
+        Envelope {
+            origin: Arc::new(Origin {
+                client,
+                sender: ReversePath::Null,
+                size: None,
+                body: BodyType::SevenBit,
+                smtputf8,
+                ret: None,
+                envid: None,
+            }),
+            recipients: recipients.iter().map(recipient).collect(),
+        }
+    }
+
+    const TRACE: Trace<'static> =
+        Trace { hostname: "mx.example.test", id: "7f;\r\n3a", at: Timestamp(1_795_359_480_000) };
+
+    #[test]
+    fn received_names_the_only_recipient() {
+        let one = envelope(Greeting::Ehlo, false, true, &["<\"a b\"@example.test>"]);
+        assert_eq!(
+            TRACE.received(&one),
+            "Received: from client.test (mx.client.test [IPv6:2001:db8::1])\r\n\
+             \tby mx.example.test with ESMTPS (TLSv1.3)\r\n\
+             \tid 7f3a\r\n\
+             \tfor <\"a b\"@example.test>\r\n\
+             \ttls TLS_AES_256_GCM_SHA384;\r\n\
+             \tSun, 22 Nov 2026 14:58:00 +0000\r\n"
+        );
+        assert_eq!(Trace::return_path(&one), "Return-Path: <>\r\n");
+        let two = envelope(Greeting::Helo, false, false, &["<a@x.test>", "<b@x.test>"]);
+        let field = TRACE.received(&two);
+        assert!(!field.contains("for ") && !field.contains("tls ") && field.contains("with SMTP\r\n"));
+    }
+
+    #[test]
+    fn every_protocol_has_its_keyword() {
+        let table = [
+            (Greeting::Ehlo, false, false, "ESMTP"),
+            (Greeting::Ehlo, true, false, "UTF8SMTP"),
+            (Greeting::Ehlo, true, true, "UTF8SMTPS"),
+            (Greeting::Lhlo, false, false, "LMTP"),
+            (Greeting::Lhlo, false, true, "LMTPS"),
+            (Greeting::Lhlo, true, false, "UTF8LMTP"),
+            (Greeting::Lhlo, true, true, "UTF8LMTPS"),
+        ];
+        for (greeting, smtputf8, tls, keyword) in table {
+            assert_eq!(super::keyword(&envelope(greeting, smtputf8, tls, &[]).origin), keyword);
+        }
+    }
+
+    #[test]
+    fn dates() {
+        let table = [
+            (0, "Thu, 1 Jan 1970 00:00:00 +0000"),
+            (951_782_399, "Mon, 28 Feb 2000 23:59:59 +0000"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
+            (4_107_542_400, "Mon, 1 Mar 2100 00:00:00 +0000"),
+            (1_735_689_599, "Tue, 31 Dec 2024 23:59:59 +0000"),
+        ];
+        for (secs, text) in table {
+            assert_eq!(date(Timestamp::from_secs(secs)), text);
+        }
+    }
+}
