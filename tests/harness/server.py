@@ -37,8 +37,7 @@ class MagpieError(AssertionError):
 class Magpie:
     """One data directory, and the server that runs on it from `start` to `stop` or `kill`.
 
-    `wrapper` is put before the command line (for example `eatmydata`), `before` goes between the binary and
-    its `dev` command.
+    `wrapper` is put before the command line (for example `eatmydata`), `options` behind it.
     """
 
     def __init__(self, data: Path, users: int = 2, wrapper: tuple[str, ...] = (), options: tuple[str, ...] = ()):
@@ -62,12 +61,10 @@ class Magpie:
         raise MagpieError(f"five port bases in a row were taken\n{self.log_tail()}")
 
     def _try_to_start(self, timeout: float) -> bool:
-        command = [*self.wrapper, str(BINARY), "dev", "--data", str(self.data), "--port-base", str(self.base),
-                   "--password", PASSWORD, "--users", str(self.users), *self.options]  # fmt: skip
         log = self.log.open("ab")
         begin = log.tell()
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
         )
         ready = threading.Event()
         threading.Thread(target=self._follow, args=(self.process, log, ready), daemon=True).start()
@@ -82,6 +79,10 @@ class Magpie:
                 self.kill()
                 raise MagpieError(f"the server was not ready after {timeout} s\n{self.log_tail()}")
         return True
+
+    def _command(self) -> list[str]:
+        return [*self.wrapper, str(BINARY), "dev", "--data", str(self.data), "--port-base", str(self.base),
+                "--password", PASSWORD, "--users", str(self.users), *self.options]  # fmt: skip
 
     @staticmethod
     def _follow(process: subprocess.Popen[bytes], log, ready: threading.Event) -> None:
@@ -115,10 +116,21 @@ class Magpie:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def kill_while_starting(self, after: float) -> None:
+        """Starts the server and kills it so many seconds later, ready or not."""
+        assert self.process is None, "already running"
+        self.base = free_port_base()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        time.sleep(after)
+        self.kill()
+
     def pause(self) -> None:
-        """Stops every thread of the server where it stands."""
+        """Stops every thread of the server where it stands, and waits until the last one does."""
         assert self.process
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        pause(self.process.pid)
 
     @property
     def running(self) -> bool:
@@ -194,6 +206,23 @@ def running(data: Path, **options) -> Iterator[Magpie]:
         raise
     if server.process:
         server.stop()
+
+
+def pause(pid: int) -> None:
+    """Stops a process group. A thread inside a system call stops when the call returns: waits for that as well."""
+    os.killpg(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 30
+    while any(thread_state(task) != "T" for task in Path(f"/proc/{pid}/task").iterdir()):
+        if time.monotonic() > deadline:
+            raise MagpieError("a thread does not stop")
+        time.sleep(0.005)
+
+
+def thread_state(task: Path) -> str:
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2][0]
+    except FileNotFoundError:
+        return "T"  # it has ended since
 
 
 def free_port_base() -> int:
