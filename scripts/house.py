@@ -102,6 +102,20 @@ def links_lead_somewhere() -> Iterator[str]:
                 yield f"{path}: the link to {target} leads nowhere"
 
 
+def claims_have_proofs() -> Iterator[str]:
+    """every test and type that docs/threats.md names exists"""
+    sources = tracked("*.rs", "*.py")
+    names = {path.name for path in all_files()}
+    words = set()
+    for path in sources:
+        words |= set(re.findall(r"\w+", (ROOT / path).read_text()))
+    for row in (ROOT / "docs/threats.md").read_text().splitlines():
+        if row.startswith("|") and row.count("|") == 4:
+            for proof in re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1]):
+                if proof not in words and proof not in names:
+                    yield f"docs/threats.md names {proof}, which does not exist"
+
+
 RULES = [
     arrows_point_one_way,
     files_are_short,
@@ -110,6 +124,7 @@ RULES = [
     crates_say_what_they_are_for,
     dependencies_are_explained,
     links_lead_somewhere,
+    claims_have_proofs,
 ]
 
 

@@ -199,6 +199,16 @@ def test_same_mail_sent_again_after_a_lost_reply(magpie: Magpie, user: str, addr
         assert mailbox.count(client) == 1
 
 
+def test_same_mail_sent_twice_on_purpose(magpie: Magpie, user: str, address: str) -> None:
+    """A client that goes on after its 250 has seen it: what it sends then is a second message, if an equal one."""
+    sent = giants.letter(13)
+    with magpie.smtp() as client:
+        for _ in range(2):
+            client.sendmail(SENDER, [address], sent)
+    with magpie.imap(user) as client:
+        assert mailbox.count(client) == 2
+
+
 def test_many_mails_on_one_connection(magpie: Magpie, user: str, address: str) -> None:
     with magpie.smtp() as client:
         for number in range(300):
