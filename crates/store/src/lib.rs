@@ -17,4 +17,5 @@
 
 pub mod blob;
 pub mod bus;
+mod disk;
 pub mod kv;
