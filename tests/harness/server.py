@@ -173,7 +173,9 @@ class Magpie:
 
     def cli(self, *arguments: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Runs `magpie ARGUMENTS` on this data directory."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            [str(BINARY), *arguments], env=self.environment(), capture_output=True, text=True, timeout=timeout
+        )
         if check and done.returncode != 0:
             raise MagpieError(
                 f"magpie {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log_tail()}"
@@ -190,9 +192,9 @@ class Magpie:
                 f"magpie {' '.join(arguments)} --json printed no JSON ({error}):\n{done.stdout}"
             ) from error
 
-    def command(self, *arguments: str) -> list[str]:
-        """The command line for `magpie ARGUMENTS` on this data directory."""
-        return [str(BINARY), *arguments, "--data", str(self.data)]
+    def environment(self) -> dict[str, str]:
+        """The environment in which the command line finds this data directory."""
+        return dict(os.environ, MAGPIE_DATA=str(self.data))
 
 
 @contextlib.contextmanager
