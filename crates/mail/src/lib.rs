@@ -1,1 +1,64 @@
-//! mail
+//! What mail means: mailboxes, emails, threads, changes, quota and delivery. The only writer of mail data.
+//!
+//! ```text
+//!   raw message ──ingest──> Message ──deliver / append / import──> rows of one account
+//!                 parse once   |                                     |
+//!                              └── attachments: store::blob          ├─ select, members, list, thread, metadata, source
+//!                                                                    ├─ store, copy, move, expunge, restore
+//!                                                                    └─ changes, mailbox_changes, subscribe
+//! ```
+//!
+//! Every change of an account is one transaction with one modseq and one row in the change log; all rows and
+//! counters that follow from it are derived in one place, `edit`. An email is immutable content plus mutable
+//! state: the mailboxes that it is in, with a UID in each, and its keywords. `\Deleted` belongs to the place in
+//! a mailbox, all other flags to the email. `docs/keyspace.md` lists the rows.
+
+mod changes;
+mod deliver;
+mod edit;
+mod erase;
+mod error;
+mod expunge;
+mod flags;
+mod import;
+pub mod ingest;
+mod list;
+mod mailboxes;
+mod message;
+mod name;
+mod place;
+pub mod record;
+mod restore;
+mod role;
+mod service;
+mod source;
+mod table;
+mod transfer;
+mod tree;
+mod upkeep;
+mod verify;
+mod view;
+
+pub use changes::{Changes, EmailChanged, MailboxChanged};
+pub use deliver::{Appended, Delivered, Delivery, DeliveryId, Quota};
+pub use error::Error;
+pub use expunge::Expunged;
+pub use flags::{FlagAction, FlagChange, Stored};
+pub use import::{ImportId, ImportItem, Imported};
+pub use list::{Cursor, Email, ListPage, ListRequest, ListRow};
+pub use mailboxes::{DeleteScope, NewMailbox};
+pub use message::Message;
+pub use name::{MailboxName, MailboxPath, NameError};
+pub use record::Metadata;
+pub use restore::Restorable;
+pub use role::Role;
+pub use service::{Mail, MailOptions, Usage};
+pub use source::{Source, SourceStream};
+pub use transfer::Copied;
+pub use tree::MailboxInfo;
+pub use upkeep::UpkeepReport;
+pub use verify::Finding;
+pub use view::{MailboxChanges, Member, Selected};
+
+/// What [`Mail::subscribe`] gives.
+pub use store::bus::{Event, Subscription};

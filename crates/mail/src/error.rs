@@ -1,0 +1,116 @@
+//! What mail operations refuse, and why.
+
+use thiserror::Error;
+use types::{AccountId, EmailId, MailboxId};
+
+use crate::name::NameError;
+
+/// Why an operation on an account's mail was not done. Nothing was changed, unless the variant says so.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Error {
+    /// There is no such mailbox, or not any more.
+    #[error("there is no such mailbox")]
+    NoSuchMailbox,
+    /// There is no such email, or not any more.
+    #[error("there is no such email")]
+    NoSuchEmail,
+    /// A sibling has the name already.
+    #[error("a mailbox with this name exists already")]
+    Exists,
+    /// Another mailbox has the role already.
+    #[error("another mailbox has this role already")]
+    RoleTaken,
+    /// A mailbox with children cannot be deleted alone.
+    #[error("the mailbox has child mailboxes: delete or move those first")]
+    HasChildren,
+    /// The INBOX stays where it is.
+    #[error("the INBOX can be neither deleted nor moved, and its role is fixed")]
+    Inbox,
+    /// A mailbox cannot move below itself.
+    #[error("a mailbox cannot be moved below itself")]
+    Loop,
+    /// The text names no mailbox.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The account has as many mailboxes as it may.
+    #[error("the account has {limit} mailboxes, the most that it may have: delete some first")]
+    TooManyMailboxes {
+        /// The most that an account may have.
+        limit: u32,
+    },
+    /// The account's quota is used up.
+    #[error("the quota is used up: {used} of {limit} {unit} are in use")]
+    OverQuota {
+        /// What is in use already.
+        used: u64,
+        /// The limit.
+        limit: u64,
+        /// `octets` or `emails`.
+        unit: &'static str,
+    },
+    /// The message is longer than a message may be.
+    #[error("the message has {size} octets; the limit is {limit}")]
+    TooLarge {
+        /// Its length.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A message without a single octet is none.
+    #[error("the message is empty")]
+    Empty,
+    /// An email has more keywords than it may.
+    #[error("an email can have at most {limit} keywords")]
+    TooManyKeywords {
+        /// The most that an email may have.
+        limit: usize,
+    },
+    /// The mailbox has given out its last UID.
+    #[error("the mailbox has no UIDs left: move its emails to a new one")]
+    OutOfUids,
+    /// The change log does not reach back that far: read everything anew.
+    #[error("the change log does not reach back that far: fetch the current state instead")]
+    CannotCalculateChanges,
+    /// More was asked for at once than one step may do.
+    #[error("{what} of {asked} is over the limit of {limit}: ask for less at once")]
+    TooMany {
+        /// What there was too much of.
+        what: &'static str,
+        /// How much was asked.
+        asked: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The stores are out of reach or overloaded. Trying again later may help.
+    #[error("mail storage is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored contradicts itself. `magpie verify` says more.
+    #[error("mail storage is damaged (account {account}): {what}; run `magpie verify`")]
+    Corrupt {
+        /// The account.
+        account: AccountId,
+        /// What was found, and where.
+        what: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn lost_email(account: AccountId, email: EmailId, what: &str) -> Self {
+        Self::Corrupt { account, what: format!("email {email}: {what}") }
+    }
+
+    pub(crate) fn lost_mailbox(account: AccountId, mailbox: MailboxId, what: &str) -> Self {
+        Self::Corrupt { account, what: format!("mailbox {mailbox}: {what}") }
+    }
+
+    /// Whether the same request may succeed later without anybody doing anything.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<store::kv::Error> for Error {
+    fn from(error: store::kv::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,78 @@
+//! EXPUNGE: emails with `\Deleted` leave a mailbox. One that is in no other stays for the undelete window.
+
+use store::kv::Range;
+use types::{AccountId, EmailId, MailboxId, ModSeq, Uid};
+
+use crate::edit::Edit;
+use crate::table::{MailboxStates, Members};
+use crate::view::members_in;
+use crate::{Error, Mail};
+
+/// What an EXPUNGE did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Expunged {
+    /// The UIDs that are gone, ascending.
+    pub uids: Vec<Uid>,
+    /// The account's modseq after it.
+    pub modseq: ModSeq,
+}
+
+impl Mail {
+    /// Emails that leave in one transaction.
+    const EXPUNGED_AT_ONCE: usize = 500;
+
+    /// Takes emails with `\Deleted` out of a mailbox: all, or those among `only`.
+    pub async fn expunge(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        only: Option<&[Uid]>,
+    ) -> Result<Expunged, Error> {
+        let uids = match only {
+            Some(uids) => uids.to_vec(),
+            None => self.deleted_in(account, mailbox).await?,
+        };
+        let mut expunged = Expunged { modseq: self.modseq(account).await?, ..Expunged::default() };
+        for step in uids.chunks(Self::EXPUNGED_AT_ONCE) {
+            let _turn = self.turn(account).await;
+            let (gone, modseq) = self
+                .kv()
+                .run(|tx| async move {
+                    let mut edit = Edit::open(&tx, account, self.now()).await?;
+                    edit.mailbox(mailbox).await?;
+                    // Looked at again in the transaction: the flag may have been taken off meanwhile.
+                    let members = members_in(&tx, account, mailbox, step).await?;
+                    let members: Vec<_> = members.into_iter().filter(|member| member.deleted).collect();
+                    let emails: Vec<EmailId> = members.iter().map(|member| member.email).collect();
+                    edit.read_emails(&emails).await?;
+                    for member in &members {
+                        edit.remove_membership(member.email, mailbox, member.uid);
+                    }
+                    let gone: Vec<Uid> = members.iter().map(|member| member.uid).collect();
+                    Ok::<_, Error>((gone, edit.finish().await?))
+                })
+                .await?;
+            self.announce(account, modseq).await;
+            expunged.uids.extend(gone);
+            expunged.modseq = modseq;
+        }
+        Ok(expunged)
+    }
+
+    /// The UIDs with `\Deleted`. The counter says when all are found, and that mostly none need be looked for.
+    async fn deleted_in(&self, account: AccountId, mailbox: MailboxId) -> Result<Vec<Uid>, Error> {
+        let tx = self.kv().read().await?;
+        let counters = tx.snapshot_load::<MailboxStates>(&(account, mailbox)).await?;
+        let mut left = counters.ok_or(Error::NoSuchMailbox)?.deleted;
+        let mut found = Vec::new();
+        let mut rows = tx.rows::<Members>(Range::new(Members::all(account, mailbox)).snapshot());
+        while left > 0 {
+            let Some(((.., uid), member)) = rows.next().await? else { break };
+            if member.deleted {
+                found.push(uid);
+                left -= 1;
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,125 @@
+//! STORE: keywords of emails, and `\Deleted` of their place in a mailbox.
+
+use types::{AccountId, Keyword, Keywords, MailboxId, ModSeq, Uid};
+
+use crate::edit::Edit;
+use crate::view::{Member, members_in};
+use crate::{Error, Mail};
+
+/// What to do with flags (RFC 9051 §6.4.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FlagAction {
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+    /// `FLAGS`
+    Replace,
+}
+
+/// A change of flags.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlagChange {
+    /// What to do.
+    pub action: FlagAction,
+    /// With which keywords.
+    pub keywords: Keywords,
+    /// Whether `\Deleted` is among the flags.
+    pub deleted: bool,
+}
+
+/// What a change of flags did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stored {
+    /// All emails that were asked for and exist, with their flags now; in ascending UIDs.
+    pub members: Vec<Member>,
+    /// Those left alone because they changed after `unchanged_since` (RFC 7162 §3.1.3).
+    pub conflicting: Vec<Uid>,
+    /// The account's modseq after it.
+    pub modseq: ModSeq,
+}
+
+impl Mail {
+    /// Emails whose flags change in one transaction.
+    const FLAGS_AT_ONCE: usize = 500;
+
+    /// Changes flags. Emails that do not exist (any more) are skipped. Long lists are done in steps, each of
+    /// which is all or nothing.
+    pub async fn store(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: &FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Stored, Error> {
+        let mut stored = Stored { modseq: self.modseq(account).await?, ..Stored::default() };
+        for step in uids.chunks(Self::FLAGS_AT_ONCE) {
+            let _turn = self.turn(account).await;
+            let done = self
+                .kv()
+                .run(|tx| async move {
+                    let mut edit = Edit::open(&tx, account, self.now()).await?;
+                    let mut done = store_step(&mut edit, mailbox, step, change, unchanged_since).await?;
+                    done.modseq = edit.finish().await?;
+                    Ok::<_, Error>(done)
+                })
+                .await?;
+            self.announce(account, done.modseq).await;
+            stored.members.extend(done.members);
+            stored.conflicting.extend(done.conflicting);
+            stored.modseq = done.modseq;
+        }
+        Ok(stored)
+    }
+}
+
+/// The part of a change that goes into one transaction. Members that change get the modseq of the edit.
+async fn store_step(
+    edit: &mut Edit,
+    mailbox: MailboxId,
+    uids: &[Uid],
+    change: &FlagChange,
+    unchanged_since: Option<ModSeq>,
+) -> Result<Stored, Error> {
+    edit.mailbox(mailbox).await?;
+    let mut stored = Stored::default();
+    let members = members_in(edit.tx(), edit.account(), mailbox, uids).await?;
+    let emails: Vec<_> = members.iter().map(|member| member.email).collect();
+    edit.read_emails(&emails).await?;
+    for mut member in members {
+        if unchanged_since.is_some_and(|since| member.modseq > since) {
+            stored.conflicting.push(member.uid);
+            continue;
+        }
+        let (keywords, deleted) = change.apply(&member.keywords, member.deleted);
+        if keywords != member.keywords || deleted != member.deleted {
+            edit.set_flags(member.email, (mailbox, member.uid), keywords.clone(), deleted)?;
+            (member.keywords, member.deleted, member.modseq) = (keywords, deleted, edit.modseq());
+        }
+        stored.members.push(member);
+    }
+    Ok(stored)
+}
+
+impl FlagChange {
+    fn apply(&self, keywords: &Keywords, deleted: bool) -> (Keywords, bool) {
+        let named = self.keywords.iter().filter_map(|k| Keyword::new(k).ok());
+        let mut result = keywords.clone();
+        match self.action {
+            FlagAction::Add => {
+                named.for_each(|keyword| {
+                    result.insert(&keyword);
+                });
+                (result, deleted || self.deleted)
+            }
+            FlagAction::Remove => {
+                for keyword in self.keywords.iter() {
+                    result.remove(keyword);
+                }
+                (result, deleted && !self.deleted)
+            }
+            FlagAction::Replace => (self.keywords.clone(), self.deleted),
+        }
+    }
+}

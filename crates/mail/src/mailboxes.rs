@@ -1,0 +1,352 @@
+//! Making, moving and deleting mailboxes.
+
+use store::kv::{Range, Transaction};
+use types::{AccountId, MailboxId};
+
+use crate::edit::Edit;
+use crate::name::{MailboxName, MailboxPath};
+use crate::table::{Changed, MailboxNames, MailboxRecord, Mailboxes, Members};
+use crate::tree::{MailboxInfo, Tree};
+use crate::{Error, Mail, Role};
+
+/// A mailbox to be made.
+#[derive(Clone, Debug)]
+pub struct NewMailbox {
+    /// Its own name.
+    pub name: MailboxName,
+    /// The mailbox that it shall lie in.
+    pub parent: Option<MailboxId>,
+    /// What it is for.
+    pub role: Option<Role>,
+    /// Whether the owner wants to see it.
+    pub subscribed: bool,
+}
+
+/// How much a deletion takes along.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeleteScope {
+    /// Only the mailbox, which must have no children.
+    Leaf,
+    /// The mailbox and all below it.
+    Subtree,
+}
+
+impl Mail {
+    /// Emails that one transaction takes out of a mailbox, or looks at to count anew.
+    const EMAILS_AT_ONCE: usize = 500;
+    /// Emails up to which a mailbox can become the trash, or stop being it: all are counted in one transaction.
+    const MOST_IN_NEW_TRASH: u64 = 2_000;
+
+    /// All mailboxes, parents before their children: one range read.
+    pub async fn mailboxes(&self, account: AccountId) -> Result<Vec<MailboxInfo>, Error> {
+        self.ensure_born(account).await?;
+        Ok(Tree::read(&self.kv().read().await?, account, true).await?.infos())
+    }
+
+    /// One mailbox.
+    pub async fn mailbox(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Option<MailboxInfo>, Error> {
+        self.ensure_born(account).await?;
+        Ok(Tree::read(&self.kv().read().await?, account, true).await?.info(mailbox))
+    }
+
+    /// The mailbox of a path: a few rows, however many mailboxes there are.
+    pub async fn find_mailbox(
+        &self,
+        account: AccountId,
+        path: &MailboxPath,
+    ) -> Result<Option<MailboxInfo>, Error> {
+        self.ensure_born(account).await?;
+        let tx = self.kv().read().await?;
+        let mut found = None;
+        for name in path.names() {
+            let key = (account, found, name.as_str().to_owned());
+            match tx.snapshot_load::<MailboxNames>(&key).await? {
+                Some(mailbox) => found = Some(mailbox),
+                None => return Ok(None),
+            }
+        }
+        let Some(mailbox) = found else { return Ok(None) };
+        let tree = Tree::read_one(&tx, account, mailbox).await?;
+        Ok(tree.info_at(mailbox, path.clone()))
+    }
+
+    /// Makes a mailbox.
+    pub async fn create_mailbox(&self, account: AccountId, new: NewMailbox) -> Result<MailboxInfo, Error> {
+        let new = &new;
+        self.change_tree(account, |edit, tree| async move {
+            if new.parent.is_some_and(|parent| tree.record(parent).is_none()) {
+                return Err(Error::NoSuchMailbox);
+            }
+            self.make(edit, tree, new).await
+        })
+        .await
+    }
+
+    /// Makes the mailbox of a path, with the parents that are missing.
+    pub async fn create_path(
+        &self,
+        account: AccountId,
+        path: &MailboxPath,
+        role: Option<Role>,
+    ) -> Result<MailboxInfo, Error> {
+        self.change_tree(account, |edit, tree| async move {
+            let (parent, missing) = tree.follow(path);
+            let Some((name, parents)) = missing.split_last() else { return Err(Error::Exists) };
+            let (edit, tree, parent) = self.make_parents(edit, tree, parent, parents).await?;
+            let new = NewMailbox { name: name.clone(), parent, role, subscribed: false };
+            self.make(edit, tree, &new).await
+        })
+        .await
+    }
+
+    /// Gives a mailbox another path; what lies below it moves along. Missing parents are made.
+    pub async fn rename_mailbox(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        new: &MailboxPath,
+    ) -> Result<(), Error> {
+        if mailbox == MailboxId::INBOX {
+            return Err(Error::Inbox);
+        }
+        self.change_tree(account, |edit, tree| async move {
+            let (parent, missing) = tree.follow(new);
+            let Some((name, parents)) = missing.split_last() else { return Err(Error::Exists) };
+            let (mut edit, tree, parent) = self.make_parents(edit, tree, parent, parents).await?;
+            let subtree = tree.subtree(mailbox);
+            if parent.is_some_and(|parent| subtree.contains(&parent)) {
+                return Err(Error::Loop);
+            }
+            let height =
+                subtree.iter().map(|id| tree.depth(*id)).max().unwrap_or(1) + 1 - tree.depth(mailbox);
+            if parent.map_or(0, |parent| tree.depth(parent)) + height > MailboxPath::MAX_DEPTH {
+                return Err(crate::NameError::Deep.into());
+            }
+            let record = edit.mailbox(mailbox).await?.clone();
+            edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
+            let name = name.as_str().to_owned();
+            edit.tx().save::<MailboxNames>(&(account, parent, name.clone()), &mailbox)?;
+            edit.update_mailbox(mailbox, MailboxRecord { name, parent, ..record })?;
+            Ok((edit, ()))
+        })
+        .await
+    }
+
+    /// Renames the INBOX as RFC 9051 §6.3.6 has it: its emails move to a new mailbox, the INBOX stays.
+    pub async fn rename_inbox(&self, account: AccountId, new: &MailboxPath) -> Result<MailboxInfo, Error> {
+        let made = self.create_path(account, new, None).await?;
+        let uids = self.select(account, MailboxId::INBOX).await?.uids;
+        self.r#move(account, MailboxId::INBOX, &uids, made.id).await?;
+        self.mailbox(account, made.id).await?.ok_or(Error::NoSuchMailbox)
+    }
+
+    /// Deletes a mailbox. It is gone for its owner when this returns; emails that are in no other mailbox are
+    /// expunged, and can be brought back as long as expunged emails can.
+    pub async fn delete_mailbox(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        scope: DeleteScope,
+    ) -> Result<(), Error> {
+        let gone = self
+            .change_tree(account, |mut edit, tree| async move {
+                let subtree = tree.subtree(mailbox);
+                if subtree.contains(&MailboxId::INBOX) {
+                    return Err(Error::Inbox);
+                }
+                if scope == DeleteScope::Leaf && subtree.len() > 1 {
+                    return Err(Error::HasChildren);
+                }
+                for id in &subtree {
+                    let record = edit.mailbox(*id).await?.clone();
+                    edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
+                    edit.update_mailbox(*id, MailboxRecord { deleting: true, ..record })?;
+                    edit.mailbox_changed(*id, Changed::Destroyed);
+                    edit.state_mut().mailboxes = edit.state().mailboxes.saturating_sub(1);
+                }
+                Ok((edit, subtree))
+            })
+            .await?;
+        for mailbox in gone {
+            self.finish_deletion(account, mailbox).await?;
+        }
+        Ok(())
+    }
+
+    /// Shows a mailbox in mail apps, or no longer.
+    pub async fn set_subscribed(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        subscribed: bool,
+    ) -> Result<(), Error> {
+        self.change_tree(account, |mut edit, _| async move {
+            let record = edit.mailbox(mailbox).await?.clone();
+            if record.subscribed != subscribed {
+                edit.update_mailbox(mailbox, MailboxRecord { subscribed, ..record })?;
+            }
+            Ok((edit, ()))
+        })
+        .await
+    }
+
+    /// Gives a mailbox a role that no other has, or takes it away.
+    pub async fn set_role(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        role: Option<Role>,
+    ) -> Result<(), Error> {
+        self.change_tree(account, |mut edit, tree| async move {
+            let record = edit.mailbox(mailbox).await?.clone();
+            let number = role.map(Role::number);
+            if record.role == number {
+                return Ok((edit, ()));
+            }
+            if mailbox == MailboxId::INBOX || role == Some(Role::Inbox) {
+                return Err(Error::Inbox);
+            }
+            if role.is_some_and(|role| tree.with_role(role).is_some()) {
+                return Err(Error::RoleTaken);
+            }
+            if [record.role, number].contains(&Some(Role::Trash.number())) {
+                let total = tree.counters(mailbox).map_or(0, |(counters, ..)| counters.total);
+                if total > Self::MOST_IN_NEW_TRASH {
+                    let (asked, limit) = (usize::try_from(total).unwrap_or(usize::MAX), 2_000);
+                    return Err(Error::TooMany { what: "the number of emails in a new trash", asked, limit });
+                }
+                read_threads_of(&mut edit, mailbox).await?;
+                edit.state_mut().trash = (role == Some(Role::Trash)).then_some(mailbox);
+            }
+            edit.update_mailbox(mailbox, MailboxRecord { role: number, ..record })?;
+            Ok((edit, ()))
+        })
+        .await
+    }
+
+    /// Takes the emails out of a mailbox that is being deleted, in steps, then removes its rows. Continues where
+    /// an earlier run was cut off.
+    pub(crate) async fn finish_deletion(&self, account: AccountId, mailbox: MailboxId) -> Result<(), Error> {
+        loop {
+            let _turn = self.turn(account).await;
+            let (modseq, done) = self
+                .kv()
+                .run(|tx| async move {
+                    let mut edit = Edit::open(&tx, account, self.now()).await?;
+                    edit.read_mailboxes([mailbox]).await?;
+                    let range = Range::new(Members::all(account, mailbox)).limit(Self::EMAILS_AT_ONCE);
+                    let members = tx.rows::<Members>(range).all().await?;
+                    let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
+                    edit.read_emails(&emails).await?;
+                    for ((.., uid), member) in &members {
+                        edit.remove_membership(member.email, mailbox, *uid);
+                    }
+                    let done = members.is_empty();
+                    if done {
+                        edit.remove_mailbox(mailbox)?;
+                    }
+                    Ok::<_, Error>((edit.finish().await?, done))
+                })
+                .await?;
+            if done {
+                return Ok(());
+            }
+            self.announce(account, modseq).await;
+        }
+    }
+
+    /// Runs a change of the tree, and announces it. The whole tree is read so that what is checked holds.
+    async fn change_tree<T, F, Fut>(&self, account: AccountId, work: F) -> Result<T, Error>
+    where
+        F: Fn(Edit, Tree) -> Fut,
+        Fut: Future<Output = Result<(Edit, T), Error>>,
+    {
+        self.ensure_born(account).await?;
+        let _turn = self.turn(account).await;
+        let work = &work;
+        let (modseq, result) = self
+            .kv()
+            .run(|tx: Transaction| async move {
+                let edit = Edit::open(&tx, account, self.now()).await?;
+                let tree = Tree::read(&tx, account, false).await?;
+                let (edit, result) = work(edit, tree).await?;
+                Ok::<_, Error>((edit.finish().await?, result))
+            })
+            .await?;
+        self.announce(account, modseq).await;
+        Ok(result)
+    }
+
+    async fn make_parents(
+        &self,
+        mut edit: Edit,
+        mut tree: Tree,
+        mut parent: Option<MailboxId>,
+        names: &[MailboxName],
+    ) -> Result<(Edit, Tree, Option<MailboxId>), Error> {
+        for name in names {
+            let new = NewMailbox { name: name.clone(), parent, role: None, subscribed: false };
+            let (made_in, info) = self.make(edit, tree, &new).await?;
+            parent = Some(info.id);
+            tree = Tree::read(made_in.tx(), made_in.account(), false).await?;
+            edit = made_in;
+        }
+        Ok((edit, tree, parent))
+    }
+
+    async fn make(&self, mut edit: Edit, tree: Tree, new: &NewMailbox) -> Result<(Edit, MailboxInfo), Error> {
+        let limit = self.options().mailboxes;
+        if edit.state().mailboxes >= limit {
+            return Err(Error::TooManyMailboxes { limit });
+        }
+        if tree.child(new.parent, &new.name).is_some() || (new.parent.is_none() && new.name.is_inbox()) {
+            return Err(Error::Exists);
+        }
+        if new.parent.map_or(0, |parent| tree.depth(parent)) >= MailboxPath::MAX_DEPTH {
+            return Err(crate::NameError::Deep.into());
+        }
+        if new.role.is_some_and(|role| tree.with_role(role).is_some()) {
+            return Err(Error::RoleTaken);
+        }
+        let name = new.name.as_str().to_owned();
+        let mailbox = edit.create_mailbox(MailboxRecord {
+            name: name.clone(),
+            parent: new.parent,
+            role: new.role.map(Role::number),
+            subscribed: new.subscribed,
+            uidvalidity: edit.state().next_uidvalidity,
+            deleting: false,
+        })?;
+        let _given_out = edit.new_uidvalidity();
+        edit.tx().save::<MailboxNames>(&(edit.account(), new.parent, name), &mailbox)?;
+        if new.role == Some(Role::Trash) {
+            edit.state_mut().trash = Some(mailbox);
+        }
+        let tree = Tree::read(edit.tx(), edit.account(), false).await?;
+        let mut info = tree.info(mailbox).ok_or(Error::NoSuchMailbox)?;
+        // The counters are written with the end of the change.
+        (info.uidnext, info.modseq) = (types::Uid(1), edit.modseq());
+        Ok((edit, info))
+    }
+}
+
+impl Edit {
+    /// Writes what a mailbox is.
+    fn update_mailbox(&mut self, mailbox: MailboxId, record: MailboxRecord) -> Result<(), Error> {
+        self.tx().save::<Mailboxes>(&(self.account(), mailbox), &record)?;
+        self.mailbox_is(mailbox, record);
+        self.mailbox_changed(mailbox, Changed::Updated);
+        Ok(())
+    }
+}
+
+/// Reads the threads of all emails in a mailbox, so that a change of the trash counts them anew.
+async fn read_threads_of(edit: &mut Edit, mailbox: MailboxId) -> Result<(), Error> {
+    let range = Range::new(Members::all(edit.account(), mailbox));
+    let members = edit.tx().rows::<Members>(range).all().await?;
+    edit.read_threads(members.iter().map(|(_, member)| member.thread)).await
+}

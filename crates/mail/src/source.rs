@@ -1,0 +1,215 @@
+//! An email's bytes, as they came: any range of them, in bounded chunks, put together from what was kept
+//! inline, the literal blob and the attachments.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::Bytes;
+use store::blob::{BlobReader, Blobs, Hash};
+use types::{AccountId, EmailId};
+
+use crate::ingest::recipe::{Encoder, Step};
+use crate::message::{PLAIN, ZSTD};
+use crate::table::{SourceRecord, Sources};
+use crate::{Error, Mail};
+
+/// Where an email's bytes are. Cheap to clone if the message is short.
+#[derive(Clone)]
+pub struct Source {
+    account: AccountId,
+    email: EmailId,
+    blobs: Blobs,
+    record: SourceRecord,
+    /// The literal bytes, if they are inline.
+    literal: Option<Bytes>,
+}
+
+/// A range of a source, chunk by chunk.
+pub struct SourceStream {
+    source: Source,
+    pieces: VecDeque<Piece>,
+    open: Option<Open>,
+}
+
+enum Piece {
+    Literal(Range<u64>),
+    Attachment { hash: [u8; 32], plain: Range<u64>, encoder: Encoder },
+}
+
+/// A blob that is being read.
+struct Open {
+    reader: BlobReader,
+    encoder: Option<Encoder>,
+}
+
+impl Mail {
+    /// Opens an email's bytes: one row read. Works for expunged emails too, while they can be brought back.
+    pub async fn source(&self, account: AccountId, email: EmailId) -> Result<Source, Error> {
+        let record = self.kv().read().await?.snapshot_load::<Sources>(&(account, email)).await?;
+        self.opened(account, email, record.ok_or(Error::NoSuchEmail)?)
+    }
+
+    pub(crate) fn opened(
+        &self,
+        account: AccountId,
+        email: EmailId,
+        mut record: SourceRecord,
+    ) -> Result<Source, Error> {
+        let inline = std::mem::take(&mut record.inline);
+        let literal = match (record.literal, record.codec) {
+            (Some(_), _) => None,
+            (None, PLAIN) => Some(Bytes::from(inline)),
+            (None, ZSTD) => {
+                let size = usize::try_from(record.literal_size).unwrap_or(usize::MAX);
+                let unpacked = zstd::bulk::decompress(&inline, size.min(64 << 20));
+                let lost = |e| Error::lost_email(account, email, &format!("its source does not unpack: {e}"));
+                Some(unpacked.map_err(lost)?.into())
+            }
+            (None, codec) => {
+                let what =
+                    format!("its source is stored in a way (codec {codec}) that only a newer release knows");
+                return Err(Error::lost_email(account, email, &what));
+            }
+        };
+        Ok(Source { account, email, blobs: self.blobs().clone(), record, literal })
+    }
+}
+
+impl Source {
+    /// Octets of the whole message.
+    pub const fn size(&self) -> u64 {
+        self.record.size
+    }
+
+    /// BLAKE3 of the whole message.
+    pub const fn hash(&self) -> [u8; 32] {
+        self.record.hash
+    }
+
+    /// The octets of a range, in one piece. A range beyond the end is cut.
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let mut stream = self.stream(range);
+        let Some(first) = stream.next().await? else { return Ok(Bytes::new()) };
+        let Some(second) = stream.next().await? else { return Ok(first) };
+        let mut whole = Vec::with_capacity(first.len() + second.len());
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while let Some(chunk) = stream.next().await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.into())
+    }
+
+    /// The octets of a range, in chunks of some hundred kilobytes at most.
+    pub fn stream(&self, range: Range<u64>) -> SourceStream {
+        let pieces = match &self.record.recipe {
+            None => {
+                let end = range.end.min(self.record.size);
+                VecDeque::from([Piece::Literal(range.start.min(end)..end)])
+            }
+            Some(recipe) => recipe.steps(range).map(Piece::from).collect(),
+        };
+        SourceStream { source: self.clone(), pieces, open: None }
+    }
+
+    /// A part's decoded content without decoding it, if it was cut out: `body` is where the part's body lies in
+    /// the source.
+    pub fn attachment(&self, body: Range<u64>) -> Option<(Hash, u64)> {
+        let cut = self.record.recipe.as_ref()?.cut_in(body)?;
+        Some((Hash::from_bytes(cut.hash), cut.len))
+    }
+
+    async fn blob(&self, hash: [u8; 32], range: Range<u64>) -> Result<BlobReader, Error> {
+        self.blobs.read_range(&Hash::from_bytes(hash), range).await.map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &store::blob::Error) -> Error {
+        let (account, email) = (self.account, self.email);
+        match error {
+            store::blob::Error::Unavailable(why) => Error::Unavailable(why.clone()),
+            store::blob::Error::Kv(error) => error.clone().into(),
+            lost => Error::lost_email(account, email, &lost.to_string()),
+        }
+    }
+}
+
+impl From<Step<'_>> for Piece {
+    fn from(step: Step<'_>) -> Self {
+        match step {
+            Step::Literal(range) => Self::Literal(range),
+            Step::Attachment { cut, plain, encoder } => Self::Attachment { hash: cut.hash, plain, encoder },
+        }
+    }
+}
+
+impl SourceStream {
+    /// The next chunk, or `None` at the end. No chunk is empty.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let chunk = match &mut self.open {
+                Some(open) => match open.next(&self.source).await? {
+                    Some(chunk) => chunk,
+                    None => {
+                        self.open = None;
+                        continue;
+                    }
+                },
+                None => match self.pieces.pop_front() {
+                    Some(piece) => match self.begin(piece).await? {
+                        Some(chunk) => chunk,
+                        None => continue,
+                    },
+                    None => return Ok(None),
+                },
+            };
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
+            }
+        }
+    }
+
+    /// Begins a piece: inline bytes come at once, blobs are opened.
+    async fn begin(&mut self, piece: Piece) -> Result<Option<Bytes>, Error> {
+        let source = &self.source;
+        match piece {
+            Piece::Literal(range) => match (&source.literal, source.record.literal) {
+                (Some(literal), _) => {
+                    let len = literal.len();
+                    let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(len);
+                    Ok(Some(literal.slice(at(range.start)..at(range.end))))
+                }
+                (None, Some(hash)) => {
+                    self.open = Some(Open { reader: source.blob(hash, range).await?, encoder: None });
+                    Ok(None)
+                }
+                (None, None) => {
+                    Err(Error::lost_email(source.account, source.email, "its source names no bytes"))
+                }
+            },
+            Piece::Attachment { hash, plain, encoder } => {
+                let reader = source.blob(hash, plain).await?;
+                self.open = Some(Open { reader, encoder: Some(encoder) });
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Open {
+    async fn next(&mut self, source: &Source) -> Result<Option<Bytes>, Error> {
+        let chunk = self.reader.next().await.map_err(|error| source.unreadable(&error))?;
+        match (chunk, &mut self.encoder) {
+            (Some(chunk), None) => Ok(Some(chunk)),
+            (Some(chunk), Some(encoder)) => {
+                let mut text = Vec::with_capacity(chunk.len() / 2 * 3);
+                encoder.push(&chunk, &mut text);
+                Ok(Some(text.into()))
+            }
+            (None, encoder) => Ok(encoder.take().map(|encoder| {
+                let mut text = Vec::new();
+                encoder.finish(&mut text);
+                text.into()
+            })),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `change`: the change log, one row per modseq. IMAP sessions, JMAP `*/changes`, push and indexes all follow it.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+use store::kv::{KeyRange, Table, after_key};
+use types::{AccountId, EmailId, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
+
+use super::{Number, reader, table};
+
+/// Key: account, modseq.
+pub(crate) struct Changes;
+
+/// What one transaction changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub(crate) struct Change {
+    #[n(0)]
+    pub(crate) at: Timestamp,
+    #[n(1)]
+    pub(crate) emails: Vec<EmailChange>,
+    #[n(2)]
+    pub(crate) threads: Vec<ThreadChange>,
+    #[n(3)]
+    pub(crate) mailboxes: Vec<MailboxChange>,
+}
+
+/// What became of a thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Changed {
+    #[n(0)]
+    Created,
+    #[n(1)]
+    Updated,
+    #[n(2)]
+    Destroyed,
+}
+
+/// A changed email, with its places in mailboxes so that a reader of one mailbox needs no further row.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct EmailChange {
+    #[n(0)]
+    pub(crate) email: EmailId,
+    #[n(1)]
+    pub(crate) thread: ThreadId,
+    #[n(2)]
+    pub(crate) changed: Changed,
+    /// The thread that it was in before, if it moved: a JMAP email id ends there and another begins.
+    #[n(3)]
+    pub(crate) old_thread: Option<ThreadId>,
+    #[n(4)]
+    pub(crate) added: Vec<(MailboxId, Uid)>,
+    #[n(5)]
+    pub(crate) removed: Vec<(MailboxId, Uid)>,
+    /// Where it was before and still is.
+    #[n(6)]
+    pub(crate) kept: Vec<(MailboxId, Uid)>,
+}
+
+/// A changed thread.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct ThreadChange {
+    #[n(0)]
+    pub(crate) thread: ThreadId,
+    #[n(1)]
+    pub(crate) changed: Changed,
+}
+
+/// A changed mailbox.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct MailboxChange {
+    #[n(0)]
+    pub(crate) mailbox: MailboxId,
+    #[n(1)]
+    pub(crate) changed: Changed,
+    /// Only counters changed (RFC 8621 §2.2 `updatedProperties`).
+    #[n(2)]
+    pub(crate) counters_only: bool,
+}
+
+impl Changes {
+    /// The rows after `since`.
+    pub(crate) fn since(account: AccountId, since: ModSeq) -> KeyRange {
+        let begin = after_key(&Self::key(&(account, since)));
+        KeyRange { begin, end: table(account, Number::Change).range().end }
+    }
+
+    /// The rows up to `last`, included.
+    pub(crate) fn until(account: AccountId, last: ModSeq) -> KeyRange {
+        let begin = table(account, Number::Change).range().begin;
+        KeyRange { begin, end: after_key(&Self::key(&(account, last))) }
+    }
+}
+
+impl Table for Changes {
+    type Key = (AccountId, ModSeq);
+    type Record = Change;
+    const NAME: &'static str = "change";
+
+    fn key((account, modseq): &Self::Key) -> Bytes {
+        table(*account, Number::Change).u64(modseq.0).done()
+    }
+
+    fn parse(key: &[u8]) -> Option<Self::Key> {
+        let (account, mut rest) = reader(key, Number::Change)?;
+        let modseq = ModSeq(rest.u64()?);
+        rest.end().map(|()| (account, modseq))
+    }
+}

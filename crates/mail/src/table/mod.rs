@@ -1,0 +1,68 @@
+//! The tables of an account, one file each: key layout, record, and what the row is for.
+//!
+//! Every key begins with `a`, the account id (8 bytes, big-endian) and the table's number, so that an account is
+//! one range of keys. `docs/keyspace.md` lists them all.
+
+mod account;
+mod change;
+mod delivered;
+mod email;
+mod expunged;
+mod mailbox;
+mod member;
+mod thread;
+
+use store::kv::{KeyRange, KeyReader, KeyWriter};
+use types::AccountId;
+
+pub(crate) use account::{AccountState, AccountStates};
+pub(crate) use change::{Change, Changed, Changes, EmailChange, MailboxChange, ThreadChange};
+pub(crate) use delivered::{DeliveredRow, Deliveries, Imports, day};
+pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, Sources};
+pub(crate) use expunged::{ExpungedRow, Expungeds};
+pub(crate) use mailbox::{
+    MailboxCounters, MailboxNames, MailboxRecord, MailboxRow, MailboxStates, Mailboxes, ThreadCounter,
+    mailbox_names, mailbox_range, mailbox_rows, thread_counter,
+};
+pub(crate) use member::{MemberRecord, Members, ReceivedKey, ReceivedRow, Receiveds};
+pub(crate) use thread::{ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads};
+
+/// The first byte of every key of an account.
+const ACCOUNT: &[u8] = b"a";
+
+/// The number of each table. Numbers are never reused.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Number {
+    Account = 1,
+    Mailbox = 2,
+    MailboxName = 3,
+    Member = 4,
+    Received = 5,
+    Email = 6,
+    Metadata = 7,
+    Source = 8,
+    Thread = 9,
+    ThreadKey = 10,
+    Change = 11,
+    Expunged = 12,
+    Delivered = 13,
+    Imported = 14,
+}
+
+/// The beginning of every key of one table of one account.
+pub(crate) fn table(account: AccountId, number: Number) -> KeyWriter {
+    KeyWriter::new(ACCOUNT).u64(account.0).u8(number as u8)
+}
+
+/// Reads a key's account and leaves the rest, if the key is of that table.
+pub(crate) fn reader(key: &[u8], number: Number) -> Option<(AccountId, KeyReader<'_>)> {
+    let mut reader = KeyReader::new(key, ACCOUNT)?;
+    let account = AccountId(reader.u64()?);
+    (reader.u8()? == number as u8).then_some((account, reader))
+}
+
+/// Everything that an account has in these tables.
+pub(crate) fn account_range(account: AccountId) -> KeyRange {
+    KeyWriter::new(ACCOUNT).u64(account.0).range()
+}

@@ -1,0 +1,161 @@
+//! IMAP's view of a mailbox: UIDs, flags, and what has changed since a modseq.
+
+use std::collections::BTreeSet;
+
+use store::kv::{Range, Transaction};
+use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
+
+use crate::changes::log_since;
+use crate::table::{AccountStates, MemberRecord, Members};
+use crate::tree::{MailboxInfo, Tree};
+use crate::{Error, Mail};
+
+/// An email in a mailbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Its UID in the mailbox.
+    pub uid: Uid,
+    /// The email.
+    pub email: EmailId,
+    /// Its thread.
+    pub thread: ThreadId,
+    /// The modseq of the email's last change.
+    pub modseq: ModSeq,
+    /// The email's keywords.
+    pub keywords: Keywords,
+    /// `\Deleted` in this mailbox.
+    pub deleted: bool,
+    /// Octets of the message.
+    pub size: u64,
+    /// When it was received.
+    pub received: Timestamp,
+}
+
+/// A mailbox at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Selected {
+    /// The mailbox.
+    pub info: MailboxInfo,
+    /// The account's modseq at that moment: follow [`Mail::mailbox_changes`] from here.
+    pub modseq: ModSeq,
+    /// The UIDs of all emails, ascending.
+    pub uids: Vec<Uid>,
+}
+
+/// What has changed in a mailbox.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MailboxChanges {
+    /// The account's modseq that this reaches to.
+    pub to: ModSeq,
+    /// UIDs that were added and are still there.
+    pub added: Vec<Uid>,
+    /// UIDs that were there and are not any more.
+    pub removed: Vec<Uid>,
+    /// UIDs that were there, still are, and whose flags may have changed.
+    pub changed: Vec<Uid>,
+    /// The mailbox itself was deleted.
+    pub gone: bool,
+}
+
+impl Mail {
+    /// Reads a mailbox's UIDs at one moment.
+    pub async fn select(&self, account: AccountId, mailbox: MailboxId) -> Result<Selected, Error> {
+        self.ensure_born(account).await?;
+        let tx = self.kv().read().await?;
+        let info = Tree::read(&tx, account, true).await?.info(mailbox).ok_or(Error::NoSuchMailbox)?;
+        let state = tx.snapshot_load::<AccountStates>(&account).await?;
+        let modseq = state.map_or(ModSeq(0), |state| state.modseq);
+        let mut rows = tx.range(Range::new(Members::all(account, mailbox)).snapshot());
+        let mut uids = Vec::with_capacity(usize::try_from(info.total).unwrap_or(0).min(1 << 20));
+        while let Some((key, _)) = rows.next().await? {
+            uids.extend(uid_of(&key));
+        }
+        Ok(Selected { info, modseq, uids })
+    }
+
+    /// The emails with UIDs in a range, ascending, at most `limit`: one range read.
+    pub async fn members(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        from: Uid,
+        to: Uid,
+        limit: usize,
+    ) -> Result<Vec<Member>, Error> {
+        let range = Range::new(Members::between(account, mailbox, from, to)).limit(limit).snapshot();
+        let rows = self.kv().read().await?.rows::<Members>(range).all().await?;
+        Ok(rows.into_iter().map(|((.., uid), record)| Member::new(uid, record)).collect())
+    }
+
+    /// The emails with these UIDs, ascending; those that do not exist are left out. One read round.
+    pub async fn members_at(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<Member>, Error> {
+        let tx = self.kv().read().await?;
+        members_in(&tx, account, mailbox, uids).await
+    }
+
+    /// What has changed in a mailbox since a modseq. Work follows the number of changes, not of emails.
+    pub async fn mailbox_changes(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: ModSeq,
+    ) -> Result<MailboxChanges, Error> {
+        let tx = self.kv().read().await?;
+        let (state, mut log) = log_since(&tx, account, since).await?;
+        let mut changes = MailboxChanges { to: state.modseq, ..MailboxChanges::default() };
+        let (mut added, mut removed, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        while let Some((_, change)) = log.next().await? {
+            let here = |places: Vec<(MailboxId, Uid)>| {
+                places.into_iter().filter(|(m, _)| *m == mailbox).map(|(_, u)| u)
+            };
+            for email in change.emails {
+                changed.extend(here(email.kept));
+                added.extend(here(email.added));
+                for uid in here(email.removed) {
+                    if !added.remove(&uid) {
+                        removed.insert(uid);
+                    }
+                    changed.remove(&uid);
+                }
+            }
+            let destroyed = |m: &crate::table::MailboxChange| m.changed == crate::table::Changed::Destroyed;
+            changes.gone |= change.mailboxes.iter().any(|m| m.mailbox == mailbox && destroyed(m));
+        }
+        changes.changed = changed.difference(&added).copied().collect();
+        changes.added = added.into_iter().collect();
+        changes.removed = removed.into_iter().collect();
+        Ok(changes)
+    }
+}
+
+impl Member {
+    pub(crate) fn new(uid: Uid, record: MemberRecord) -> Self {
+        let MemberRecord { email, thread, modseq, keywords, deleted, size, received } = record;
+        Self { uid, email, thread, modseq, keywords, deleted, size, received }
+    }
+}
+
+/// Reads the members of some UIDs, ascending, each once.
+pub(crate) async fn members_in(
+    tx: &Transaction,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &[Uid],
+) -> Result<Vec<Member>, Error> {
+    let uids: BTreeSet<Uid> = uids.iter().copied().collect();
+    let keys: Vec<_> = uids.into_iter().map(|uid| (account, mailbox, uid)).collect();
+    let records = tx.load_many::<Members>(&keys).await?;
+    let found =
+        keys.into_iter().zip(records).filter_map(|((.., uid), record)| Some(Member::new(uid, record?)));
+    Ok(found.collect())
+}
+
+/// The UID at the end of a member's key.
+fn uid_of(key: &[u8]) -> Option<Uid> {
+    key.last_chunk::<4>().map(|uid| Uid::from_be_bytes(*uid))
+}
