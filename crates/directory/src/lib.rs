@@ -1,1 +1,50 @@
-//! directory
+//! Who is here, and who may come in: domains, accounts, aliases, groups, passwords and logins.
+//!
+//! ```text
+//!   address ──> Directory::resolve ──────> Resolution: recipients, unknown user, not local, refused
+//!                   domain? name? plus part? catch-all? then aliases and groups, level by level
+//!
+//!   login, secret, peer, protocol ──> Directory::authenticate ──> Authenticated, a token only made here
+//!                   rate limits ─> one read ─> app password? known proof? ─> argon2id
+//! ```
+//!
+//! - **Names** ([`DomainName`], [`LocalPart`], [`Address`]) have one normal form for look-ups; new names are held
+//!   to stricter rules, so that none looks like another. One table row is one name, whatever has it.
+//! - **References** (an alias's targets, a group's members, a catch-all) hold the number of what they mean. A
+//!   name that is freed and given to somebody else does not inherit another's mail.
+//! - **Logins** take as long for those who do not exist as for those who do. Guessing is limited by name and by
+//!   peer; what was proven is remembered for minutes, in this process, so that apps which log in all the time
+//!   do not cost a password hash each time.
+//! - **Nothing is cached** of what the store says: a changed password, a disabled account, a new alias count from
+//!   the next look on, on every node.
+//!
+//! A store that is out of reach is always an error, never "unknown user".
+
+mod account;
+mod alias;
+mod directory;
+mod domain;
+mod error;
+mod group;
+mod login;
+mod name;
+mod options;
+mod page;
+mod password;
+mod resolve;
+mod table;
+
+pub use account::{Account, AccountSpec, AccountState, DomainLimits, Limits, Quota};
+pub use alias::{Alias, AliasTarget};
+pub use directory::Directory;
+pub use domain::{Domain, DomainSettings, Separator};
+pub use error::Error;
+pub use group::{Group, Member};
+pub use login::{AuthError, Authenticated};
+pub use name::{Address, DomainName, LocalPart, NameError};
+pub use options::{LoginLimits, Options, Rate};
+pub use page::{Cursor, Page, PageRequest};
+pub use password::{
+    AppPassword, AppPasswordId, Cost, NewAppPassword, NewPassword, PasswordError, Protocol, Scopes,
+};
+pub use resolve::{Recipient, Refusal, Resolution};

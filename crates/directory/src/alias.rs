@@ -1,0 +1,148 @@
+//! Aliases: further names for accounts, groups and other aliases of this service.
+
+use store::kv::Transaction;
+use types::Timestamp;
+
+use crate::account::{new_row, vacant};
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::name::{Address, DomainName, LocalPart, NameKey};
+use crate::page::{Page, PageRequest, list};
+use crate::resolve::Expansion;
+use crate::table::{AliasRow, NameRow, Named, Names, Sequences, Target, load_names_and_domains};
+
+/// An alias.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Alias {
+    /// Its name.
+    pub address: Address,
+    /// Where it leads.
+    pub targets: Vec<Address>,
+    /// Since when it is here.
+    pub created: Timestamp,
+}
+
+/// Where an alias leads, and whether that is still there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AliasTarget {
+    /// The name that was meant.
+    pub address: Address,
+    /// False if what had the name is gone, whoever has it now: the target gets nothing.
+    pub exists: bool,
+}
+
+impl Alias {
+    /// The most targets. More are a group.
+    pub const MAX_TARGETS: usize = 50;
+
+    fn of(name: &NameKey, row: NameRow) -> Option<Self> {
+        let Named::Alias(AliasRow { targets }) = row.named else { return None };
+        let address = Address::new(LocalPart::from_row(&row.local), name.domain.clone());
+        Some(Self { address, targets: targets.iter().map(Target::address).collect(), created: row.created })
+    }
+}
+
+impl Directory {
+    /// Creates an alias for 1 to [`Alias::MAX_TARGETS`] names that are here.
+    pub async fn create_alias(&self, address: &Address, targets: &[Address]) -> Result<Alias, Error> {
+        address.check_new()?;
+        let now = self.clock.now();
+        self.kv
+            .run(|tx| async move {
+                let name = vacant(&tx, address).await?;
+                let targets = find_targets(&tx, targets).await?;
+                let id = Sequences::next_name(&tx).await?;
+                let row = new_row(id, address, now, Named::Alias(AliasRow { targets }));
+                tx.save::<Names>(&name, &row)?;
+                Alias::of(&name, row).ok_or_else(|| Error::NoSuchAlias(address.clone()))
+            })
+            .await
+    }
+
+    /// Lets an alias lead elsewhere.
+    pub async fn set_alias(&self, address: &Address, targets: &[Address]) -> Result<Alias, Error> {
+        self.kv
+            .run(|tx| async move {
+                let (name, mut row) = find(&tx, address).await?;
+                let found = find_targets(&tx, targets).await?;
+                for target in &found {
+                    let led = Expansion::of(&tx, vec![target.clone()], &self.options).await?;
+                    led.check_apart(row.id, address, &target.address())?;
+                }
+                row.named = Named::Alias(AliasRow { targets: found });
+                tx.save::<Names>(&name, &row)?;
+                Alias::of(&name, row).ok_or_else(|| Error::NoSuchAlias(address.clone()))
+            })
+            .await
+    }
+
+    /// An alias, if it is here.
+    pub async fn alias(&self, address: &Address) -> Result<Option<Alias>, Error> {
+        let name = &address.key();
+        let row = self.kv.run(|tx| async move { tx.load::<Names>(name).await }).await?;
+        Ok(row.and_then(|row| Alias::of(name, row)))
+    }
+
+    /// Where an alias leads, and which of that is gone. Two reads.
+    pub async fn alias_targets(&self, address: &Address) -> Result<Vec<AliasTarget>, Error> {
+        self.kv
+            .run(|tx| async move {
+                let (_, row) = find(&tx, address).await?;
+                let Named::Alias(AliasRow { targets }) = row.named else {
+                    return Err(Error::NoSuchAlias(address.clone()));
+                };
+                let names: Vec<_> = targets.iter().map(Target::key).collect();
+                let rows = tx.load_many::<Names>(&names).await?;
+                let shown = targets.iter().zip(rows).map(|(target, row)| AliasTarget {
+                    address: target.address(),
+                    exists: row.is_some_and(|row| row.id == target.id),
+                });
+                Ok(shown.collect())
+            })
+            .await
+    }
+
+    /// All aliases, or those of one domain, in the order of their names.
+    pub async fn aliases(
+        &self,
+        domain: Option<&DomainName>,
+        page: &PageRequest,
+    ) -> Result<Page<Alias>, Error> {
+        list::<Names, _>(&self.kv, Names::range(domain), page, Alias::of).await
+    }
+
+    /// Removes an alias; its name is free then.
+    pub async fn delete_alias(&self, address: &Address) -> Result<(), Error> {
+        self.kv
+            .run(|tx| async move {
+                let (name, _) = find(&tx, address).await?;
+                Ok(tx.remove::<Names>(&name)?)
+            })
+            .await
+    }
+}
+
+async fn find(tx: &Transaction, address: &Address) -> Result<(NameKey, NameRow), Error> {
+    let name = address.key();
+    match tx.load::<Names>(&name).await? {
+        Some(row) if matches!(row.named, Named::Alias(_)) => Ok((name, row)),
+        _ => Err(Error::NoSuchAlias(address.clone())),
+    }
+}
+
+/// What the addresses name now, each once. One read.
+async fn find_targets(tx: &Transaction, addresses: &[Address]) -> Result<Vec<Target>, Error> {
+    if addresses.is_empty() || addresses.len() > Alias::MAX_TARGETS {
+        return Err(Error::TooMany { what: "targets of an alias (at least one)", limit: Alias::MAX_TARGETS });
+    }
+    let names: Vec<_> = addresses.iter().map(Address::key).collect();
+    let (rows, _) = load_names_and_domains(tx, &names, &[]).await?;
+    let mut targets: Vec<Target> = Vec::with_capacity(addresses.len());
+    for ((address, name), row) in addresses.iter().zip(&names).zip(rows) {
+        let row = row.ok_or_else(|| Error::NoSuchTarget(address.clone()))?;
+        if targets.iter().all(|known| known.id != row.id) {
+            targets.push(Target::new(name, &row));
+        }
+    }
+    Ok(targets)
+}

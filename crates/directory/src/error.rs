@@ -1,0 +1,98 @@
+//! What can go wrong when the directory is read or changed, but for logins: see [`crate::AuthError`].
+
+use store::kv;
+use thiserror::Error;
+use types::AccountId;
+
+use crate::name::{Address, DomainName, NameError};
+use crate::password::PasswordError;
+
+/// Why the directory did not do what was asked. Nothing was changed.
+#[derive(Clone, PartialEq, Debug, Error)]
+pub enum Error {
+    /// The store failed; nothing is known about what was asked. To a mail peer: try again later.
+    #[error(transparent)]
+    Store(#[from] kv::Error),
+    /// A text is no name, or none that may be created.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A password was refused.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The domain is there already.
+    #[error("the domain {0} exists already")]
+    DomainExists(DomainName),
+    /// Something has the name already.
+    #[error("{0} is taken: delete the account, alias or group that has this name, or choose another")]
+    NameTaken(Address),
+    /// The service is not responsible for the domain.
+    #[error("there is no domain {0} here: create it first")]
+    NoSuchDomain(DomainName),
+    /// No account has the name.
+    #[error("there is no account {0}")]
+    NoSuchAccount(String),
+    /// No account has the id: it was deleted.
+    #[error("there is no account with the id {0}")]
+    NoSuchAccountId(AccountId),
+    /// No alias has the name.
+    #[error("there is no alias {0}")]
+    NoSuchAlias(Address),
+    /// No group has the name.
+    #[error("there is no group {0}")]
+    NoSuchGroup(Address),
+    /// An alias, group or catch-all should lead to something that is not here.
+    #[error("{0} is no account, alias or group of this service: create it first")]
+    NoSuchTarget(Address),
+    /// The account has no app password of this id.
+    #[error("the account has no app password {0}")]
+    NoSuchAppPassword(u32),
+    /// A domain with names cannot be deleted.
+    #[error("the domain {domain} is in use: delete its accounts, aliases and groups first, such as {name}")]
+    DomainInUse {
+        /// The domain.
+        domain: DomainName,
+        /// One of its names.
+        name: String,
+    },
+    /// Members would lead back to the group.
+    #[error("{target} leads to {name}: mail would go in a circle")]
+    Circle {
+        /// What should lead to `target`.
+        name: String,
+        /// What leads back.
+        target: String,
+    },
+    /// The target leads to more accounts, or over more steps, than the options allow.
+    #[error("{0} leads to too many accounts or over too many steps: mail to it would be refused")]
+    TooLarge(Address),
+    /// Too much of something.
+    #[error("{what} may be at most {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A text for people is too long or holds control characters.
+    #[error("{what} is one line of at most {limit} octets")]
+    Text {
+        /// Which text.
+        what: &'static str,
+        /// The limit in octets.
+        limit: usize,
+    },
+    /// A plus-addressing separator that could not work.
+    #[error("{0:?} cannot separate a name from its detail: use one of + - _ = ~")]
+    Separator(char),
+    /// A cursor of another list.
+    #[error("the cursor does not belong to this list: start again without one")]
+    Cursor,
+}
+
+/// Checks a text for people: one line, not too long.
+pub(crate) fn check_text(what: &'static str, text: &str, limit: usize) -> Result<(), Error> {
+    if text.len() > limit || text.chars().any(char::is_control) {
+        return Err(Error::Text { what, limit });
+    }
+    Ok(())
+}

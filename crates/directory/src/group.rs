@@ -1,0 +1,160 @@
+//! Groups: one name that distributes to many.
+
+use store::kv::Transaction;
+use types::Timestamp;
+
+use crate::account::{new_row, vacant};
+use crate::directory::Directory;
+use crate::error::{Error, check_text};
+use crate::name::{Address, DomainName, LocalPart, NameKey};
+use crate::page::{Page, PageRequest, list};
+use crate::resolve::Expansion;
+use crate::table::{
+    GroupRow, MemberKey, MemberRow, Members, NameRow, Named, Names, Sequences, Target, load_names_and_domains,
+};
+
+/// A group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// Its name.
+    pub address: Address,
+    /// What it is for.
+    pub description: Option<String>,
+    /// How many members it has, those included that are gone.
+    pub members: u32,
+    /// Since when it is here.
+    pub created: Timestamp,
+}
+
+/// A member of a group: an account, an alias or another group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// The name that was meant when the member was added.
+    pub address: Address,
+}
+
+const DESCRIPTION: usize = 500;
+
+impl Group {
+    fn of(name: &NameKey, row: NameRow) -> Option<Self> {
+        let Named::Group(GroupRow { description, members }) = row.named else { return None };
+        let address = Address::new(LocalPart::from_row(&row.local), name.domain.clone());
+        Some(Self { address, description, members, created: row.created })
+    }
+}
+
+impl Directory {
+    /// Creates a group without members. The description has up to 500 octets.
+    pub async fn create_group(&self, address: &Address, description: Option<&str>) -> Result<Group, Error> {
+        address.check_new()?;
+        description.map_or(Ok(()), |text| check_text("a description", text, DESCRIPTION))?;
+        let now = self.clock.now();
+        self.kv
+            .run(|tx| async move {
+                let name = vacant(&tx, address).await?;
+                let id = Sequences::next_name(&tx).await?;
+                let group = GroupRow { description: description.map(str::to_owned), members: 0 };
+                let row = new_row(id, address, now, Named::Group(group));
+                tx.save::<Names>(&name, &row)?;
+                Group::of(&name, row).ok_or_else(|| Error::NoSuchGroup(address.clone()))
+            })
+            .await
+    }
+
+    /// A group, if it is here.
+    pub async fn group(&self, address: &Address) -> Result<Option<Group>, Error> {
+        let name = &address.key();
+        let row = self.kv.run(|tx| async move { tx.load::<Names>(name).await }).await?;
+        Ok(row.and_then(|row| Group::of(name, row)))
+    }
+
+    /// All groups, or those of one domain, in the order of their names.
+    pub async fn groups(
+        &self,
+        domain: Option<&DomainName>,
+        page: &PageRequest,
+    ) -> Result<Page<Group>, Error> {
+        list::<Names, _>(&self.kv, Names::range(domain), page, Group::of).await
+    }
+
+    /// The members of a group, in the order of their names.
+    pub async fn members(&self, address: &Address, page: &PageRequest) -> Result<Page<Member>, Error> {
+        let id = self.kv.run(|tx| async move { Ok::<_, Error>(find(&tx, address).await?.1.id) }).await?;
+        let member = |_: &MemberKey, row: MemberRow| Some(Member { address: row.target.address() });
+        list::<Members, _>(&self.kv, Members::range(id), page, member).await
+    }
+
+    /// Adds a member; false if it was one already. Refused if the member leads back to the group.
+    pub async fn add_member(&self, address: &Address, member: &Address) -> Result<bool, Error> {
+        self.kv
+            .run(|tx| async move {
+                let names = [address.key(), member.key()];
+                let (rows, _) = load_names_and_domains(&tx, &names, &[]).await?;
+                let [name, member_name] = names;
+                let mut rows = rows.into_iter();
+                let mut row = rows.next().flatten().ok_or_else(|| Error::NoSuchGroup(address.clone()))?;
+                let target = rows.next().flatten().ok_or_else(|| Error::NoSuchTarget(member.clone()))?;
+                let Named::Group(group) = &mut row.named else {
+                    return Err(Error::NoSuchGroup(address.clone()));
+                };
+                let target = Target::new(&member_name, &target);
+                let key = MemberKey { group: row.id, name: member_name };
+                let before = tx.load::<Members>(&key).await?;
+                if before.as_ref().is_some_and(|before| before.target.id == target.id) {
+                    return Ok(false);
+                }
+                // A row of somebody who had the name before is replaced, and was counted.
+                if before.is_none() {
+                    let limit = self.options.group_members;
+                    if group.members as usize >= limit {
+                        return Err(Error::TooMany { what: "members of a group", limit });
+                    }
+                    group.members += 1;
+                }
+                let led = Expansion::of(&tx, vec![target.clone()], &self.options).await?;
+                led.check_apart(row.id, address, member)?;
+                tx.save::<Members>(&key, &MemberRow { target })?;
+                tx.save::<Names>(&name, &row)?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Removes a member, also one whose account is gone; false if it was none.
+    pub async fn remove_member(&self, address: &Address, member: &Address) -> Result<bool, Error> {
+        self.kv
+            .run(|tx| async move {
+                let (name, mut row) = find(&tx, address).await?;
+                let key = MemberKey { group: row.id, name: member.key() };
+                if tx.load::<Members>(&key).await?.is_none() {
+                    return Ok(false);
+                }
+                if let Named::Group(group) = &mut row.named {
+                    group.members = group.members.saturating_sub(1);
+                }
+                tx.remove::<Members>(&key)?;
+                tx.save::<Names>(&name, &row)?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Removes a group; its name is free then.
+    pub async fn delete_group(&self, address: &Address) -> Result<(), Error> {
+        self.kv
+            .run(|tx| async move {
+                let (name, row) = find(&tx, address).await?;
+                tx.clear_range(Members::range(row.id))?;
+                Ok(tx.remove::<Names>(&name)?)
+            })
+            .await
+    }
+}
+
+async fn find(tx: &Transaction, address: &Address) -> Result<(NameKey, NameRow), Error> {
+    let name = address.key();
+    match tx.load::<Names>(&name).await? {
+        Some(row) if matches!(row.named, Named::Group(_)) => Ok((name, row)),
+        _ => Err(Error::NoSuchGroup(address.clone())),
+    }
+}

@@ -1,0 +1,94 @@
+//! Logins.
+
+mod authenticate;
+mod guessing;
+mod proofs;
+
+use std::time::Duration;
+
+use store::bus::Bus;
+use store::kv;
+use thiserror::Error;
+use types::{AccountId, Clock};
+
+use self::guessing::Guessing;
+use self::proofs::Proofs;
+use crate::account::AccountState;
+use crate::name::Address;
+use crate::options::Options;
+use crate::password::{AppPasswordId, Protocol};
+
+/// The proof that somebody is the owner of an account. Only a login makes one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Authenticated {
+    account: AccountId,
+    address: Address,
+    scope: Protocol,
+    state: AccountState,
+    app_password: Option<AppPasswordId>,
+}
+
+impl Authenticated {
+    /// Whose account it is.
+    pub const fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The account's own address, however the login was written.
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What the login is for.
+    pub const fn scope(&self) -> Protocol {
+        self.scope
+    }
+
+    /// Whether the account might send mail when it logged in.
+    pub fn may_send(&self) -> bool {
+        self.state == AccountState::Active
+    }
+
+    /// The app password that was used, if it was one.
+    pub const fn app_password(&self) -> Option<AppPasswordId> {
+        self.app_password
+    }
+}
+
+/// Why a login failed.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum AuthError {
+    /// Wrong name, wrong password, or a disabled account: nobody is told which.
+    #[error("the name or the password is wrong")]
+    Refused,
+    /// Too many failures. The password was not looked at.
+    #[error("too many failed logins: try again in {} s at the latest", retry_after.as_secs())]
+    RateLimited {
+        /// After this time a try is looked at again, at the latest.
+        retry_after: Duration,
+    },
+    /// The password is right, but the account may only receive: it was submission that was asked for.
+    #[error("this account may receive mail but not send any: ask the postmaster")]
+    SendingBlocked,
+    /// More logins are under way than this node can check. The password was not looked at.
+    #[error("too many logins are under way: try again in a moment")]
+    Busy,
+    /// The store failed; nothing is known about the login. Try again later.
+    #[error(transparent)]
+    Store(#[from] kv::Error),
+}
+
+/// What all logins share.
+pub(crate) struct Logins {
+    guessing: Guessing,
+    proofs: Proofs,
+}
+
+impl Logins {
+    pub(crate) fn new(bus: Bus, clock: Clock, options: &Options) -> Self {
+        Self {
+            guessing: Guessing::new(bus, options.login_limits),
+            proofs: Proofs::new(clock, options.proofs, options.proof_lifetime),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The directory's tables. All keys begin with `d` and a letter for the table; names are keys in their normal
+//! form, so a name is unique because a key is.
+
+mod account_index;
+mod credential;
+mod domain;
+mod member;
+mod name;
+mod sequence;
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+use store::kv::{self, Table, Transaction};
+
+pub(crate) use account_index::{AccountIndex, AccountIndexRow};
+pub(crate) use credential::{AppPasswordRow, CredentialRow, Credentials};
+pub(crate) use domain::{DomainRow, Domains};
+pub(crate) use member::{MemberKey, MemberRow, Members};
+pub(crate) use name::{AccountRow, AliasRow, GroupRow, NameRow, Named, Names};
+pub(crate) use sequence::Sequences;
+
+use crate::name::{Address, DomainName, LocalPart, NameKey};
+
+/// The first byte of every key of the directory.
+const DIRECTORY: u8 = b'd';
+
+/// A reference from one name to another. It holds the number of what was meant, so that it never leads to
+/// somebody who was given a freed name later.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Encode, Decode)]
+pub(crate) struct Target {
+    #[n(0)]
+    pub(crate) domain: String,
+    /// As it was written.
+    #[n(1)]
+    pub(crate) local: String,
+    /// The number of the name's row.
+    #[n(2)]
+    pub(crate) id: u64,
+}
+
+impl Target {
+    pub(crate) fn new(key: &NameKey, row: &NameRow) -> Self {
+        Self { domain: key.domain.as_str().to_owned(), local: row.local.clone(), id: row.id }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        Address::new(LocalPart::from_row(&self.local), DomainName::from_key(&self.domain))
+    }
+
+    pub(crate) fn key(&self) -> NameKey {
+        self.address().key()
+    }
+}
+
+/// Reads names and domains in one round.
+pub(crate) async fn load_names_and_domains(
+    tx: &Transaction,
+    names: &[NameKey],
+    domains: &[DomainName],
+) -> Result<(Vec<Option<NameRow>>, Vec<Option<DomainRow>>), kv::Error> {
+    let mut keys: Vec<_> = names.iter().map(Names::key).collect();
+    keys.extend(domains.iter().map(Domains::key));
+    let mut values = tx.get_many(keys).await?.into_iter();
+    let found_names = names.iter().zip(values.by_ref().take(names.len()));
+    let found_names =
+        found_names.map(|(key, value)| decode::<Names>(key, value)).collect::<Result<_, _>>()?;
+    let found_domains = domains.iter().zip(values).map(|(key, value)| decode::<Domains>(key, value));
+    Ok((found_names, found_domains.collect::<Result<_, _>>()?))
+}
+
+/// Reads a name and its credentials in one round.
+pub(crate) async fn load_name_and_credentials(
+    tx: &Transaction,
+    name: &NameKey,
+) -> Result<(Option<NameRow>, Option<CredentialRow>), kv::Error> {
+    let mut values = tx.get_many(vec![Names::key(name), Credentials::key(name)]).await?.into_iter();
+    let row = decode::<Names>(name, values.next().flatten())?;
+    Ok((row, decode::<Credentials>(name, values.next().flatten())?))
+}
+
+fn decode<T: Table>(key: &T::Key, value: Option<bytes::Bytes>) -> Result<Option<T::Record>, kv::Error> {
+    value.map(|value| kv::decode::<T>(&T::key(key), &value)).transpose()
+}
+
+/// A secret that no log shows.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub(crate) struct Hidden<T>(#[n(0)] pub(crate) T);
+
+impl<T> fmt::Debug for Hidden<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn both_ways<T: Table<Key: PartialEq + Debug>>(key: T::Key) {
+        let bytes = T::key(&key);
+        assert!(bytes.len() <= 512, "{}: {} bytes", T::NAME, bytes.len());
+        assert_eq!(T::parse(&bytes), Some(key));
+        for cut in 0..bytes.len() {
+            assert!(T::parse(&bytes[..cut]).is_none_or(|other| T::key(&other) != bytes), "{}", T::NAME);
+        }
+    }
+
+    fn name_key() -> impl Strategy<Value = NameKey> {
+        ("[^\\p{C}]{1,64}", "[a-z0-9]{1,60}(\\.[a-z0-9]{1,60}){0,3}").prop_filter_map(
+            "a name",
+            |(local, domain)| {
+                Some(Address::new(LocalPart::parse(&local).ok()?, DomainName::parse(&domain).ok()?).key())
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_read_as_they_were_written(key in name_key(), group: u64, id: u64) {
+            both_ways::<Domains>(key.domain.clone());
+            both_ways::<Members>(MemberKey { group, name: key.clone() });
+            both_ways::<Credentials>(key.clone());
+            both_ways::<AccountIndex>(types::AccountId(id));
+            both_ways::<Names>(key);
+        }
+
+        #[test]
+        fn foreign_keys_are_refused_calmly(bytes: Vec<u8>) {
+            let _read = (Names::parse(&bytes), Members::parse(&bytes), Domains::parse(&bytes));
+            let _read = (Credentials::parse(&bytes), AccountIndex::parse(&bytes), Sequences::parse(&bytes));
+        }
+    }
+
+    #[test]
+    fn the_longest_names_fit_into_a_key() {
+        // The lower case of Ⱥ is a byte longer than the capital.
+        let local = LocalPart::parse(&"Ⱥ".repeat(32)).unwrap();
+        let label = "a".repeat(63);
+        let domain = DomainName::parse(&format!("{label}.{label}.{label}.{}", "a".repeat(61))).unwrap();
+        let name = Address::new(local, domain).key();
+        both_ways::<Members>(MemberKey { group: u64::MAX, name: name.clone() });
+        both_ways::<Names>(name);
+    }
+}
