@@ -8,8 +8,8 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::blob::{
-    Blobs, BlobsOptions, CompactLimits, Content, Engine, Finding, Hash, LinkError, Memory, Metered, Prepared,
-    Segments, SegmentsOptions, SweepLimits,
+    Blobs, BlobsOptions, CompactLimits, Content, Engine, Finding, Hash, LinkError, Memory, Metered,
+    OpenError, Prepared, Segments, SegmentsOptions, SweepLimits,
 };
 use store::kv::{self, Embedded, EmbeddedOptions, Kv};
 use tempfile::TempDir;
@@ -40,6 +40,7 @@ pub struct Store {
     pub blobs: Blobs,
     pub meter: Arc<Metered>,
     pub kv_meter: Arc<kv::Metered>,
+    pub kv_plain: Arc<dyn kv::Engine>,
     pub clock: Clock,
     pub hand: ManualClock,
     pub engine: Arc<dyn Engine>,
@@ -55,8 +56,9 @@ impl Store {
     pub fn with_faults(kind: Kind, faults: Faults) -> Self {
         let (clock, hand) = Clock::manual(Timestamp(1_700_000_000_000));
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let mut kv_engine: Arc<dyn kv::Engine> =
+        let kv_plain: Arc<dyn kv::Engine> =
             Arc::new(Embedded::open(&directory.path().join("kv"), EmbeddedOptions::default()).unwrap());
+        let mut kv_engine = kv_plain.clone();
         if let Some((rates, seed)) = faults.kv {
             kv_engine = Arc::new(kv::Chaos::new(kv_engine, rates, seed));
         }
@@ -74,7 +76,46 @@ impl Store {
         let meter = Arc::new(Metered::new(faulty));
         let options = BlobsOptions { grace: GRACE, spool: directory.path().to_owned() };
         let blobs = Blobs::new(kv.clone(), meter.clone(), clock.clone(), options);
-        Self { kv, blobs, meter, kv_meter, clock, hand, engine, segments, directory }
+        Self { kv, blobs, meter, kv_meter, kv_plain, clock, hand, engine, segments, directory }
+    }
+
+    /// The same store, with nothing between it and its engines that fails.
+    pub fn calm(&self) -> Self {
+        let meter = Arc::new(Metered::new(self.engine.clone()));
+        let options = BlobsOptions { grace: GRACE, spool: self.directory.path().to_owned() };
+        let kv = Kv::new(self.kv_plain.clone(), self.clock.clone());
+        let blobs = Blobs::new(kv.clone(), meter.clone(), self.clock.clone(), options);
+        Self {
+            kv,
+            blobs,
+            meter,
+            kv_meter: self.kv_meter.clone(),
+            kv_plain: self.kv_plain.clone(),
+            clock: self.clock.clone(),
+            hand: self.hand.clone(),
+            engine: self.engine.clone(),
+            segments: self.segments.clone(),
+            directory: self.directory.clone(),
+        }
+    }
+
+    /// What is there after the process was ended and started again. The memory engine lives on.
+    pub fn restart(self) -> Self {
+        let Self { kv, kv_meter, kv_plain, clock, hand, engine, segments, directory, blobs, meter } = self;
+        drop((blobs, meter));
+        let packs = segments.is_some();
+        drop(segments);
+        let (engine, segments): (Arc<dyn Engine>, _) = if packs {
+            drop(engine);
+            let segments = Arc::new(open_segments(&directory, &clock));
+            (segments.clone(), Some(segments))
+        } else {
+            (engine, None)
+        };
+        let meter = Arc::new(Metered::new(engine.clone()));
+        let options = BlobsOptions { grace: GRACE, spool: directory.path().to_owned() };
+        let blobs = Blobs::new(kv.clone(), meter.clone(), clock.clone(), options);
+        Self { kv, blobs, meter, kv_meter, kv_plain, clock, hand, engine, segments, directory }
     }
 
     /// Stores content for an owner.
@@ -116,7 +157,7 @@ impl Store {
     /// One round of every collection.
     pub async fn collect_once(&self) {
         self.blobs.sweep(SweepLimits::default()).await.unwrap();
-        let limits = CompactLimits { dead_percent: 1, ..CompactLimits::default() };
+        let limits = CompactLimits { dead_percent: 0, ..CompactLimits::default() };
         self.blobs.compact(limits).await.unwrap();
         let mut after = None;
         loop {
@@ -163,9 +204,16 @@ impl Store {
     }
 }
 
+/// Opens segments as soon as those that were dropped are closed: the thread that made their last group durable
+/// may need a moment to let go of them.
 pub fn open_segments(directory: &TempDir, clock: &Clock) -> Segments {
     let options = SegmentsOptions { segment_bytes: 256 << 10, open_files: 8, ..SegmentsOptions::default() };
-    Segments::open(&directory.path().join("blobs"), clock.clone(), options).unwrap()
+    loop {
+        match Segments::open(&directory.path().join("blobs"), clock.clone(), options) {
+            Err(OpenError::InUse(_)) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// Content that does not shrink.

@@ -99,15 +99,16 @@ impl Log {
         }
     }
 
-    /// Ends the current segment. The next one is begun at once, so that this one may be deleted.
+    /// Ends the current segment, if there is anything in it, and begins another at once, so that all others may
+    /// be deleted.
     pub(super) fn seal(&self) -> Result<(), EngineError> {
         self.health()?;
         let mut current = self.current.lock();
-        if current.is_some() {
+        let in_the_way = |current: &Current| current.end > HEAD || !self.shelf.is_newest(current.number);
+        if current.as_ref().is_some_and(in_the_way) {
             self.end(&mut current);
-            self.ready(&mut current)?;
         }
-        Ok(())
+        self.ready(&mut current).map(|_begun| ())
     }
 
     /// Makes what was written to a file durable.
@@ -239,4 +240,61 @@ fn write_all(mut file: &File, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(directory: &Path) -> Arc<Log> {
+        Arc::new(Log::open(directory, Clock::system(), SegmentsOptions::default()).unwrap())
+    }
+
+    fn object() -> Vec<(Hash, Vec<Bytes>)> {
+        vec![(Hash::of(b"content"), vec![Bytes::from_static(b"content")])]
+    }
+
+    async fn put_and_read(log: &Arc<Log>) {
+        let place = log.append(object()).await.unwrap().remove(0);
+        let address = format::address(&place).unwrap();
+        assert_eq!(log.shelf.read(address, 0..7).unwrap(), Bytes::from_static(b"content"));
+    }
+
+    fn break_current(log: &Log, file: File) {
+        let mut current = log.current.lock();
+        let number = current.as_ref().unwrap().number;
+        *current = Some(Current { number, file, end: 1000 });
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_costs_the_put_and_not_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(directory.path());
+        put_and_read(&log).await;
+        break_current(&log, File::options().write(true).open("/dev/full").unwrap());
+        let refused = log.append(object()).await.unwrap_err();
+        assert!(matches!(refused, EngineError::Full(_)), "{refused}");
+        log.health().unwrap();
+        put_and_read(&log).await;
+    }
+
+    #[tokio::test]
+    async fn after_any_other_failed_write_no_more_is_taken_but_all_can_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(directory.path());
+        let place = log.append(object()).await.unwrap().remove(0);
+        break_current(&log, File::open("/dev/zero").unwrap());
+        for _ in 0..2 {
+            let refused = log.append(object()).await.unwrap_err();
+            assert!(
+                matches!(&refused, EngineError::Unavailable(why) if why.contains("restart")),
+                "{refused}"
+            );
+            assert_eq!(log.health(), Err(refused));
+        }
+        assert!(log.seal().is_err());
+        let solo = super::super::solo::put(&log, Hash::of(b"x"), std::iter::empty());
+        assert!(matches!(solo, Err(EngineError::Unavailable(_))));
+        assert_eq!(log.shelf.read(format::address(&place).unwrap(), 0..7).unwrap(), "content");
+    }
 }

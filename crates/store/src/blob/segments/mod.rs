@@ -85,8 +85,8 @@ impl Segments {
         Ok(Self { log: Arc::new(Log::open(directory, clock, options)?) })
     }
 
-    /// Seals the segment that is written to, so that it can be compacted or copied as it is. The next put
-    /// begins another.
+    /// Seals the segment that is written to and begins another, so that all that was put can be compacted or
+    /// copied as it is.
     pub async fn seal(&self) -> Result<(), EngineError> {
         let log = self.log.clone();
         blocking(move || log.seal()).await

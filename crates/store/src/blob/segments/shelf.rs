@@ -96,6 +96,11 @@ impl Shelf {
         self.segments.lock().insert(number, segment);
     }
 
+    /// Whether no segment has a higher number.
+    pub(super) fn is_newest(&self, number: u64) -> bool {
+        self.segments.lock().keys().next_back().is_none_or(|newest| *newest <= number)
+    }
+
     /// Says that a segment is written to no more.
     pub(super) fn seal(&self, number: u64) {
         if let Some(segment) = self.segments.lock().get_mut(&number) {
