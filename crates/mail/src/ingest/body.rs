@@ -254,7 +254,6 @@ mod tests {
                 &[2],
                 false,
             ),
-            (&[("multipart/mixed", 0)], &[], &[], &[0], true),
         ];
         for (parts, text, html, attachments, has) in cases {
             let tree = tree(parts);

@@ -1,5 +1,8 @@
 //! What is kept of a header for listings, and how it is read back.
 
+use std::borrow::Cow;
+
+use super::Limits;
 use super::address::{Entry, addresses};
 use super::fields::Fields;
 use super::ids::message_ids;
@@ -63,50 +66,65 @@ const KEPT_FIELDS: &[&[u8]] = &[
     b"x-spam-flag",
     b"x-spam-status",
 ];
-const MAX_NAME: usize = 64;
 /// The longest single field that is kept whole, in octets.
 const MAX_FIELD: usize = 12 * 1024;
 /// The most other names that are remembered.
 const MAX_OTHERS: usize = 2000;
 
-/// The index of a message's header, at most about `budget` octets of fields. `whole` says whether `header` is
-/// all of it. The flag says whether the index lacks something that it would usually have.
-pub(super) fn header_index(header: &[u8], whole: bool, budget: usize) -> (HeaderIndex, bool) {
+/// A message's header, read once.
+#[derive(Default)]
+pub(super) struct Header<'a> {
+    pub(super) index: HeaderIndex,
+    /// Whether the index lacks something that it would usually have.
+    pub(super) cut: bool,
+    /// Raw values: of the last field where there should be one, of all where there may be more.
+    pub(super) date: Option<&'a [u8]>,
+    pub(super) subject: Option<&'a [u8]>,
+    pub(super) message_id: Option<&'a [u8]>,
+    pub(super) in_reply_to: Vec<&'a [u8]>,
+    pub(super) references: Vec<&'a [u8]>,
+}
+
+/// Reads a message's header, at most `limits.fields` fields of it.
+pub(super) fn read_header<'a>(header: &'a [u8], limits: &Limits) -> Header<'a> {
+    let mut read = Header::default();
     let mut others = Vec::new();
-    let mut partial = !whole;
-    let mut cut = false;
-    let mut kept = Kept::new(budget);
-    for field in Fields::new(header) {
-        let listed = is_listed(field.name, KEPT_FIELDS);
-        if !(listed && kept.add(field.raw)) {
-            others.push(name_hash(field.name));
-            cut |= listed;
+    let mut kept = Kept::new(limits.kept_header);
+    for (count, field) in Fields::new(header).enumerate() {
+        if count == limits.fields {
+            read.index.partial = true;
+            break;
         }
-        if others.len() > MAX_OTHERS * 2 {
-            others.sort_unstable();
-            others.dedup();
-            if others.len() > MAX_OTHERS {
-                partial = true;
-                break;
-            }
+        let listed = listed(field.name, KEPT_FIELDS);
+        if listed.is_none() || !kept.add(field.raw) {
+            others.push(name_hash(field.name));
+            read.cut |= listed.is_some();
+        }
+        match listed.unwrap_or_default() {
+            b"date" => read.date = Some(field.value),
+            b"subject" => read.subject = Some(field.value),
+            b"message-id" => read.message_id = Some(field.value),
+            b"in-reply-to" => read.in_reply_to.push(field.value),
+            b"references" => read.references.push(field.value),
+            _ => {}
         }
     }
     others.sort_unstable();
     others.dedup();
-    if others.len() > MAX_OTHERS {
-        partial = true;
-        others.truncate(MAX_OTHERS);
-    }
-    let others = others.iter().flat_map(|hash| hash.to_be_bytes()).collect();
-    (HeaderIndex { fields: Raw(kept.bytes), others: Raw(others), partial }, cut || partial)
+    read.index.partial |= others.len() > MAX_OTHERS;
+    read.cut |= read.index.partial;
+    others.truncate(MAX_OTHERS);
+    read.index.others = Raw(others.iter().flat_map(|hash| hash.to_be_bytes()).collect());
+    read.index.fields = Raw(kept.bytes);
+    read
 }
 
 /// The fields of `header` whose names are in `names`, byte for byte, at most about `budget` octets of them.
 /// The flag says whether one was shortened or left out.
-pub(super) fn kept_fields(header: &[u8], names: &[&[u8]], budget: usize) -> (Vec<u8>, bool) {
+pub(super) fn kept_fields(header: &[u8], names: &[&'static [u8]], budget: usize) -> (Vec<u8>, bool) {
     let mut kept = Kept::new(budget);
     let mut cut = false;
-    for field in Fields::new(header).filter(|field| is_listed(field.name, names)) {
+    for field in Fields::new(header).filter(|field| listed(field.name, names).is_some()) {
         cut |= !kept.add(field.raw);
     }
     (kept.bytes, cut)
@@ -147,27 +165,27 @@ impl Kept {
     }
 }
 
-fn is_listed(name: &[u8], names: &[&[u8]]) -> bool {
-    !name.is_empty() && name.len() <= MAX_NAME && names.iter().any(|known| known.eq_ignore_ascii_case(name))
+fn listed(name: &[u8], names: &[&'static [u8]]) -> Option<&'static [u8]> {
+    names.iter().copied().find(|known| known.eq_ignore_ascii_case(name))
 }
 
 impl Structure {
     /// The charset of the first text part: what unlabelled 8-bit text in the header is most likely in.
-    pub fn charset_hint(&self) -> Option<&str> {
+    pub fn charset_hint(&self) -> Option<Cow<'_, str>> {
         self.0.iter().find(|part| part.media_type.starts_with("text/"))?.charset()
     }
 
     /// The decoded names of all parts that have one, in their order.
     pub fn attachment_names(&self) -> Vec<String> {
         let hint = self.charset_hint();
-        self.0.iter().filter_map(|part| part.file_name(hint)).collect()
+        self.0.iter().filter_map(|part| part.file_name(hint.as_deref())).collect()
     }
 }
 
 impl Metadata {
     /// A field's last value as readable text (RFC 8621 §4.1.2.2).
     pub fn text(&self, name: &str) -> Option<String> {
-        self.header.last(name).map(|value| decode_text(value, self.structure.charset_hint()))
+        self.header.last(name).map(|value| decode_text(value, self.structure.charset_hint().as_deref()))
     }
 
     /// The Subject as readable text.
@@ -191,10 +209,15 @@ impl Metadata {
 mod tests {
     use super::*;
 
+    fn index(header: &[u8], kept_header: usize) -> (HeaderIndex, bool) {
+        let read = read_header(header, &Limits { kept_header, ..Limits::default() });
+        (read.index, read.cut)
+    }
+
     #[test]
     fn keeps_what_is_listed_and_remembers_the_rest() {
         let header = b"Received: by x\r\nSubject: a\r\n b\r\nReceived: by y\r\nFrom: a@x\r\n\r\n";
-        let (index, cut) = header_index(header, true, 1000);
+        let (index, cut) = index(header, 1000);
         assert!(!cut);
         assert_eq!(&*index.fields, b"Subject: a\r\n b\r\nFrom: a@x\r\n");
         assert_eq!(&*index.others, name_hash(b"received").to_be_bytes());
@@ -204,7 +227,7 @@ mod tests {
     #[test]
     fn shortens_at_a_separator_and_says_so() {
         let header = format!("To: {}\r\nSubject: s\r\n", "a@x.test, ".repeat(10_000));
-        let (index, cut) = header_index(header.as_bytes(), true, 4000);
+        let (index, cut) = index(header.as_bytes(), 4000);
         assert!(cut && index.fields.len() < 4000 && !index.covers(["to"]) && index.covers(["subject"]));
         assert_eq!(index.last("subject"), Some(&b" s"[..]));
         let list = addresses(index.last("to").unwrap(), 10_000);
@@ -217,7 +240,7 @@ mod tests {
     #[test]
     fn a_flood_of_names_makes_the_index_partial() {
         let header: String = (0..100_000).map(|i| format!("X-{i}: 1\r\n")).collect();
-        let (index, _) = header_index(header.as_bytes(), true, 1000);
+        let (index, _) = index(header.as_bytes(), 1000);
         assert!(index.partial && index.others.len() <= MAX_OTHERS * 2 && !index.covers(["subject"]));
     }
 }

@@ -76,7 +76,7 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(value);
     }
     let mut line = Vec::with_capacity(value.len());
-    for piece in value.split_inclusive(|byte| *byte == b'\n') {
+    for piece in lines(value) {
         line.extend_from_slice(without_line_end(piece));
     }
     Cow::Owned(line)
@@ -93,6 +93,16 @@ pub(super) fn field_name(line: &[u8]) -> Option<(&[u8], usize)> {
 /// Octets of the first line, with its line feed.
 pub(super) fn line_len(bytes: &[u8]) -> usize {
     memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
+}
+
+/// The lines of `bytes`, each with its line feed.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (line, after) = rest.split_at_checked(line_len(rest)).filter(|(line, _)| !line.is_empty())?;
+        rest = after;
+        Some(line)
+    })
 }
 
 /// Whether `bytes` begins with an empty line.

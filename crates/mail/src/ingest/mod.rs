@@ -55,7 +55,9 @@ pub struct Limits {
     pub depth: usize,
     /// Parts that are listed.
     pub parts: usize,
-    /// Octets of one header that are read for its fields.
+    /// Fields of the message's own header that are read.
+    pub fields: usize,
+    /// Octets of a part's header that are read for its `Content-*` fields.
     pub header: usize,
     /// Octets of an embedded message's envelope fields that are kept.
     pub nested_envelope: usize,
@@ -68,6 +70,7 @@ impl Default for Limits {
         Self {
             depth: 100,
             parts: 10_000,
+            fields: 10_000,
             header: 256 * 1024,
             nested_envelope: 4 * 1024,
             kept_header: 24 * 1024,
@@ -84,38 +87,24 @@ pub fn metadata(raw: &[u8], limits: &Limits) -> Metadata {
     }
     let bodies = structure.bodies();
     let header_len = structure.part(0).map_or(0, |root| usize::try_from(root.body).unwrap_or(usize::MAX));
-    let block = raw.get(..header_len.min(limits.header)).unwrap_or_default();
-    let (header, shortened) = envelope::header_index(block, header_len <= limits.header, limits.kept_header);
-    if shortened {
+    let header = envelope::read_header(raw.get(..header_len).unwrap_or_default(), limits);
+    if header.cut {
         cuts.insert(Cuts::HEADER);
     }
-    let hint = structure.charset_hint();
-    let last = |name| {
-        fields::Fields::new(block).filter(|field| is(field.name, name)).last().map(|field| field.value)
-    };
-    let all =
-        |name| fields::Fields::new(block).filter(move |field| is(field.name, name)).map(|field| field.value);
-    let subject = last("subject").unwrap_or_default();
-    let (thread_keys, forgotten) =
-        thread::thread_keys(last("message-id"), all("in-reply-to"), all("references"), subject, hint);
+    let (thread_keys, forgotten) = thread::thread_keys(&header, structure.charset_hint().as_deref());
     if forgotten {
         cuts.insert(Cuts::THREAD);
     }
-    let metadata = Metadata {
+    fit(Metadata {
         size: raw.len() as u64,
         cuts,
-        sent: last("date").and_then(sent_at),
-        header,
+        sent: header.date.and_then(sent_at),
+        header: header.index,
         preview: preview::preview(raw, &structure, &bodies),
         has_attachment: structure.has_attachment(&bodies),
         thread_keys,
         structure,
-    };
-    fit(metadata)
-}
-
-fn is(name: &[u8], wanted: &str) -> bool {
-    name.eq_ignore_ascii_case(wanted.as_bytes())
+    })
 }
 
 /// What cutting parts may add to the record: flags on the containers of the first that goes, and the count.

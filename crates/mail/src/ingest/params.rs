@@ -1,6 +1,8 @@
 //! Structured MIME fields: a word and its parameters (RFC 2045 §5.1, RFC 2183), and what a parameter means
 //! once its pieces are joined and decoded (RFC 2231, RFC 2047, or raw 8-bit text).
 
+use std::borrow::Cow;
+
 use super::charset;
 use super::fields::unfold;
 use super::transfer;
@@ -31,32 +33,50 @@ pub(super) struct Structured {
 pub(super) fn parse(value: &[u8]) -> Structured {
     let cut = value.len() > MAX_FIELD;
     let mut reader = Reader { rest: value.get(..MAX_FIELD).unwrap_or(value) };
-    let word = reader.until(b";").to_ascii_lowercase();
-    let word: String =
-        word.iter().filter(|b| b.is_ascii_graphic()).take(MAX_NAME * 2).map(|b| char::from(*b)).collect();
+    let head = reader.until(b";");
+    let (word, behind) = split_word(&head);
+    let word = word.iter().filter(|b| b.is_ascii_graphic()).take(MAX_NAME * 2);
+    let word = word.map(|b| char::from(b.to_ascii_lowercase())).collect();
     let mut parsed = Structured { word, params: Vec::new(), cut };
+    for piece in behind.split(u8::is_ascii_whitespace).take(MAX_PARAMS) {
+        if let Some(at) = piece.iter().position(|byte| *byte == b'=') {
+            parsed.add(piece.get(..at).unwrap_or_default(), piece.get(at + 1..).unwrap_or_default());
+        }
+    }
     while reader.skip(b';') {
         if parsed.params.len() == MAX_PARAMS {
             parsed.cut = true;
             break;
         }
-        let name = reader.until(b"=;").to_ascii_lowercase();
-        if !reader.skip(b'=') {
-            continue;
-        }
-        let mut value = reader.until(b";");
-        if value.len() > MAX_VALUE {
-            value.truncate(MAX_VALUE);
-            parsed.cut = true;
-        }
-        match String::from_utf8(name) {
-            Ok(name) if !name.is_empty() && name.len() <= MAX_NAME && name.is_ascii() => {
-                parsed.params.push(Param { name, value: Raw(value) });
-            }
-            _ => parsed.cut = true,
+        let name = reader.until(b"=;");
+        if reader.skip(b'=') {
+            let value = reader.until(b";");
+            parsed.add(&name, &value);
         }
     }
     parsed
+}
+
+impl Structured {
+    fn add(&mut self, name: &[u8], value: &[u8]) {
+        let kept = value.get(..MAX_VALUE).unwrap_or(value);
+        self.cut |= kept.len() < value.len();
+        match String::from_utf8(name.to_ascii_lowercase()) {
+            Ok(name) if !name.is_empty() && name.len() <= MAX_NAME && name.is_ascii() => {
+                self.params.push(Param { name, value: Raw::from(kept) });
+            }
+            _ => self.cut = true,
+        }
+    }
+}
+
+/// Cuts `text / plain charset=x`, which lacks a semicolon, behind its word.
+fn split_word(head: &[u8]) -> (&[u8], &[u8]) {
+    let slash = head.iter().position(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let space = head.get(slash..).unwrap_or_default().trim_ascii_start();
+    let subtype = head.len() - space.len();
+    let end = space.iter().position(u8::is_ascii_whitespace).map_or(head.len(), |at| subtype + at);
+    head.split_at_checked(end).unwrap_or((head, b""))
 }
 
 struct Reader<'a> {
@@ -144,6 +164,18 @@ pub fn decoded_param(params: &[Param], name: &str, fallback: Option<&str>) -> Op
 }
 
 impl Part {
+    /// The `charset` parameter, in either form.
+    pub fn charset(&self) -> Option<Cow<'_, str>> {
+        let plain = self.param("charset").map(String::from_utf8_lossy);
+        plain.or_else(|| extended(&self.params, "charset").map(Cow::Owned))
+    }
+
+    /// The `boundary` parameter, in either form.
+    pub(super) fn boundary(&self) -> Option<Cow<'_, [u8]>> {
+        let plain = self.param("boundary").map(|value| Cow::Borrowed(value.trim_ascii_end()));
+        plain.or_else(|| extended(&self.params, "boundary").map(|text| Cow::Owned(text.into_bytes())))
+    }
+
     /// The file name that the part carries (`filename` of its disposition, else `name` of its type).
     pub fn file_name(&self, fallback: Option<&str>) -> Option<String> {
         self.disposition
@@ -243,6 +275,8 @@ mod tests {
             ("a/b; name=my file.pdf ; x=1", "a/b", &[("name", "my file.pdf"), ("x", "1")]),
             ("a/b; name=\"a;b\\\"c\" junk; ; =; x", "a/b", &[("name", "a;b\"c junk")]),
             ("a/b; name=\"no end; x=1", "a/b", &[("name", "no end; x=1")]),
+            ("text/plain charset=x format=flowed", "text/plain", &[("charset", "x"), ("format", "flowed")]),
+            ("text/plain junk; x=1", "text/plain", &[("x", "1")]),
             ("a/b;\r\n\tname=\"two\r\n words\"", "a/b", &[("name", "two words")]),
             ("a/b; name=(only a comment\\", "a/b", &[("name", "")]),
             ("", "", &[]),

@@ -20,7 +20,7 @@ pub(super) fn preview(raw: &[u8], structure: &Structure, bodies: &Bodies) -> Str
     let body = body(raw, part);
     let mut text = String::new();
     for max in STEPS {
-        let decoded = decoded_text(body, &part.encoding, part.charset(), max);
+        let decoded = decoded_text(body, &part.encoding, part.charset().as_deref(), max);
         text = if part.media_type == "text/html" {
             line(html::text(&decoded, MAX_CHARS * 8).chars())
         } else {

@@ -231,6 +231,10 @@ impl Encoder {
         let carry = self.carry;
         let carried = std::mem::take(&mut self.carried);
         self.encode(carry.get(..carried).unwrap_or_default(), out);
+        // A line end comes with the character behind it; a range may end before that one.
+        if self.column == self.line {
+            self.emit(self.line_end, out);
+        }
     }
 
     fn keep(&mut self, rest: &[u8]) {

@@ -5,6 +5,8 @@
 //! recurses, no byte is looked at more than a constant number of times, and no more than [`Limits::parts`]
 //! parts are made, whatever comes in. What is over a limit stays unopened: it is still delivered.
 
+use std::ops::Range;
+
 use memchr::{memchr_iter, memmem};
 
 use super::Limits;
@@ -131,12 +133,14 @@ impl Scanner<'_> {
         let message = matches!(part.media_type.as_str(), MESSAGE | "message/global");
         let mut embedded = false;
         if part.is_multipart() {
-            let boundary = part.param("boundary").map(<[u8]>::trim_ascii_end).unwrap_or_default();
-            if deep || boundary.len() > Boundaries::MAX_LEN {
-                part.flags.insert(PartFlags::OPAQUE);
-            } else if !boundary.is_empty() {
+            let boundary = part.boundary().unwrap_or_default();
+            let fits = !deep && boundary.len() <= Boundaries::MAX_LEN;
+            if fits && !boundary.is_empty() {
                 open.outer = Some(self.boundaries.len());
-                self.boundaries.push(boundary);
+                self.boundaries.push(&boundary);
+            }
+            if !fits {
+                part.flags.insert(PartFlags::OPAQUE);
             }
         } else if message {
             embedded = room && !deep && matches!(part.encoding.as_str(), "" | "7bit" | "8bit" | "binary");
@@ -176,13 +180,20 @@ impl Scanner<'_> {
     fn close(&mut self, from: usize, end: usize) {
         let lines = self.lines.up_to(self.raw, end);
         let count = self.parts.len();
+        let mut last = end as u64;
         for open in self.open.drain(from.min(self.open.len())..).rev() {
             if let Some(outer) = open.outer {
                 self.boundaries.truncate(outer);
             }
             let Some(part) = self.parts.get_mut(open.part) else { continue };
-            part.end = (end as u64).max(part.body);
+            // An empty part directly before an outer boundary begins behind the line end that the boundary
+            // claims; what holds it then ends there as well.
+            last = last.max(part.body);
+            part.end = last;
             part.descendants = u32::try_from(count - open.part - 1).unwrap_or(u32::MAX);
+            if part.descendants == 0 && part.is_multipart() {
+                rename_childless(part, self.full);
+            }
             if part.media_type.starts_with("text/") || part.media_type.starts_with("message/") {
                 part.lines = lines.saturating_sub(open.lines_before);
             }
@@ -205,11 +216,27 @@ impl Scanner<'_> {
                 return Header { body: stray.unwrap_or(hit.start).min(hit.end.max(at)), hit: Some(hit) };
             }
             if stray.is_none() && !is_header_line(line, pos == at) {
+                if self.declares(at..pos, line) {
+                    return Header { body: pos, hit: None };
+                }
                 stray = Some(pos);
             }
             pos += len;
         }
         Header { body: stray.unwrap_or(pos), hit: None }
+    }
+
+    /// Whether `line` is a boundary that the header in `block` has just declared: the empty line is missing.
+    fn declares(&self, block: Range<usize>, line: &[u8]) -> bool {
+        if !line.starts_with(b"--") || block.len() > self.limits.header {
+            return false;
+        }
+        let mut part = Part::default();
+        read_content(self.raw.get(block).unwrap_or_default(), TEXT_PLAIN, &mut part);
+        let boundary = part.boundary().unwrap_or_default();
+        part.is_multipart()
+            && !boundary.is_empty()
+            && line.get(2..).map(<[u8]>::trim_ascii_end) == Some(&boundary)
     }
 
     /// The next boundary line at or after `from`, which is the start of a line.
@@ -262,6 +289,13 @@ impl Lines {
         self.at = at;
         self.count
     }
+}
+
+/// A multipart without parts is none (RFC 2045 §5.2), and no protocol can express one. Where no boundary line
+/// came, it is text to be shown; where the parts were not looked for, it is data.
+fn rename_childless(part: &mut Part, full: bool) {
+    let opaque = full || part.flags.contains(PartFlags::OPAQUE);
+    part.media_type = if opaque { "application/octet-stream" } else { TEXT_PLAIN }.into();
 }
 
 fn is_header_line(line: &[u8], first: bool) -> bool {

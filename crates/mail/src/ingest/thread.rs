@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::envelope::Header;
 use super::ids::message_ids;
 use super::subject::thread_subject;
 use crate::record::metadata::{ThreadKey, ThreadKeys};
@@ -10,21 +11,16 @@ use crate::record::metadata::{ThreadKey, ThreadKeys};
 /// How many references are kept besides the own id: the newest.
 pub const MAX_REFERENCES: usize = 50;
 
-/// The keys of an email, from the raw values of its Message-ID, its In-Reply-To and References (each may be
-/// there several times), and its Subject. The flag says whether references were left out.
-pub(super) fn thread_keys<'a>(
-    own: Option<&'a [u8]>,
-    in_reply_to: impl Iterator<Item = &'a [u8]>,
-    references: impl Iterator<Item = &'a [u8]>,
-    subject: &[u8],
-    fallback: Option<&str>,
-) -> (ThreadKeys, bool) {
-    let subject = thread_subject(subject, fallback);
-    let own = own.and_then(|value| message_ids(value).next()).map(|id| thread_key(&id, &subject));
+/// The keys of an email with this header; `fallback` is the charset of unlabelled text. The flag says whether
+/// references were left out.
+pub(super) fn thread_keys(header: &Header<'_>, fallback: Option<&str>) -> (ThreadKeys, bool) {
+    let subject = thread_subject(header.subject.unwrap_or_default(), fallback);
+    let own =
+        header.message_id.and_then(|value| message_ids(value).next()).map(|id| thread_key(&id, &subject));
     let mut newest = VecDeque::new();
     let mut cut = false;
     // References end with the direct parent, which In-Reply-To usually repeats.
-    for value in in_reply_to.chain(references) {
+    for value in header.in_reply_to.iter().chain(&header.references) {
         for id in message_ids(value) {
             if newest.len() == MAX_REFERENCES {
                 newest.pop_front();
@@ -58,14 +54,14 @@ mod tests {
     use super::*;
 
     fn keys(own: &str, reply: &str, references: &str, subject: &str) -> Vec<ThreadKey> {
-        let (keys, _) = thread_keys(
-            Some(own.as_bytes()),
-            [reply.as_bytes()].into_iter(),
-            [references.as_bytes()].into_iter(),
-            subject.as_bytes(),
-            None,
-        );
-        keys.iter().collect()
+        let header = Header {
+            message_id: Some(own.as_bytes()),
+            in_reply_to: vec![reply.as_bytes()],
+            references: vec![references.as_bytes()],
+            subject: Some(subject.as_bytes()),
+            ..Header::default()
+        };
+        thread_keys(&header, None).0.iter().collect()
     }
 
     #[test]
@@ -81,8 +77,9 @@ mod tests {
     #[test]
     fn keeps_the_newest_references() {
         let references: String = (0..1000).map(|i| format!("<{i}@x> ")).collect();
-        let (kept, cut) =
-            thread_keys(None, std::iter::empty(), [references.as_bytes()].into_iter(), b"s", None);
+        let header =
+            Header { references: vec![references.as_bytes()], subject: Some(b"s"), ..Header::default() };
+        let (kept, cut) = thread_keys(&header, None);
         assert!(cut && kept.len() == MAX_REFERENCES);
         assert_eq!(kept.iter().last(), Some(thread_key(b"999@x", "s")));
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 
 use super::charset;
-use super::fields::without_line_end;
+use super::fields::{lines, without_line_end};
 
 /// The bytes of a body in transfer encoding `encoding` (in any case), at most about `max` of them. An unknown
 /// encoding leaves them as they are.
@@ -30,13 +30,13 @@ pub fn decoded_text(body: &[u8], encoding: &str, charset: Option<&str>, max: usi
     charset::decode(bytes, charset)
 }
 
-/// Base64 (RFC 4648 §4) between anything else: line ends, spaces and foreign characters are skipped, padding
-/// in the middle starts anew, a last lone character is dropped.
+/// Base64 (RFC 4648 §4) between anything else: line ends, spaces and foreign characters are skipped, a last
+/// lone character is dropped, and padding is the end (RFC 2045 §6.8): what lists append is not read.
 pub fn base64(body: &[u8], max: usize) -> Vec<u8> {
     let wanted = max.div_ceil(3).saturating_mul(4);
     let mut out = Vec::with_capacity(body.len().min(wanted) / 4 * 3 + 3);
     let mut loose = Loose::default();
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
+    'lines: for line in lines(body) {
         if out.len() >= max {
             break;
         }
@@ -47,13 +47,16 @@ pub fn base64(body: &[u8], max: usize) -> Vec<u8> {
             && line.len() <= wanted
             && base64_simd::STANDARD.decode_append(line, &mut out).is_ok()
         {
+            if line.ends_with(b"=") {
+                break;
+            }
             continue;
         }
         for &byte in line {
-            loose.push(byte, &mut out);
-            if out.len() >= max {
-                break;
+            if (byte == b'=' && loose.count > 1) || out.len() >= max {
+                break 'lines;
             }
+            loose.push(byte, &mut out);
         }
     }
     loose.flush(&mut out);
@@ -76,7 +79,6 @@ impl Loose {
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
-            b'=' => return self.flush(out),
             _ => return,
         };
         self.bits = self.bits << 6 | u32::from(value);
@@ -96,7 +98,7 @@ impl Loose {
 /// Quoted-printable (RFC 2045 §6.7): broken escapes stay as they are, white space before a line end goes.
 pub fn quoted_printable(body: &[u8], max: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len().min(max));
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
+    for line in lines(body) {
         if out.len() >= max {
             break;
         }
@@ -149,7 +151,7 @@ fn hex(digit: u8) -> Option<u8> {
 fn uuencode(body: &[u8], max: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut inside = false;
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
+    for line in lines(body) {
         let line = without_line_end(line);
         match line {
             _ if !inside => inside = line.starts_with(b"begin "),
@@ -198,7 +200,9 @@ mod tests {
             (b"aGVs\r\nbG8=\r\n", b"hello"),
             (b"aGV\r\nsbG8", b"hello"),
             (b"aGVs bG8", b"hello"),
-            (b"aGVsbG8=aGVsbG8=", b"hellohello"),
+            (b"aGVsbG8=aGVsbG8=", b"hello"),
+            (b"aGVsbG8=\r\n____\r\nlist footer\r\n", b"hello"),
+            (b"=aGVs=bG8", b"hello"),
             (b"!aGVs\x00bG8=\xff", b"hello"),
             (b"aGVsbG8=\r\n-- \r\n", b"hello"),
             (b"a", b""),

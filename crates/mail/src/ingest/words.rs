@@ -18,7 +18,7 @@ const MAX_LABEL: usize = 64;
 pub fn decode_text(value: &[u8], fallback: Option<&str>) -> String {
     let value = unfold(value);
     if memmem::find(&value, b"=?").is_none() {
-        return normal(charset::decode_unlabelled(&value, fallback));
+        return readable(charset::decode_unlabelled(&value, fallback));
     }
     let mut text = Text { out: String::with_capacity(value.len()), fallback, ..Text::default() };
     let mut rest = &*value;
@@ -72,8 +72,7 @@ impl<'a> Text<'a> {
 
     fn flush_words(&mut self) {
         if let Some((label, bytes)) = self.words.take() {
-            let text = charset::decode(&bytes, Some(label));
-            self.out.extend(text.chars().filter(|c| !c.is_control()));
+            self.out.push_str(&charset::decode(&bytes, Some(label)));
         }
     }
 
@@ -87,8 +86,14 @@ impl<'a> Text<'a> {
     fn finish(mut self) -> String {
         self.flush_words();
         self.flush_plain();
-        normal(self.out)
+        readable(self.out)
     }
+}
+
+/// Text in normal form C without control characters: what is decoded must not command terminals.
+fn readable(mut text: String) -> String {
+    text.retain(|c| !c.is_control() || c == '\t');
+    normal(text)
 }
 
 /// Text in normal form C, as RFC 8621 §4.1.2.2 asks for: decomposed Hangul becomes syllables.
@@ -176,6 +181,7 @@ mod tests {
             (b"=?utf-8?q??= =?utf-8?b??=", ""),
             (b"=?", "=?"),
             ("한글 제목".as_bytes(), "한글 제목"),
+            (b"a\x1b[31m\0b\tc =?utf-8?q?d=1Be=0A?=", "a[31mb\tc de"),
         ];
         for (value, text) in cases {
             assert_eq!(decode_text(value, None), *text, "{}", value.escape_ascii());

@@ -36,7 +36,8 @@ pub struct Part {
     #[n(4)]
     #[cbor(skip_if = "is_zero32")]
     pub descendants: u32,
-    /// Media type in lower case, `text/plain` where the header says nothing (valid).
+    /// Media type in lower case, `text/plain` where the header says nothing valid; a multipart in which no parts
+    /// were found is `text/plain` as well, one that was not opened `application/octet-stream`.
     #[n(5)]
     #[cbor(default)]
     pub media_type: String,
@@ -160,7 +161,7 @@ impl Part {
         self.end.saturating_sub(self.body)
     }
 
-    /// Whether this is a `multipart/*`. One that is opaque or had no boundary line has no children.
+    /// Whether this is a `multipart/*`. It has children, unless they were cut from the record.
     pub fn is_multipart(&self) -> bool {
         self.media_type.starts_with("multipart/")
     }
@@ -178,11 +179,6 @@ impl Part {
     /// The kind of Content-Disposition, in lower case.
     pub fn disposition(&self) -> Option<&str> {
         self.disposition.as_ref().map(|disposition| disposition.kind.as_str())
-    }
-
-    /// The `charset` parameter.
-    pub fn charset(&self) -> Option<&str> {
-        self.param("charset").and_then(|label| std::str::from_utf8(label).ok())
     }
 }
 
