@@ -13,7 +13,7 @@ use crate::Stores;
 use crate::letters::Letters;
 use crate::machine::{Limits, Measured, cpu_time};
 
-const ACCOUNTS: u64 = 64;
+const ACCOUNTS: u64 = 1000;
 type Failure = Box<dyn Error + Send + Sync>;
 
 pub(crate) async fn run(stores: &Stores, limits: &Limits, span: Duration) -> Result<(), Box<dyn Error>> {
@@ -53,7 +53,7 @@ pub(crate) async fn run(stores: &Stores, limits: &Limits, span: Duration) -> Res
 async fn commits(kv: &Kv, writers: u64, span: Duration) -> Result<Measured, Failure> {
     let (begun, cpu) = (Instant::now(), cpu_time());
     let tasks: Vec<_> = (0..writers)
-        .map(|writer| {
+        .map(|_| {
             let kv = kv.clone();
             tokio::spawn(async move {
                 let mut latencies = Vec::new();
@@ -88,7 +88,7 @@ async fn deliveries(
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let (begun, cpu) = (Instant::now(), cpu_time());
     let tasks: Vec<_> = (0..writers)
-        .map(|writer| {
+        .map(|_| {
             let (mail, mails) = (mail.clone(), mails.clone());
             tokio::spawn(async move {
                 let mut latencies = Vec::new();
@@ -98,7 +98,7 @@ async fn deliveries(
                     let at = Instant::now();
                     let message = mail.ingest(raw).await?;
                     let delivery = Delivery {
-                        account: AccountId(1 + (number as u64 + writer) % ACCOUNTS),
+                        account: AccountId(1 + number as u64 % ACCOUNTS),
                         mailbox: MailboxId::INBOX,
                         keywords: Keywords::new(),
                         received: Clock::system().now(),

@@ -87,6 +87,7 @@ struct Check {
 
 impl Check {
     const ROWS_AT_ONCE: usize = 2000;
+    const LONG_ROWS_AT_ONCE: usize = 100;
 
     fn found(&mut self, rule: &'static str, place: impl fmt::Display, what: impl fmt::Display) {
         self.findings.push(Finding { rule, place: place.to_string(), what: what.to_string() });
@@ -105,14 +106,23 @@ impl Check {
     {
         let mut all = BTreeMap::new();
         let mut rest = range;
-        loop {
-            let tx = mail.kv().read().await?;
-            let page =
-                tx.rows::<T>(Range::new(rest.clone()).limit(Self::ROWS_AT_ONCE).snapshot()).all().await?;
-            let Some((last, _)) = page.last() else { return Ok(all) };
-            rest.begin = store::kv::after_key(&T::key(last));
+        while let Some(page) = Self::page::<T>(mail, &mut rest, Self::ROWS_AT_ONCE).await? {
             all.extend(page.into_iter().map(|(key, record)| entry(key, record)));
         }
+        Ok(all)
+    }
+
+    /// The next rows of a table, cut off the rest; `None` behind the last.
+    async fn page<T: store::kv::Table>(
+        mail: &Mail,
+        rest: &mut store::kv::KeyRange,
+        rows: usize,
+    ) -> Result<Option<Vec<(T::Key, T::Record)>>, Error> {
+        let tx = mail.kv().read().await?;
+        let page = tx.rows::<T>(Range::new(rest.clone()).limit(rows).snapshot()).all().await?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        rest.begin = store::kv::after_key(&T::key(last));
+        Ok(Some(page))
     }
 
     fn account_row(&mut self) {
@@ -306,17 +316,19 @@ impl Check {
     /// Every email has its content and nothing else has; the content is what came; threads are found by it.
     async fn content(&mut self, mail: &Mail, expunged: &BTreeSet<EmailId>) -> Result<(), Error> {
         let mut wanted: BTreeSet<EmailId> = self.emails.keys().chain(expunged).copied().collect();
-        let metadata =
-            self.read::<Metadatas, _>(mail, Metadatas::all(self.account), |(_, id), m| (id, m)).await?;
         let mut keys: BTreeMap<ThreadKey, u64> = BTreeMap::new();
-        for (email, metadata) in &metadata {
-            thread_keys(metadata).into_iter().for_each(|key| *keys.entry(key).or_default() += 1);
-            if let Some(state) = self.emails.get(email).filter(|state| state.size != metadata.size) {
-                let what = format!("{} octets by its row, {} by its metadata", state.size, metadata.size);
-                self.found("size", format!("email {email}"), what);
+        let mut listed = BTreeSet::new();
+        let mut rest = Metadatas::all(self.account);
+        while let Some(page) = Self::page::<Metadatas>(mail, &mut rest, Self::LONG_ROWS_AT_ONCE).await? {
+            for ((_, email), metadata) in page {
+                thread_keys(&metadata).into_iter().for_each(|key| *keys.entry(key).or_default() += 1);
+                if let Some(state) = self.emails.get(&email).filter(|state| state.size != metadata.size) {
+                    let what = format!("{} octets by its row, {} by its metadata", state.size, metadata.size);
+                    self.found("size", format!("email {email}"), what);
+                }
+                listed.insert(email);
             }
         }
-        let listed: BTreeSet<EmailId> = metadata.into_keys().collect();
         for email in wanted.symmetric_difference(&listed).copied().collect::<Vec<_>>() {
             self.found(
                 "metadata",
@@ -329,13 +341,15 @@ impl Check {
             .await?;
         let stored = rows.into_iter().map(|(key, row)| (key, row.emails)).collect();
         self.compare("thread key", stored, &keys);
-        let sources = self.read::<Sources, _>(mail, Sources::all(self.account), |(_, id), s| (id, s)).await?;
-        for (email, record) in sources {
-            if !wanted.remove(&email) {
-                self.found("source", format!("email {email}"), "a source without an email");
-            }
-            if let Err(error) = self.whole(mail, email, record).await {
-                self.found("source", format!("email {email}"), error);
+        let mut rest = Sources::all(self.account);
+        while let Some(page) = Self::page::<Sources>(mail, &mut rest, Self::LONG_ROWS_AT_ONCE).await? {
+            for ((_, email), record) in page {
+                if !wanted.remove(&email) {
+                    self.found("source", format!("email {email}"), "a source without an email");
+                }
+                if let Err(error) = self.whole(mail, email, record).await {
+                    self.found("source", format!("email {email}"), error);
+                }
             }
         }
         for email in wanted {
