@@ -60,7 +60,14 @@ impl Mail {
         let tx = self.kv().read().await?;
         let Some(state) = tx.snapshot_load::<AccountStates>(&account).await? else { return Ok(Vec::new()) };
         let tree = Tree::read(&tx, account, true).await?;
-        let mut check = Check { account, state, tree, emails: BTreeMap::new(), findings: Vec::new() };
+        let mut check = Check {
+            account,
+            state,
+            tree,
+            emails: BTreeMap::new(),
+            modseqs: BTreeMap::new(),
+            findings: Vec::new(),
+        };
         check.emails =
             check.read::<Emails, _>(self, Emails::all(account), |(_, email), state| (email, state)).await?;
         check.account_row();
@@ -82,6 +89,8 @@ struct Check {
     state: AccountState,
     tree: Tree,
     emails: BTreeMap<EmailId, EmailState>,
+    /// The highest modseq of a member of each mailbox.
+    modseqs: BTreeMap<MailboxId, ModSeq>,
     findings: Vec<Finding>,
 }
 
@@ -197,6 +206,14 @@ impl Check {
         for email in homeless.map(|(email, _)| *email).collect::<Vec<_>>() {
             self.found("email", format!("email {email}"), "is in no mailbox");
         }
+        // A place keeps its modseq when the email changes in another one only, so it may be behind.
+        for (place, row) in &stored {
+            let highest = self.modseqs.entry(place.0).or_default();
+            *highest = (*highest).max(row.modseq);
+            if let Some(derived) = derived.get_mut(place).filter(|derived| row.modseq <= derived.modseq) {
+                derived.modseq = row.modseq;
+            }
+        }
         self.compare("member", stored, &derived);
         Ok(())
     }
@@ -231,7 +248,6 @@ impl Check {
                 counters.unread += u64::from(state.keywords.unread());
                 counters.unseen += u64::from(!state.keywords.contains(Keyword::SEEN));
                 counters.deleted += u64::from(m.deleted);
-                counters.modseq = counters.modseq.max(state.modseq);
                 *highest = (*highest).max(m.uid);
             }
         }
@@ -243,7 +259,8 @@ impl Check {
                 let what = format!("UID {highest} is there, but {} is next", stored.uidnext);
                 self.found("uidnext", format!("mailbox {mailbox}"), what);
             }
-            if stored.modseq < derived.modseq || stored.modseq > self.state.modseq {
+            let highest_modseq = self.modseqs.get(&mailbox).copied().unwrap_or_default();
+            if stored.modseq < highest_modseq || stored.modseq > self.state.modseq {
                 self.found("mailbox modseq", format!("mailbox {mailbox}"), stored.modseq);
             }
             (derived.uidnext, derived.modseq) = (stored.uidnext, stored.modseq);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use types::{EmailId, MailboxId, ModSeq, ThreadId};
+use types::{EmailId, MailboxId, ModSeq, ThreadId, Uid};
 
 use super::{Edit, Touched};
 use crate::Error;
@@ -53,7 +53,12 @@ impl Edit {
         let is_in = |list: &[Membership], m: &Membership| list.iter().any(|other| place(other) == place(m));
         let removed: Vec<_> = old.iter().filter(|m| !is_in(new, m)).map(place).collect();
         let added: Vec<_> = new.iter().filter(|m| !is_in(old, m)).map(place).collect();
-        let kept: Vec<_> = new.iter().filter(|m| is_in(old, m)).map(place).collect();
+        // A place whose row says the same as before keeps it, and its modseq: a copy elsewhere is no change here.
+        let same_row = |m: &Membership| {
+            let shown = |e: &EmailState| (e.thread, e.keywords.clone());
+            before.as_ref().map(shown) == after.as_ref().map(shown) && old.contains(m)
+        };
+        let kept: Vec<_> = new.iter().filter(|m| is_in(old, m) && !same_row(m)).map(place).collect();
         let modseq = self.state.modseq;
         if let Some(state) = &before {
             self.count(state, -1)?;
@@ -66,7 +71,8 @@ impl Edit {
             Some(mut state) => {
                 state.modseq = modseq;
                 self.count(&state, 1)?;
-                self.write_email(email, &state, before.as_ref())?;
+                let rows = [&added[..], &kept[..]].concat();
+                self.write_email(email, &state, &rows, before.as_ref())?;
             }
             None => self.remove_email(email, before.as_ref())?,
         }
@@ -85,15 +91,17 @@ impl Edit {
         Ok(Some(EmailChange { email, thread, changed, old_thread, added, removed, kept }))
     }
 
+    /// Writes an email's row and those of the places that changed.
     fn write_email(
         &self,
         email: EmailId,
         state: &EmailState,
+        places: &[(MailboxId, Uid)],
         before: Option<&EmailState>,
     ) -> Result<(), Error> {
         self.tx.save::<Emails>(&(self.account, email), state)?;
-        let mut listed: Vec<MailboxId> = Vec::with_capacity(state.memberships.len());
-        for membership in &state.memberships {
+        let changed = |m: &&Membership| places.contains(&(m.mailbox, m.uid));
+        for membership in state.memberships.iter().filter(changed) {
             let row = MemberRecord {
                 email,
                 thread: state.thread,
@@ -104,15 +112,15 @@ impl Edit {
                 received: state.received,
             };
             self.tx.save::<Members>(&(self.account, membership.mailbox, membership.uid), &row)?;
-            let was = before.filter(|b| b.thread == state.thread).is_some_and(|b| {
-                b.memberships.iter().any(|m| (m.mailbox, m.uid) == (membership.mailbox, membership.uid))
-            });
-            if !was && !listed.contains(&membership.mailbox) {
+            let listed = |b: &EmailState| {
+                let here = |m: &Membership| (m.mailbox, m.uid) == (membership.mailbox, membership.uid);
+                b.thread == state.thread && b.memberships.iter().any(here)
+            };
+            if !before.is_some_and(listed) {
                 let key = self.received_key(email, membership.mailbox, state);
                 self.tx
                     .save::<Receiveds>(&key, &ReceivedRow { uid: membership.uid, thread: state.thread })?;
             }
-            listed.push(membership.mailbox);
         }
         Ok(())
     }

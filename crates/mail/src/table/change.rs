@@ -51,7 +51,7 @@ pub(crate) struct EmailChange {
     pub(crate) added: Vec<(MailboxId, Uid)>,
     #[n(5)]
     pub(crate) removed: Vec<(MailboxId, Uid)>,
-    /// Where it was before and still is.
+    /// Where it was before and still is, and what a listing by UID shows of it changed.
     #[n(6)]
     pub(crate) kept: Vec<(MailboxId, Uid)>,
 }
