@@ -1,0 +1,72 @@
+//! Looking whether everything that is stored agrees.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::admin::Operation;
+use crate::node::Node;
+use crate::problem::Problem;
+
+/// Something that is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Finding {
+    /// Which rule is broken.
+    pub(crate) rule: String,
+    /// Where.
+    pub(crate) place: String,
+    /// What is there, and what should be.
+    pub(crate) what: String,
+}
+
+/// Verifies one account, by its number.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) id: u64,
+}
+
+impl Operation for Account {
+    const NAME: &'static str = "verify.account";
+    type Answer = Vec<Finding>;
+
+    async fn run(self, node: &Node, _: Bytes) -> Result<Vec<Finding>, Problem> {
+        let findings = node.mail.verify(types::AccountId(self.id)).await?;
+        let view = |f: mail::Finding| Finding { rule: f.rule.to_owned(), place: f.place, what: f.what };
+        Ok(findings.into_iter().map(view).collect())
+    }
+}
+
+/// Verifies the blob store: each reference, each blob, each byte.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Blobs {}
+
+/// What was looked at in the blob store, and what is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct BlobReport {
+    pub(crate) blobs: u64,
+    pub(crate) bytes: u64,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Operation for Blobs {
+    const NAME: &'static str = "verify.blobs";
+    type Answer = BlobReport;
+
+    async fn run(self, node: &Node, _: Bytes) -> Result<BlobReport, Problem> {
+        use store::blob::Finding as F;
+        let mut findings = Vec::new();
+        let report = node
+            .blobs
+            .verify(true, |finding| {
+                let (rule, place) = match &finding {
+                    F::Lost { hash, .. } => ("references lead to blobs", format!("blob {hash}")),
+                    F::Damaged { hash, .. } => ("blobs are what their names say", format!("blob {hash}")),
+                    F::Stray { hash } => ("blobs are needed or swept", format!("blob {hash}")),
+                    F::Usage { extent, .. } => ("usage is counted", format!("extent {:?}", extent.0)),
+                };
+                findings.push(Finding { rule: rule.to_owned(), place, what: finding.to_string() });
+            })
+            .await
+            .map_err(|error| Problem::unavailable(format!("the blob store cannot be verified: {error}")))?;
+        Ok(BlobReport { blobs: report.blobs, bytes: report.bytes, findings })
+    }
+}

@@ -1,0 +1,38 @@
+//! `magpie dev`
+
+use clap::Args;
+
+use crate::data_dir::DataDir;
+use crate::dev::{self, Plan};
+use crate::problem::Problem;
+
+use super::account::make_password;
+use super::output;
+
+/// Everything is on loopback: nobody else can reach it. Ports are the base plus the protocol's own: smtp +25,
+/// lmtp +24, http +80, imap +143, imaps +993.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The number to which each protocol's own port is added
+    #[arg(long, value_name = "PORT", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(0..=61_345))]
+    port_base: u16,
+    /// The password of all test accounts [default: one that is made at the first start and kept]
+    #[arg(long)]
+    password: Option<String>,
+    /// How many accounts user1, user2 … there are besides alice, bob and carol
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    users: u32,
+}
+
+impl Arguments {
+    pub(super) async fn run(self, data: DataDir) -> Result<(), Problem> {
+        let plan = Plan {
+            data,
+            port_base: self.port_base,
+            password: self.password,
+            make_password,
+            users: self.users,
+        };
+        dev::run(plan, output::write).await
+    }
+}

@@ -1,0 +1,75 @@
+use clap::CommandFactory;
+
+use super::*;
+
+fn parse(words: &[&str]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from([&["magpie"], words].concat())
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn common_options_stand_anywhere() {
+    for words in [
+        &["--data", "/x", "--json", "account", "list"][..],
+        &["account", "--data", "/x", "list", "--json"],
+        &["account", "list", "--json", "--data", "/x"],
+    ] {
+        let cli = parse(words).unwrap();
+        assert!(cli.common.json);
+        assert_eq!(cli.common.data, Some("/x".into()));
+    }
+}
+
+#[test]
+fn every_command_has_its_form() {
+    for words in [
+        &["dev"][..],
+        &["dev", "--port-base", "20000", "--password", "x", "--users", "5"],
+        &["domain", "create", "example.test"],
+        &[
+            "domain",
+            "change",
+            "example.test",
+            "--catch-all",
+            "a@example.test",
+            "--separator",
+            "-",
+            "--bytes",
+            "5G",
+        ],
+        &["account", "create", "a@example.test", "--password-file", "-", "--bytes", "1G"],
+        &["account", "password", "alice", "--password", "secret"],
+        &["account", "quota", "alice", "--messages", "none"],
+        &["account", "change", "alice", "--state", "receive-only"],
+        &["account", "delete", "alice", "--yes"],
+        &["alias", "create", "info@example.test", "a@example.test", "b@example.test"],
+        &["group", "add", "all@example.test", "a@example.test"],
+        &["app-password", "create", "alice", "--label", "phone", "--for", "imap,submission"],
+        &["app-password", "revoke", "alice", "3"],
+        &["import", "--account", "alice", "maildir:/x", "--into", "Old/Mail", "--again"],
+        &["verify", "--account", "alice"],
+    ] {
+        parse(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    }
+}
+
+#[test]
+fn nonsense_is_refused() {
+    for words in [
+        &[][..],
+        &["serve"],
+        &["dev", "--port-base", "65000"],
+        &["dev", "--users", "-1"],
+        &["account", "create"],
+        &["account", "create", "a@b", "--password", "x", "--password-file", "y"],
+        &["alias", "create", "a@b"],
+        &["account", "change", "alice", "--state", "happy"],
+        &["import", "maildir:/x"],
+    ] {
+        assert!(parse(words).is_err(), "{words:?}");
+    }
+}

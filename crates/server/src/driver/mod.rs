@@ -1,0 +1,6 @@
+//! Drivers: a thin layer of sockets and time around each protocol's session machine.
+
+pub(crate) mod budget;
+pub(crate) mod http;
+pub(crate) mod imap;
+pub(crate) mod smtp;

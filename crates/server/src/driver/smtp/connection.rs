@@ -1,0 +1,196 @@
+//! One connection: does what its session asks for, one action after the other.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use smtp::{
+    Action, BeginVerdict, DeliveryVerdict, Envelope, OutOfTurn, Peer, RecipientVerdict, Refusal, RefusalCode,
+    SenderVerdict, Session, Tls,
+};
+use thiserror::Error;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::SmtpServer;
+use super::delivery::Incoming;
+use super::pace::{Pace, Verdict};
+use super::recipients::Recipients;
+use super::retries::Fingerprint;
+use super::spool::Spool;
+use crate::net::{Lifecycle, Link, LinkError};
+
+/// Why a connection ends without the session having said so.
+#[derive(Debug, Error)]
+enum Ended {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("the client hung up")]
+    HungUp,
+    #[error(transparent)]
+    Driver(#[from] OutOfTurn),
+}
+
+/// One connection and what is under way on it.
+pub(crate) struct Connection<'a> {
+    server: &'a SmtpServer,
+    link: Link,
+    session: Session,
+    pace: Pace,
+    /// Where the present transaction's recipients lead.
+    recipients: Recipients,
+    /// The message that is being received.
+    spool: Option<Spool>,
+    /// What was delivered and acknowledged, but where nothing shows yet that the client has got our 250.
+    unconfirmed: Vec<Fingerprint>,
+    told_to_leave: bool,
+    client: IpAddr,
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) fn new(server: &'a SmtpServer, link: Link, client: IpAddr) -> Self {
+        let peer = Peer { address: Some(client), name: None, tls: None };
+        Self {
+            session: Session::new(server.config.clone(), peer),
+            server,
+            link,
+            pace: Pace::default(),
+            recipients: Recipients::default(),
+            spool: None,
+            unconfirmed: Vec::new(),
+            told_to_leave: false,
+            client,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self, lifecycle: &Lifecycle) {
+        if let Err(why) = self.serve(lifecycle).await {
+            tracing::debug!(client = %self.client, %why, "smtp connection ended");
+        }
+        self.link.close().await;
+    }
+
+    async fn serve(&mut self, lifecycle: &Lifecycle) -> Result<(), Ended> {
+        loop {
+            match self.session.next() {
+                Action::Send(replies) => self.link.send(&replies).await?,
+                Action::NeedInput => self.receive(lifecycle).await?,
+                Action::StartTls => self.start_tls().await?,
+                Action::VerifySender(origin) => {
+                    self.recipients.begin(&origin);
+                    self.session.sender(SenderVerdict::Accept)?;
+                }
+                Action::VerifyRecipient(_, recipient) => {
+                    let patience = self.session.waiting().timeout;
+                    let asked = self.recipients.resolve(self.server, &recipient);
+                    let verdict = timeout(patience, asked).await.unwrap_or(RecipientVerdict::Unavailable);
+                    self.session.recipient(verdict)?;
+                }
+                Action::Begin(_) => self.begin()?,
+                Action::Body(chunk) => self.body(chunk).await?,
+                Action::End(envelope) => self.end(&envelope).await?,
+                Action::Abandon => self.spool = None,
+                Action::Close => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits for the client, but not for ever, and not when the server goes down.
+    async fn receive(&mut self, lifecycle: &Lifecycle) -> Result<(), Ended> {
+        let began = Instant::now();
+        let deadline = self.pace.deadline(self.session.waiting(), began);
+        tokio::select! {
+            biased;
+            () = lifecycle.stopping(), if !self.told_to_leave => {
+                self.told_to_leave = true;
+                self.session.shutdown();
+            }
+            received = self.link.receive(self.session.input()) => {
+                if received? == 0 {
+                    return Err(Ended::HungUp);
+                }
+                self.pace.waited(began.elapsed());
+                self.confirm().await;
+            }
+            () = sleep_until(deadline.at) => match deadline.verdict {
+                Verdict::TimedOut => self.session.timed_out(),
+                Verdict::TooSlow => self.session.too_slow(),
+            },
+        }
+        Ok(())
+    }
+
+    /// The client goes on after our 250 was sent, so it has got it.
+    async fn confirm(&mut self) {
+        for fingerprint in self.unconfirmed.drain(..) {
+            self.server.retries.acknowledged(&fingerprint).await;
+        }
+    }
+
+    async fn start_tls(&mut self) -> Result<(), Ended> {
+        let patience = self.session.waiting().timeout;
+        let (version, cipher) = self.link.start_tls(&self.server.tls, patience).await?;
+        Ok(self.session.tls_started(Tls::new(&version, &cipher))?)
+    }
+
+    fn begin(&mut self) -> Result<(), Ended> {
+        let verdict = match self.server.kv.health() {
+            Ok(()) => {
+                self.spool = Some(Spool::new(self.server.spool.clone(), self.server.budget.clone()));
+                BeginVerdict::Proceed
+            }
+            Err(error) => {
+                tracing::error!(%error, "mail is turned away: the store refuses writes");
+                BeginVerdict::Unavailable
+            }
+        };
+        Ok(self.session.begin(verdict)?)
+    }
+
+    async fn body(&mut self, chunk: Bytes) -> Result<(), Ended> {
+        let Some(spool) = &mut self.spool else { return Ok(()) };
+        if let Err(error) = spool.write(&chunk).await {
+            tracing::error!(%error, "a message is turned away: it cannot be written to the spool");
+            self.spool = None;
+            self.session.fail_body(no_room())?;
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, envelope: &Envelope) -> Result<(), Ended> {
+        let verdicts = match self.spool.take() {
+            Some(spool) => {
+                let patience = self.session.waiting().timeout;
+                let incoming = Incoming {
+                    server: self.server,
+                    envelope,
+                    recipients: &self.recipients,
+                    client: self.client,
+                };
+                match timeout(patience, incoming.deliver(spool)).await {
+                    Ok(outcome) => {
+                        self.unconfirmed = outcome.fingerprints;
+                        outcome.verdicts
+                    }
+                    Err(_late) => refuse_all(envelope, &try_again()),
+                }
+            }
+            None => refuse_all(envelope, &try_again()),
+        };
+        Ok(self.session.delivered(verdicts)?)
+    }
+}
+
+/// The same refusal for every recipient.
+pub(super) fn refuse_all(envelope: &Envelope, refusal: &Refusal) -> Vec<DeliveryVerdict> {
+    envelope.recipients.iter().map(|_| DeliveryVerdict::Refuse(refusal.clone())).collect()
+}
+
+/// For what fails here and may work in a while.
+pub(super) fn try_again() -> Refusal {
+    Refusal::new(RefusalCode::LocalError, 3, 0, "The message could not be stored; try again later")
+}
+
+/// For a message that does not fit into disk or memory now.
+pub(super) fn no_room() -> Refusal {
+    Refusal::new(RefusalCode::InsufficientStorage, 3, 1, "No room to take this message now; try again later")
+}

@@ -1,0 +1,76 @@
+//! SMTP and LMTP on sockets: moves bytes between a connection and its session, keeps the time, and asks the
+//! services. What the protocol means is in the `smtp` crate, what a delivery means in `mail`.
+
+mod connection;
+mod delivery;
+mod pace;
+mod recipients;
+mod retries;
+mod spool;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::Directory;
+use mail::Mail;
+use smtp::Config;
+use store::bus::Bus;
+use store::kv::Kv;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use types::Clock;
+
+use self::retries::Retries;
+use super::budget::Budget;
+use crate::net::{Lifecycle, Link};
+
+/// How long a client may leave replies unread.
+const STALL: Duration = Duration::from_secs(60);
+
+/// What an SMTP or LMTP server works with.
+pub(crate) struct SmtpServer {
+    config: Arc<Config>,
+    tls: TlsAcceptor,
+    budget: Budget,
+    spool: PathBuf,
+    kv: Kv,
+    directory: Directory,
+    mail: Mail,
+    retries: Retries,
+    clock: Clock,
+}
+
+/// The services that [`SmtpServer`] uses.
+pub(crate) struct SmtpServices {
+    pub(crate) kv: Kv,
+    pub(crate) bus: Bus,
+    pub(crate) directory: Directory,
+    pub(crate) mail: Mail,
+    pub(crate) budget: Budget,
+    pub(crate) clock: Clock,
+}
+
+impl SmtpServer {
+    /// A server whose large messages wait in `spool` while they are received.
+    pub(crate) fn new(config: Config, tls: TlsAcceptor, spool: PathBuf, services: SmtpServices) -> Self {
+        Self {
+            config: Arc::new(config),
+            tls,
+            spool,
+            budget: services.budget,
+            kv: services.kv,
+            directory: services.directory,
+            mail: services.mail,
+            retries: Retries::new(services.bus),
+            clock: services.clock,
+        }
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, lifecycle: Lifecycle) {
+        let link = Link::new(socket, STALL);
+        connection::Connection::new(&self, link, peer.ip().to_canonical()).run(&lifecycle).await;
+    }
+}

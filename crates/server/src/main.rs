@@ -1,0 +1,37 @@
+//! Magpie: a mail server in one program.
+//!
+//! This crate is glue. It reads the command line, opens the stores, binds the sockets and puts a thin driver around
+//! each protocol's session machine; what mail means is in the crates below.
+//!
+//! ```text
+//!   cli ──┬── dev ──> node (all services on one data directory)
+//!         │            ├── net: listeners, TLS, admission, the end of a server
+//!         │            ├── driver: smtp and lmtp, imap, http
+//!         │            ├── admin: the socket that the other commands talk to
+//!         │            └── upkeep
+//!         └── other commands ──> admin::Desk ──> the running server, or a node of their own
+//!                                   ^
+//!   import: reads Maildir and mbox ─┘
+//! ```
+
+mod admin;
+mod cli;
+mod data_dir;
+mod dev;
+mod driver;
+mod import;
+mod log;
+mod net;
+mod node;
+mod problem;
+mod progress;
+mod text;
+mod upkeep;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::Cli::parse().run()
+}

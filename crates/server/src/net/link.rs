@@ -1,0 +1,151 @@
+//! One connection's byte stream, plain or encrypted, with a bound on how long the peer may leave our bytes unread.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// How long a closed connection may take to acknowledge our last bytes.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// What a peer may still send after we have closed before we stop listening to it, in bytes.
+const FAREWELL_BYTES: usize = 256 << 10;
+
+/// Why a connection is over.
+#[derive(Debug, Error)]
+pub(crate) enum LinkError {
+    /// The network, or the peer, broke it.
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+    /// The peer does not read what it asked for.
+    #[error("the client did not read for {} s", .0.as_secs())]
+    Stalled(Duration),
+    /// The TLS handshake took too long.
+    #[error("the TLS handshake was not done within {} s", .0.as_secs())]
+    Handshake(Duration),
+}
+
+/// One connection.
+pub(crate) struct Link {
+    stream: Stream,
+    stall: Duration,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Between the two, while a handshake is under way or after it failed.
+    Gone,
+}
+
+impl Link {
+    /// A connection as it was accepted. A peer that takes none of our bytes for `stall` is disconnected.
+    pub(crate) fn new(socket: TcpStream, stall: Duration) -> Self {
+        // Replies are written whole: waiting for more to send would only delay them.
+        let _best_effort = socket.set_nodelay(true);
+        Self { stream: Stream::Plain(socket), stall }
+    }
+
+    /// Encrypts the connection; returns the names of the protocol version and the cipher suite.
+    pub(crate) async fn start_tls(
+        &mut self,
+        acceptor: &TlsAcceptor,
+        patience: Duration,
+    ) -> Result<(String, String), LinkError> {
+        let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            return Err(gone().into());
+        };
+        let accepted = timeout(patience, acceptor.accept(socket)).await;
+        let stream = accepted.map_err(|_late| LinkError::Handshake(patience))??;
+        let (_, tls) = stream.get_ref();
+        let version = tls.protocol_version().and_then(|v| v.as_str()).unwrap_or_default();
+        let cipher = tls.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or_default();
+        let names = (version.replace('_', "."), cipher.replacen("TLS13_", "TLS_", 1));
+        self.stream = Stream::Tls(Box::new(stream));
+        Ok(names)
+    }
+
+    /// Sends all of `bytes`. Waits as long as the peer takes some of them now and then.
+    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), LinkError> {
+        while !bytes.is_empty() {
+            let written = timeout(self.stall, self.stream.write(bytes)).await;
+            let written = written.map_err(|_late| LinkError::Stalled(self.stall))??;
+            if written == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+            }
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        timeout(self.stall, self.stream.flush()).await.map_err(|_late| LinkError::Stalled(self.stall))??;
+        Ok(())
+    }
+
+    /// Appends what the peer sends to `input`; zero when it sends no more. Cancel-safe.
+    pub(crate) async fn receive(&mut self, input: &mut BytesMut) -> Result<usize, LinkError> {
+        Ok(self.stream.read_buf(input).await?)
+    }
+
+    /// Ends the connection so that the peer gets our last bytes: closing a socket with unread input would reset
+    /// the connection, and the peer's system would throw away what it has not read yet.
+    pub(crate) async fn close(mut self) {
+        let farewell = async {
+            self.stream.shutdown().await?;
+            let mut rest = [0; 4096];
+            let mut dropped = 0;
+            while dropped < FAREWELL_BYTES {
+                match self.stream.read(&mut rest).await? {
+                    0 => break,
+                    n => dropped += n,
+                }
+            }
+            io::Result::Ok(())
+        };
+        let _whatever_happened_it_is_over = timeout(FAREWELL, farewell).await;
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the connection is not there any more")
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}

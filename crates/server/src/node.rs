@@ -1,0 +1,106 @@
+//! The services of one machine, opened on its data directory: what a server runs on, and what the command line
+//! works with where no server runs.
+
+use std::sync::Arc;
+
+use directory::Directory;
+use mail::{Mail, MailOptions};
+use store::blob::{self, Blobs, BlobsOptions, Segments, SegmentsOptions};
+use store::bus::Bus;
+use store::kv::{self, Embedded, EmbeddedOptions, Kv};
+use types::Clock;
+
+use crate::data_dir::DataDir;
+use crate::problem::{Kind, Problem};
+
+/// The largest message that anybody may send, in octets.
+pub(crate) const MESSAGE: u64 = 50 << 20;
+/// What our own trace fields may add to it, in octets.
+const TRACE: u64 = 64 << 10;
+
+/// All services. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) kv: Kv,
+    pub(crate) blobs: Blobs,
+    pub(crate) bus: Bus,
+    pub(crate) directory: Directory,
+    pub(crate) mail: Mail,
+    pub(crate) clock: Clock,
+}
+
+impl Node {
+    /// Opens the stores in a data directory. Only one process can have them open.
+    pub(crate) fn open(data: &DataDir, options: directory::Options) -> Result<Self, Problem> {
+        let clock = Clock::system();
+        let embedded = Embedded::open(&data.kv(), EmbeddedOptions::default()).map_err(kv_problem)?;
+        let kv = Kv::new(Arc::new(embedded), clock.clone());
+        let segments =
+            Segments::open(&data.blobs(), clock.clone(), SegmentsOptions::default()).map_err(blob_problem)?;
+        let blob_options = BlobsOptions { spool: data.spool(), ..BlobsOptions::default() };
+        let blobs = Blobs::new(kv.clone(), Arc::new(segments), clock.clone(), blob_options);
+        let bus = Bus::in_process(clock.clone());
+        let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), options);
+        let mail_options = MailOptions { message_size: MESSAGE + TRACE, ..MailOptions::default() };
+        let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), mail_options);
+        Ok(Self { kv, blobs, bus, directory, mail, clock })
+    }
+}
+
+fn kv_problem(error: kv::OpenError) -> Problem {
+    let kind = match error {
+        kv::OpenError::InUse(_) => Kind::InUse,
+        kv::OpenError::Io { .. } => Kind::Unavailable,
+        kv::OpenError::Damaged { .. } | kv::OpenError::Gap { .. } => Kind::Damaged,
+    };
+    Problem::new(kind, error.to_string())
+}
+
+fn blob_problem(error: blob::OpenError) -> Problem {
+    Problem::new(Kind::Damaged, error.to_string())
+}
+
+impl From<directory::Error> for Problem {
+    fn from(error: directory::Error) -> Self {
+        use directory::Error as E;
+        let kind = match &error {
+            E::Store(_) => Kind::Unavailable,
+            E::DomainExists(_) | E::NameTaken(_) => Kind::Exists,
+            E::NoSuchDomain(_)
+            | E::NoSuchAccount(_)
+            | E::NoSuchAccountId(_)
+            | E::NoSuchAlias(_)
+            | E::NoSuchGroup(_)
+            | E::NoSuchTarget(_)
+            | E::NoSuchAppPassword(_) => Kind::NotFound,
+            _ => Kind::Invalid,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<mail::Error> for Problem {
+    fn from(error: mail::Error) -> Self {
+        use mail::Error as E;
+        let kind = match &error {
+            E::Unavailable(_) => Kind::Unavailable,
+            E::Corrupt { .. } => Kind::Damaged,
+            E::NoSuchMailbox | E::NoSuchEmail => Kind::NotFound,
+            E::Exists => Kind::Exists,
+            _ => Kind::Invalid,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<directory::NameError> for Problem {
+    fn from(error: directory::NameError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<mail::NameError> for Problem {
+    fn from(error: mail::NameError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}

@@ -1,0 +1,109 @@
+//! The commands, with a server and without one: the answers are the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{Server, message};
+
+fn error(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_directory_is_kept_with_and_without_a_server() {
+    let mut server = Server::start();
+    tour(&server, "online.test");
+    server.signal("TERM");
+    server.wait();
+    tour(&server, "offline.test");
+    server.restart();
+    let domains = server.json(&["domain", "list"]);
+    let names: Vec<_> =
+        domains.as_array().unwrap().iter().map(|domain| domain["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["example.test", "offline.test", "online.test"]);
+}
+
+fn tour(server: &Server, domain: &str) {
+    let at = |name: &str| format!("{name}@{domain}");
+    let run = |words: &[&str]| server.json(words);
+    assert_eq!(run(&["domain", "create", domain])["name"], *domain);
+    assert_eq!(server.run(&["domain", "create", domain]).status.code(), Some(6));
+    let made = run(&["account", "create", &at("dora"), "--name", "Dora", "--bytes", "1.5G"]);
+    assert_eq!(made["quota"]["bytes"], 1_610_612_736_u64);
+    assert!(made["password"].as_str().unwrap().len() >= 16, "made and shown");
+    let given = run(&["account", "create", &at("emil"), "--password", "emils-password"]);
+    assert!(given.get("password").is_none());
+    run(&["account", "password", &at("emil"), "--password", "another-password"]);
+    assert_eq!(run(&["account", "quota", &at("emil"), "--messages", "10"])["quota"]["messages"], 10);
+    assert_eq!(run(&["account", "change", &at("emil"), "--state", "disabled"])["state"], "disabled");
+    assert_eq!(run(&["account", "list", "--domain", domain]).as_array().unwrap().len(), 2);
+
+    run(&["alias", "create", &at("info"), &at("dora")]);
+    run(&["alias", "change", &at("info"), &at("dora"), &at("emil")]);
+    assert_eq!(run(&["alias", "show", &at("info")])["targets"].as_array().unwrap().len(), 2);
+    assert_eq!(run(&["alias", "list", "--domain", domain]).as_array().unwrap().len(), 1);
+    run(&["domain", "change", domain, "--catch-all", &at("dora")]);
+    assert_eq!(run(&["domain", "show", domain])["catch_all"], at("dora"));
+
+    run(&["group", "create", &at("all"), &at("dora")]);
+    run(&["group", "add", &at("all"), &at("emil")]);
+    assert_eq!(
+        run(&["group", "remove", &at("all"), &at("dora")])["members"],
+        serde_json::json!([at("emil")])
+    );
+
+    let app = run(&["app-password", "create", &at("dora"), "--label", "phone", "--for", "imap"]);
+    assert_eq!(app["protocols"], serde_json::json!(["imap"]));
+    let listed = run(&["app-password", "list", &at("dora")]);
+    assert!(listed[0].get("password").is_none());
+    run(&["app-password", "revoke", &at("dora"), &app["id"].to_string()]);
+    assert_eq!(run(&["app-password", "list", &at("dora")]), serde_json::json!([]));
+
+    let unsure = server.run(&["account", "delete", &at("emil")]);
+    assert_eq!(unsure.status.code(), Some(1));
+    assert!(error(&unsure).contains("--yes"));
+    run(&["account", "delete", &at("emil"), "--yes"]);
+    let gone = server.run(&["account", "show", &at("emil")]);
+    assert_eq!(gone.status.code(), Some(5));
+    assert!(error(&gone).contains("magpie account list"), "{}", error(&gone));
+    assert_eq!(server.run(&["domain", "delete", domain]).status.code(), Some(1), "still in use");
+    run(&["verify"]);
+}
+
+#[test]
+fn people_get_tables_and_words() {
+    let server = Server::start();
+    let output = server.run(&["account", "list"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("ADDRESS"), "{text}");
+    assert_eq!(text.lines().count(), 4);
+    let output = server.run(&["account", "show", "nobody@example.test", "--json"]);
+    let problem: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(problem["error"]["kind"], "not_found");
+}
+
+#[test]
+fn a_directory_without_a_store_is_not_made() {
+    let server = Server::start();
+    let elsewhere = server.data().join("nothing-here");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_magpie"))
+        .args(["account", "list", "--data"])
+        .arg(&elsewhere)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn a_changed_password_counts_from_the_next_login_on() {
+    let server = Server::start();
+    server.deliver("alice@example.test", &message("one"));
+    assert_eq!(server.inbox("alice").len(), 1);
+    server.json(&["account", "password", "alice", "--password", "something else"]);
+    let mut imap = server.imap();
+    imap.line();
+    imap.send(&format!("t LOGIN alice {}\r\n", common::PASSWORD));
+    assert!(imap.line().starts_with("t NO"));
+    imap.imap("LOGIN alice \"something else\"");
+}
