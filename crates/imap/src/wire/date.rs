@@ -40,7 +40,12 @@ impl Date {
 
     /// The day in UTC on which `moment` falls.
     pub fn of(moment: Timestamp) -> Self {
-        Self(i64::try_from(moment.secs()).unwrap_or(i64::MAX).div_euclid(DAY))
+        Self::of_seconds(i64::try_from(moment.secs()).unwrap_or(i64::MAX))
+    }
+
+    /// The day on which a moment falls, in seconds since 1970-01-01T00:00:00.
+    pub const fn of_seconds(seconds: i64) -> Self {
+        Self(seconds.div_euclid(DAY))
     }
 
     /// `1-Feb-1994`, with or without quotation marks.

@@ -134,7 +134,6 @@ impl Tag {
     }
 
     /// From bytes that the framer found before a refused command.
-    #[allow(dead_code)]
     pub(crate) fn from_framer(bytes: Bytes) -> Option<Self> {
         (!bytes.is_empty() && bytes.iter().all(|b| is_tag_char(*b))).then_some(Self(bytes))
     }

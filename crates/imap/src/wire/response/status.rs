@@ -33,6 +33,8 @@ pub enum Code {
     AppendUid(UidValidity, Uid),
     /// `AUTHENTICATIONFAILED`
     AuthenticationFailed,
+    /// `AUTHORIZATIONFAILED`
+    AuthorizationFailed,
     /// `BADCHARSET` with the charsets that are understood
     BadCharset(&'static [&'static str]),
     /// `CANNOT`
@@ -45,6 +47,8 @@ pub enum Code {
     Closed,
     /// `COPYUID`: the destination's UIDVALIDITY, the old UIDs, the new ones in the same order
     CopyUid(UidValidity, SequenceSet, SequenceSet),
+    /// `CORRUPTION`
+    Corruption,
     /// `EXPUNGEISSUED`
     ExpungeIssued,
     /// `HASCHILDREN`
@@ -172,9 +176,11 @@ impl fmt::Display for Code {
             Self::Alert => "ALERT",
             Self::AlreadyExists => "ALREADYEXISTS",
             Self::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Self::AuthorizationFailed => "AUTHORIZATIONFAILED",
             Self::Cannot => "CANNOT",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::Corruption => "CORRUPTION",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
             Self::InUse => "INUSE",

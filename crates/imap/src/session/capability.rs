@@ -1,0 +1,25 @@
+//! What this server can do, in the words of CAPABILITY.
+
+use super::config::Config;
+
+/// IMAP4rev2 contains all of these; rev1 clients look for the names (RFC 9051 appendix E). BINARY is not among
+/// them: IMAP4rev2 has its FETCH side only.
+const EXTENSIONS: &str = "ENABLE IDLE NAMESPACE UNSELECT UIDPLUS ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS MOVE \
+                          SPECIAL-USE CHILDREN STATUS=SIZE";
+
+/// Before login.
+pub(crate) fn before_login(config: &Config, tls: bool) -> String {
+    let mut words = "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL-".to_owned();
+    if config.starttls && !tls {
+        words.push_str(" STARTTLS");
+    }
+    words.push_str(if tls || config.plaintext_login { " AUTH=PLAIN AUTH=LOGIN" } else { " LOGINDISABLED" });
+    words.push(' ');
+    words.push_str(EXTENSIONS);
+    words
+}
+
+/// After login.
+pub(crate) fn after_login() -> String {
+    format!("IMAP4rev1 IMAP4rev2 LITERAL- {EXTENSIONS}")
+}

@@ -1,0 +1,15 @@
+//! CAPABILITY (RFC 9051 §6.1.1).
+
+use super::super::{Session, capability};
+use super::Outcome;
+
+impl Session {
+    pub(super) fn capability(&mut self) -> Outcome {
+        let words = match &self.user {
+            Some(_) => capability::after_login(),
+            None => capability::before_login(&self.config, self.peer.tls),
+        };
+        self.out.print(format_args!("* CAPABILITY {words}\r\n"));
+        Outcome::ok("that is what this server can do")
+    }
+}

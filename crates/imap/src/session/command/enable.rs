@@ -1,0 +1,21 @@
+//! ENABLE (RFC 9051 §6.3.1).
+
+use super::super::error::Error;
+use super::super::user::User;
+use super::Outcome;
+use crate::wire::Dialect;
+use crate::wire::command::Enable;
+use crate::wire::response::{self, Output};
+
+pub(super) fn run(command: Enable, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
+    if user.view.is_some() {
+        return Err(Error::NotNow("ENABLE comes before a mailbox is selected"));
+    }
+    let mut enabled = Vec::new();
+    if user.dialect == Dialect::Rev1 && command.capabilities.iter().any(|c| c == "IMAP4REV2") {
+        user.dialect = Dialect::Rev2;
+        enabled.push("IMAP4rev2");
+    }
+    response::enabled(&enabled, out);
+    Ok(Outcome::ok("enabled"))
+}

@@ -1,0 +1,249 @@
+//! FETCH (RFC 9051 §6.4.5), as a stream: no more of a message is in memory than a few chunks.
+
+mod body;
+
+use std::collections::VecDeque;
+
+use mail::{FlagAction, FlagChange, Member};
+use types::{Keyword, Keywords};
+
+use self::body::Body;
+use super::super::announce::Tell;
+use super::super::content::{Message, structure};
+use super::super::error::Error;
+use super::super::user::User;
+use super::super::view::{Picked, View};
+use super::{Finished, Outcome, Task, tell_after};
+use crate::wire::command::{Fetch, FetchItem};
+use crate::wire::response::{Code, FetchLine, Output, Reply};
+use crate::wire::{Dialect, Unit};
+
+/// How many rows are read at once when rows are all that is asked for.
+const ROWS: usize = 1000;
+/// How many when metadata is read too.
+const RECORDS: usize = 50;
+/// How many when bodies are shown: these are marked as seen in one transaction before they are sent.
+const BODIES: usize = 16;
+
+/// A FETCH in progress.
+pub(in super::super) struct Fetching {
+    unit: Unit,
+    items: Vec<FetchItem>,
+    depth: Depth,
+    marks_seen: bool,
+    picked: Picked,
+    rows: VecDeque<Row>,
+    open: Option<Open>,
+    missing: bool,
+    unknown_encoding: bool,
+}
+
+/// What has to be read of each message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    Row,
+    Record,
+    Body,
+}
+
+/// A message whose turn has not come.
+struct Row {
+    number: u32,
+    member: Member,
+    message: Option<Message>,
+    newly_seen: bool,
+}
+
+/// A message whose answer is being written.
+struct Open {
+    row: Row,
+    line: FetchLine,
+    /// Which item is next.
+    next: usize,
+    body: Option<Body>,
+}
+
+pub(super) fn run(command: Fetch, user: &mut User) -> Result<Outcome, Error> {
+    let view = user.view()?;
+    let picked = view.pick(command.unit, &command.messages)?;
+    let marks_seen = command.marks_seen() && !view.read_only;
+    let depth = command.items.iter().map(depth).max().unwrap_or(Depth::Row);
+    let Fetch { unit, items, .. } = command;
+    let fetching = Fetching {
+        unit,
+        items,
+        depth,
+        marks_seen,
+        picked,
+        rows: VecDeque::new(),
+        open: None,
+        missing: false,
+        unknown_encoding: false,
+    };
+    Ok(Outcome::Task(Task::Fetch(Box::new(fetching))))
+}
+
+fn depth(item: &FetchItem) -> Depth {
+    match item {
+        FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::Uid => Depth::Row,
+        FetchItem::Body | FetchItem::BodyStructure | FetchItem::Envelope => Depth::Record,
+        _ => Depth::Body,
+    }
+}
+
+impl Fetching {
+    /// Writes some of the answer.
+    pub(super) async fn step(&mut self, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
+        if let Some(open) = self.open.take() {
+            return self.go_on(open, user, out).await;
+        }
+        if let Some(row) = self.rows.pop_front() {
+            let view = user.view()?;
+            view.learn(&row.member, out);
+            let line = FetchLine::begin(row.number, out);
+            self.open = Some(Open { row, line, next: 0, body: None });
+            return Ok(None);
+        }
+        if self.picked.is_empty() {
+            return Ok(Some(self.finish()));
+        }
+        self.read_rows(user).await?;
+        Ok(None)
+    }
+
+    fn finish(&self) -> (Reply, Tell) {
+        let reply = if self.unknown_encoding {
+            Reply::no("a part has a transfer encoding that this server does not know").code(Code::UnknownCte)
+        } else if self.missing && self.unit == Unit::Sequence {
+            Reply::ok("fetched; some of the messages no longer exist").code(Code::ExpungeIssued)
+        } else {
+            Reply::ok("fetched")
+        };
+        (reply, tell_after(self.unit))
+    }
+
+    async fn read_rows(&mut self, user: &mut User) -> Result<(), Error> {
+        let mail = user.mail.clone();
+        let account = user.account;
+        let view = user.view()?;
+        let limit = match self.depth {
+            Depth::Row => ROWS,
+            Depth::Record => RECORDS,
+            Depth::Body => BODIES,
+        };
+        let page = view.page(&mut self.picked, limit);
+        let members = view.members(&mail, &page).await?;
+        self.missing |= members.len() < page.len();
+        let mut rows: Vec<Row> = members
+            .into_iter()
+            .map(|(number, member)| Row { number, member, message: None, newly_seen: false })
+            .collect();
+        if self.marks_seen {
+            mark_seen(&mut rows, view, &mail).await?;
+        }
+        if self.depth > Depth::Row {
+            let emails: Vec<_> = rows.iter().map(|row| row.member.email).collect();
+            let records = mail.metadata(account, &emails).await?;
+            for (row, record) in rows.iter_mut().zip(records) {
+                row.message = record.map(|record| Message::new(account, row.member.email, record));
+            }
+            // Expunged between the two reads.
+            let before = rows.len();
+            rows.retain(|row| row.message.is_some());
+            self.missing |= rows.len() < before;
+        }
+        self.rows = rows.into();
+        Ok(())
+    }
+
+    async fn go_on(&mut self, mut open: Open, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
+        if let Some(body) = open.body.as_mut() {
+            if body.send(out).await? {
+                open.body = None;
+            }
+            self.open = Some(open);
+            return Ok(None);
+        }
+        let Some(item) = self.items.get(open.next) else {
+            if open.row.newly_seen && !self.items.contains(&FetchItem::Flags) {
+                open.line.flags(&open.row.member.keywords, open.row.member.deleted, out);
+            }
+            open.line.end(out);
+            return Ok(None);
+        };
+        open.next += 1;
+        match begin_item(item, &mut open, user, out).await {
+            Ok(known) => self.unknown_encoding |= !known,
+            // The answer has begun and cannot be taken back; what was written of it is whole, the item is left out.
+            Err(error) => {
+                open.line.end(out);
+                return Err(error);
+            }
+        }
+        self.open = Some(open);
+        Ok(None)
+    }
+}
+
+/// Sets `\Seen` where it is not, before the bodies are shown.
+async fn mark_seen(rows: &mut [Row], view: &mut View, mail: &mail::Mail) -> Result<(), Error> {
+    let unseen: Vec<_> =
+        rows.iter().filter(|r| !r.member.keywords.contains(Keyword::SEEN)).map(|r| r.member.uid).collect();
+    if unseen.is_empty() {
+        return Ok(());
+    }
+    let seen: Keywords = Keyword::new(Keyword::SEEN).into_iter().collect();
+    let change = FlagChange { action: FlagAction::Add, keywords: seen, deleted: false };
+    let stored = mail.store(view.account, view.mailbox, &unseen, &change, None).await?;
+    for member in stored.members {
+        view.told(&member);
+        if let Some(row) = rows.iter_mut().find(|row| row.member.uid == member.uid) {
+            row.member = member;
+            row.newly_seen = true;
+        }
+    }
+    Ok(())
+}
+
+/// Writes an item, or begins its body; false if its transfer encoding is unknown.
+async fn begin_item(item: &FetchItem, open: &mut Open, user: &User, out: &mut Output) -> Result<bool, Error> {
+    let (mail, dialect) = (&user.mail, user.dialect);
+    let Open { row, line, body, .. } = open;
+    let member = &row.member;
+    match item {
+        FetchItem::Flags => line.flags(&member.keywords, member.deleted, out),
+        FetchItem::InternalDate => line.internal_date(member.received, out),
+        FetchItem::Size => line.size(member.size, out),
+        FetchItem::Uid => line.uid(member.uid, out),
+        item => {
+            if let Some(message) = row.message.as_mut() {
+                return begin_content(item, message, line, body, mail, dialect, out).await;
+            }
+        }
+    }
+    Ok(true)
+}
+
+async fn begin_content(
+    item: &FetchItem,
+    message: &mut Message,
+    line: &mut FetchLine,
+    body: &mut Option<Body>,
+    mail: &mail::Mail,
+    dialect: Dialect,
+    out: &mut Output,
+) -> Result<bool, Error> {
+    match item {
+        FetchItem::Envelope => line.envelope(&message.envelope(mail).await?, dialect, out),
+        FetchItem::Body => line.body(&structure(message.tree(mail).await?), dialect, out),
+        FetchItem::BodyStructure => line.body_structure(&structure(message.tree(mail).await?), dialect, out),
+        item => match Body::open(item, message, mail).await? {
+            Some(opened) => {
+                opened.announce(item, line, out);
+                *body = Some(opened);
+            }
+            None => return Ok(false),
+        },
+    }
+    Ok(true)
+}

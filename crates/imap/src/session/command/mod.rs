@@ -1,0 +1,155 @@
+//! What each command does: one file per command.
+
+pub(super) mod append;
+pub(super) mod authenticate;
+mod capability;
+mod check;
+mod close;
+mod copy;
+mod create;
+mod delete;
+mod enable;
+mod expunge;
+mod fetch;
+mod idle;
+mod list;
+mod login;
+mod logout;
+mod lsub;
+mod r#move;
+mod namespace;
+mod noop;
+mod rename;
+mod search;
+mod select;
+mod starttls;
+mod status;
+mod store;
+mod subscribe;
+mod unselect;
+
+use bytes::BytesMut;
+
+use super::Session;
+pub(super) use super::announce::Tell;
+use super::error::Error;
+use super::user::User;
+use crate::wire::Unit;
+use crate::wire::command::{Command, Tag};
+use crate::wire::response::{Output, Reply};
+
+use self::authenticate::Exchange;
+
+/// What a command came to.
+pub(super) enum Outcome {
+    /// It is done; this is the answer, after the news that it allows.
+    Done(Reply, Tell),
+    /// It goes on in steps.
+    Task(Task),
+    /// The client idles.
+    Idle,
+    /// The client is asked for its credentials.
+    Exchange(Exchange),
+    /// TLS begins.
+    StartTls,
+    /// The session is over.
+    Logout,
+}
+
+/// A command that produces its answer in steps.
+pub(super) enum Task {
+    /// FETCH
+    Fetch(Box<fetch::Fetching>),
+    /// SEARCH
+    Search(Box<search::Searching>),
+    /// STORE
+    Store(store::Storing),
+}
+
+/// A task's answer when it is over.
+pub(super) type Finished = Option<(Reply, Tell)>;
+
+impl Task {
+    /// Does a bounded part of the work.
+    pub(super) async fn step(
+        &mut self,
+        user: &mut User,
+        tag: &Tag,
+        out: &mut Output,
+    ) -> Result<Finished, Error> {
+        match self {
+            Self::Fetch(fetching) => fetching.step(user, out).await,
+            Self::Search(searching) => searching.step(user, tag, out).await,
+            Self::Store(storing) => storing.step(user, out).await,
+        }
+    }
+}
+
+impl Outcome {
+    /// OK, after all news.
+    fn ok(text: &'static str) -> Self {
+        Self::Done(Reply::ok(text), Tell::All)
+    }
+}
+
+/// What may be told before the answer of FETCH, STORE and SEARCH (RFC 9051 §7.5.1). Their UID forms name
+/// messages in a way that EXPUNGE does not disturb.
+const fn tell_after(unit: Unit) -> Tell {
+    match unit {
+        Unit::Sequence => Tell::KeepNumbers,
+        Unit::Uid => Tell::All,
+    }
+}
+
+impl Session {
+    /// Runs one command as far as it goes without further input.
+    pub(super) async fn run(&mut self, command: Command, input: &BytesMut) -> Result<Outcome, Error> {
+        match command {
+            Command::Capability => Ok(self.capability()),
+            Command::Noop => Ok(noop::run()),
+            Command::Logout => Ok(self.logout()),
+            Command::StartTls => self.starttls(input),
+            Command::Authenticate(command) => self.authenticate(command).await,
+            Command::Login(command) => self.login(command).await,
+            command => {
+                let user = self.user.as_mut().ok_or(Error::NotNow("log in first"))?;
+                with_user(command, user, &mut self.out).await
+            }
+        }
+    }
+}
+
+async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
+    match command {
+        Command::Check => check::run(user),
+        Command::Close => close::run(user).await,
+        Command::Copy(command) => copy::run(command, user).await,
+        Command::Create(command) => create::run(command, user).await,
+        Command::Delete(command) => delete::run(command, user, out).await,
+        Command::Enable(command) => enable::run(command, user, out),
+        Command::Examine(command) => select::run(&command.mailbox, true, user, out).await,
+        Command::Expunge(command) => expunge::run(command, user).await,
+        Command::Fetch(command) => fetch::run(command, user),
+        Command::Idle => Ok(idle::run()),
+        Command::List(command) => list::run(command, user, out).await,
+        Command::Lsub(command) => lsub::run(command, user, out).await,
+        Command::Move(command) => r#move::run(command, user, out).await,
+        Command::Namespace => Ok(namespace::run(out)),
+        Command::Rename(command) => rename::run(command, user).await,
+        Command::Search(command) => search::run(command, user),
+        Command::Select(command) => select::run(&command.mailbox, false, user, out).await,
+        Command::Status(command) => status::run(command, user, out).await,
+        Command::Store(command) => store::run(command, user),
+        Command::Subscribe(command) => subscribe::run(&command.mailbox, true, user).await,
+        Command::Unselect => unselect::run(user),
+        Command::Unsubscribe(command) => subscribe::run(&command.mailbox, false, user).await,
+        // APPEND comes by way of its message; the others were dealt with before login.
+        Command::Append(_) => Err(Error::Bad("APPEND needs a message as a literal")),
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::StartTls
+        | Command::Authenticate(_)
+        | Command::Login(_) => Err(Error::NotNow("already logged in")),
+    }
+}

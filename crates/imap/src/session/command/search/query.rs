@@ -1,0 +1,101 @@
+//! A search made ready: strings in Unicode and folded, sets resolved against the view.
+
+use types::Keyword;
+
+use super::super::super::error::Error;
+use super::super::super::view::View;
+use super::text::fold;
+use crate::wire::command::SearchKey;
+use crate::wire::{Date, Flag, MessageSet, Unit};
+
+/// What a message must be.
+#[derive(Debug)]
+pub(super) enum Query {
+    All,
+    Nothing,
+    Deleted,
+    Keyword(Keyword),
+    /// The field's name in lower case, the text folded.
+    Header(String, String),
+    Body(String),
+    Text(String),
+    Before(Date),
+    On(Date),
+    Since(Date),
+    SentBefore(Date),
+    SentOn(Date),
+    SentSince(Date),
+    Larger(u64),
+    Smaller(u64),
+    /// Sequence numbers: sorted inclusive ranges.
+    Numbers(Vec<(u32, u32)>),
+    Not(Box<Self>),
+    Or(Box<Self>, Box<Self>),
+    And(Vec<Self>),
+}
+
+impl Query {
+    /// Fails if the strings cannot be understood.
+    pub(super) fn new(key: &SearchKey, charset: Option<&str>, view: &View) -> Result<Self, Error> {
+        let charset = Charset::named(charset)?;
+        Self::build(key, &charset, view)
+    }
+
+    fn build(key: &SearchKey, charset: &Charset, view: &View) -> Result<Self, Error> {
+        let numbers = |unit, set: &MessageSet| Self::Numbers(view.pick_leniently(unit, set).numbers());
+        Ok(match key {
+            SearchKey::All => Self::All,
+            SearchKey::Nothing => Self::Nothing,
+            SearchKey::Has(flag) => Self::flag(flag),
+            SearchKey::Lacks(flag) => Self::Not(Box::new(Self::flag(flag))),
+            SearchKey::Header(name, text) => Self::Header(name.clone(), charset.text(text)?),
+            SearchKey::Body(text) => Self::Body(charset.text(text)?),
+            SearchKey::Text(text) => Self::Text(charset.text(text)?),
+            SearchKey::Before(date) => Self::Before(*date),
+            SearchKey::On(date) => Self::On(*date),
+            SearchKey::Since(date) => Self::Since(*date),
+            SearchKey::SentBefore(date) => Self::SentBefore(*date),
+            SearchKey::SentOn(date) => Self::SentOn(*date),
+            SearchKey::SentSince(date) => Self::SentSince(*date),
+            SearchKey::Larger(size) => Self::Larger(*size),
+            SearchKey::Smaller(size) => Self::Smaller(*size),
+            SearchKey::Sequence(set) => numbers(Unit::Sequence, set),
+            SearchKey::Uid(set) => numbers(Unit::Uid, set),
+            SearchKey::Not(key) => Self::Not(Box::new(Self::build(key, charset, view)?)),
+            SearchKey::Or(one, two) => Self::Or(
+                Box::new(Self::build(one, charset, view)?),
+                Box::new(Self::build(two, charset, view)?),
+            ),
+            SearchKey::And(keys) => {
+                Self::And(keys.iter().map(|key| Self::build(key, charset, view)).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+
+    fn flag(flag: &Flag) -> Self {
+        match flag {
+            Flag::Deleted => Self::Deleted,
+            Flag::Keyword(keyword) => Self::Keyword(keyword.clone()),
+        }
+    }
+}
+
+/// How the client wrote its strings.
+struct Charset(&'static encoding_rs::Encoding);
+
+impl Charset {
+    /// Without a name, strings are UTF-8: US-ASCII is part of it, and IMAP4rev2 says so.
+    fn named(name: Option<&str>) -> Result<Self, Error> {
+        match name {
+            None | Some("UTF-8" | "US-ASCII") => Ok(Self(encoding_rs::UTF_8)),
+            Some(name) => encoding_rs::Encoding::for_label_no_replacement(name.as_bytes())
+                .map(Self)
+                .ok_or(Error::Charset),
+        }
+    }
+
+    fn text(&self, bytes: &[u8]) -> Result<String, Error> {
+        let text = self.0.decode_without_bom_handling_and_without_replacement(bytes);
+        text.map(|text| fold(&text)).ok_or(Error::Charset)
+    }
+}

@@ -1,0 +1,434 @@
+//! One client's session: bytes in, responses out, no socket.
+//!
+//! The driver owns the connection. It calls [`Session::advance`] and does what the [`Step`] says; between, it
+//! may be told by [`Session::changed`] that an idling client has news, and it may call [`Session::timed_out`]
+//! or [`Session::shutdown`]. A session hands its output on in chunks and goes on only when the driver comes
+//! back, so a reader that stalls suspends the FETCH that feeds it.
+//!
+//! ```text
+//! Stranger --LOGIN, AUTHENTICATE--> User --SELECT--> User with a View
+//! ```
+
+mod announce;
+mod capability;
+mod command;
+mod config;
+mod content;
+mod error;
+mod user;
+mod view;
+
+use std::future::pending;
+
+use bytes::{Bytes, BytesMut};
+
+use self::announce::{Announcing, Tell};
+use self::command::append::Appending;
+use self::command::authenticate::Exchange;
+use self::command::{Outcome, Task};
+use self::error::Error;
+use self::user::User;
+use crate::wire::command::{Tag, parse};
+use crate::wire::response::{Code, Condition, Output, Reply};
+use crate::wire::{Frame, Framed, Framer, Piece};
+
+pub use config::{Config, Peer, Services};
+
+use std::sync::Arc;
+
+/// What the driver does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send these bytes, then call [`Session::advance`] again.
+    Send(Vec<Bytes>),
+    /// Read more, or wait for [`Session::changed`], then call [`Session::advance`] again.
+    NeedInput,
+    /// Begin TLS, then call [`Session::secured`]. There is no input left from before.
+    StartTls,
+    /// Close the connection.
+    Close,
+}
+
+/// The state machine of one connection.
+pub struct Session {
+    config: Arc<Config>,
+    services: Services,
+    peer: Peer,
+    framer: Framer,
+    out: Output,
+    user: Option<User>,
+    doing: Doing,
+    /// Bad commands and refused logins so far.
+    errors: u32,
+}
+
+/// What the session is in the middle of.
+enum Doing {
+    /// Waiting for a command.
+    Nothing,
+    /// A command that produces its answer in steps.
+    Task(Tag, Task),
+    /// Telling of changes before an answer.
+    Announcing(Announcing),
+    /// IDLE; true if there is news.
+    Idle(Tag, bool),
+    /// IDLE, telling its news.
+    IdleNews(Tag, Announcing),
+    /// AUTHENTICATE.
+    Exchange(Tag, Exchange),
+    /// APPEND, while its message comes in.
+    Appending(Tag, Appending),
+    /// STARTTLS was answered.
+    StartTls,
+    /// A step is being taken. If this is seen outside of it, the step was dropped half-way.
+    Stepping,
+    /// Nothing more but closing.
+    Closing,
+}
+
+/// Whether [`Session::turn`] can go on.
+enum Turn {
+    More,
+    Wait,
+    Done(Step),
+}
+
+impl Session {
+    /// A session with a new client. Its greeting is the first thing that [`Self::advance`] sends.
+    pub fn new(config: Arc<Config>, services: Services, peer: Peer) -> Self {
+        let framer = Framer::new(config.limits.clone());
+        let mut out = Output::new();
+        let words = capability::before_login(&config, peer.tls);
+        let greeting = Reply::ok(format!("{} ready", config.hostname)).code(Code::Capability(words));
+        greeting.write_untagged(&mut out);
+        Self { config, services, peer, framer, out, user: None, doing: Doing::Nothing, errors: 0 }
+    }
+
+    /// Goes on with what `input` holds, as far as it can; takes from `input` what it has understood.
+    ///
+    /// If this is dropped before it is done, nobody knows how far the client's command and its answer have come:
+    /// all that is left is [`Step::Close`].
+    pub async fn advance(&mut self, input: &mut BytesMut) -> Step {
+        loop {
+            if self.out.len() >= self.config.chunk {
+                return Step::Send(self.out.take());
+            }
+            let step = match self.turn(input).await {
+                Turn::More => continue,
+                Turn::Wait => Step::NeedInput,
+                Turn::Done(step) => step,
+            };
+            return if self.out.is_empty() { step } else { Step::Send(self.out.take()) };
+        }
+    }
+
+    /// Waits until an idling client has news; for ever if no client idles. Nothing is lost if this is dropped.
+    pub async fn changed(&mut self) {
+        let Doing::Idle(_, news) = &mut self.doing else { return pending().await };
+        let Some(view) = self.user.as_mut().and_then(|user| user.view.as_mut()) else {
+            return pending().await;
+        };
+        view.news.next().await;
+        *news = true;
+    }
+
+    /// TLS protects the connection now. Whatever was said before does not count (RFC 9051 §6.2.1).
+    pub fn secured(&mut self) {
+        self.peer.tls = true;
+        self.framer = Framer::new(self.config.limits.clone());
+        self.doing = Doing::Nothing;
+    }
+
+    /// The client was silent for too long.
+    pub fn timed_out(&mut self) {
+        self.interrupt(Reply::bye("silent for too long"));
+    }
+
+    /// The server stops.
+    pub fn shutdown(&mut self) {
+        self.interrupt(Reply::bye("the server is going down; connect again").code(Code::Unavailable));
+    }
+
+    /// Whether somebody has logged in: the driver's time limit depends on it.
+    pub fn logged_in(&self) -> bool {
+        self.user.is_some()
+    }
+
+    /// Whether the client idles: silence is expected then.
+    pub fn idling(&self) -> bool {
+        matches!(self.doing, Doing::Idle(..) | Doing::IdleNews(..))
+    }
+
+    /// In the middle of an answer there is no place for BYE: it could become part of a literal.
+    fn interrupt(&mut self, reply: Reply) {
+        match self.doing {
+            Doing::Task(..) | Doing::Stepping | Doing::Closing => self.doing = Doing::Closing,
+            _ => self.say_bye(reply),
+        }
+    }
+
+    fn say_bye(&mut self, reply: Reply) {
+        reply.write_untagged(&mut self.out);
+        self.doing = Doing::Closing;
+    }
+
+    async fn turn(&mut self, input: &mut BytesMut) -> Turn {
+        let doing = std::mem::replace(&mut self.doing, Doing::Stepping);
+        let turn = self.go_on(doing, input).await;
+        if matches!(self.doing, Doing::Stepping) {
+            self.doing = Doing::Nothing;
+        }
+        turn
+    }
+
+    async fn go_on(&mut self, doing: Doing, input: &mut BytesMut) -> Turn {
+        match doing {
+            Doing::Nothing => self.next_command(input).await,
+            Doing::Task(tag, task) => self.next_part(tag, task).await,
+            Doing::Announcing(announcing) => self.next_news(announcing).await,
+            Doing::Idle(tag, false) => self.idle_line(tag, input),
+            Doing::Idle(tag, true) => {
+                self.doing = Doing::IdleNews(tag, Announcing::new(Tell::All, None));
+                Turn::More
+            }
+            Doing::IdleNews(tag, announcing) => self.idle_news(tag, announcing).await,
+            Doing::Exchange(tag, exchange) => self.exchange_line(tag, exchange, input).await,
+            Doing::Appending(tag, appending) => self.append_data(tag, appending, input).await,
+            Doing::StartTls => {
+                self.doing = Doing::StartTls;
+                Turn::Done(Step::StartTls)
+            }
+            Doing::Stepping | Doing::Closing => {
+                self.doing = Doing::Closing;
+                Turn::Done(Step::Close)
+            }
+        }
+    }
+
+    async fn next_command(&mut self, input: &mut BytesMut) -> Turn {
+        match self.framer.next(input) {
+            Framed::NeedInput => return Turn::Wait,
+            Framed::Continue => self.out.put(b"+ go ahead\r\n"),
+            Framed::Command(frame) => self.command(&frame, input).await,
+            Framed::Append { head, size } => self.append(&head, size).await,
+            Framed::Refused { tag, error } => {
+                let tag = tag.and_then(Tag::from_framer);
+                self.refuse(tag, &error.into());
+            }
+            Framed::Fatal(error) => self.say_bye(Reply::bye(error.to_string())),
+            // What is left of a message that was refused.
+            Framed::Data(_) | Framed::Tail(_) => {}
+        }
+        Turn::More
+    }
+
+    async fn command(&mut self, frame: &Frame, input: &BytesMut) {
+        let tagged = match parse(frame) {
+            Ok(tagged) => tagged,
+            Err(malformed) => return self.refuse(malformed.tag, &malformed.error.into()),
+        };
+        let outcome = self.run(tagged.command, input).await;
+        self.settle(tagged.tag, outcome);
+    }
+
+    async fn append(&mut self, head: &Frame, size: u64) {
+        let (tag, begun) = match parse(head) {
+            Ok(tagged) => (Some(tagged.tag), self.begin_append(tagged.command, size).await),
+            Err(malformed) => (malformed.tag, Err(malformed.error.into())),
+        };
+        match (tag, begun) {
+            (Some(tag), Ok(appending)) => {
+                if self.framer.accept_append() {
+                    self.out.put(b"+ go ahead\r\n");
+                }
+                self.doing = Doing::Appending(tag, appending);
+            }
+            (tag, Ok(_)) => {
+                self.framer.refuse_append();
+                self.refuse(tag, &Error::Bad("a command needs a tag"));
+            }
+            (tag, Err(error)) => {
+                self.framer.refuse_append();
+                self.refuse(tag, &error);
+            }
+        }
+    }
+
+    /// What a command came to.
+    fn settle(&mut self, tag: Tag, outcome: Result<Outcome, Error>) {
+        match outcome {
+            Ok(Outcome::Done(reply, tell)) => {
+                if reply.condition == Condition::Bye {
+                    reply.write_untagged(&mut self.out);
+                    self.doing = Doing::Closing;
+                } else {
+                    self.doing = Doing::Announcing(Announcing::new(tell, Some((tag, reply))));
+                }
+            }
+            Ok(Outcome::Task(task)) => self.doing = Doing::Task(tag, task),
+            Ok(Outcome::Idle) => {
+                self.out.put(b"+ idling\r\n");
+                self.doing = Doing::Idle(tag, true);
+            }
+            Ok(Outcome::Exchange(exchange)) => {
+                self.out.put(exchange.challenge());
+                self.doing = Doing::Exchange(tag, exchange);
+            }
+            Ok(Outcome::Logout) => {
+                Reply::ok("bye").write_tagged(&tag, &mut self.out);
+                self.doing = Doing::Closing;
+            }
+            Ok(Outcome::StartTls) => {
+                Reply::ok("begin TLS now").write_tagged(&tag, &mut self.out);
+                self.doing = Doing::StartTls;
+            }
+            Err(error) => self.refuse(Some(tag), &error),
+        }
+    }
+
+    /// Every refusal goes through here.
+    fn refuse(&mut self, tag: Option<Tag>, error: &Error) {
+        if error.is_ours() {
+            tracing::warn!(peer = %self.peer.address, account = self.user.as_ref().map(|u| u.account.0), %error, "imap command failed");
+        }
+        let reply = error.reply();
+        if error.is_fatal() {
+            return self.say_bye(reply);
+        }
+        let counts =
+            reply.condition == Condition::Bad || matches!(error, Error::Credentials | Error::TooManyLogins);
+        self.errors += u32::from(counts);
+        match tag {
+            Some(tag) => reply.write_tagged(&tag, &mut self.out),
+            None => reply.write_untagged(&mut self.out),
+        }
+        let most = if self.user.is_some() { self.config.errors } else { self.config.errors_before_login };
+        if self.errors >= most {
+            self.say_bye(Reply::bye("too many errors").code(Code::ClientBug));
+        }
+    }
+
+    async fn next_part(&mut self, tag: Tag, mut task: Task) -> Turn {
+        let Some(user) = self.user.as_mut() else { return Turn::More };
+        match task.step(user, &tag, &mut self.out).await {
+            Ok(None) => self.doing = Doing::Task(tag, task),
+            Ok(Some((reply, tell))) => self.settle(tag, Ok(Outcome::Done(reply, tell))),
+            Err(Error::Torn) => {
+                // The client counts the bytes of a literal: nothing that could be said would be heard.
+                tracing::error!(peer = %self.peer.address, account = user.account.0, "message cut short, closing");
+                self.doing = Doing::Closing;
+            }
+            Err(error) => self.refuse(Some(tag), &error),
+        }
+        Turn::More
+    }
+
+    async fn next_news(&mut self, mut announcing: Announcing) -> Turn {
+        let over = match self.user.as_mut() {
+            Some(user) => announcing.step(user, &mut self.out).await,
+            None => Ok(true),
+        };
+        match over {
+            Ok(false) => self.doing = Doing::Announcing(announcing),
+            Ok(true) => {
+                if let Some((tag, reply)) = announcing.then {
+                    reply.write_tagged(&tag, &mut self.out);
+                }
+            }
+            // The command itself was done; that its news cannot be read now is not its failure.
+            Err(error) => match announcing.then {
+                Some((tag, reply)) if !error.is_fatal() => {
+                    tracing::warn!(peer = %self.peer.address, %error, "imap news not read");
+                    reply.write_tagged(&tag, &mut self.out);
+                }
+                _ => self.refuse(None, &error),
+            },
+        }
+        Turn::More
+    }
+
+    fn idle_line(&mut self, tag: Tag, input: &mut BytesMut) -> Turn {
+        match self.framer.next_line(input) {
+            Framed::NeedInput => {
+                self.doing = Doing::Idle(tag, false);
+                Turn::Wait
+            }
+            framed => {
+                let done = line(&framed).is_some_and(|l| l.eq_ignore_ascii_case(b"DONE"));
+                let outcome = match done {
+                    true => Ok(Outcome::Done(Reply::ok("idle is over"), Tell::All)),
+                    false => Err(Error::Bad("expected DONE")),
+                };
+                self.settle(tag, outcome);
+                Turn::More
+            }
+        }
+    }
+
+    async fn idle_news(&mut self, tag: Tag, mut announcing: Announcing) -> Turn {
+        let over = match self.user.as_mut() {
+            Some(user) => announcing.step(user, &mut self.out).await,
+            None => Ok(true),
+        };
+        match over {
+            Ok(false) => self.doing = Doing::IdleNews(tag, announcing),
+            Ok(true) => self.doing = Doing::Idle(tag, false),
+            // The client learns of it by its own next command.
+            Err(error) if !error.is_fatal() => {
+                tracing::warn!(peer = %self.peer.address, %error, "imap news not read");
+                self.doing = Doing::Idle(tag, false);
+            }
+            Err(error) => self.refuse(None, &error),
+        }
+        Turn::More
+    }
+
+    async fn exchange_line(&mut self, tag: Tag, exchange: Exchange, input: &mut BytesMut) -> Turn {
+        match self.framer.next_line(input) {
+            Framed::NeedInput => {
+                self.doing = Doing::Exchange(tag, exchange);
+                Turn::Wait
+            }
+            Framed::Refused { error, .. } => {
+                self.refuse(Some(tag), &error.into());
+                Turn::More
+            }
+            framed => {
+                let outcome = self.respond(exchange, line(&framed).unwrap_or_default()).await;
+                self.settle(tag, outcome);
+                Turn::More
+            }
+        }
+    }
+
+    async fn append_data(&mut self, tag: Tag, mut appending: Appending, input: &mut BytesMut) -> Turn {
+        match self.framer.next(input) {
+            Framed::NeedInput => {
+                self.doing = Doing::Appending(tag, appending);
+                return Turn::Wait;
+            }
+            Framed::Data(bytes) => {
+                appending.push(&bytes);
+                self.doing = Doing::Appending(tag, appending);
+            }
+            Framed::Tail(tail) if tail.is_empty() => {
+                let outcome = self.finish_append(appending).await;
+                self.settle(tag, outcome);
+            }
+            Framed::Refused { error, .. } => self.refuse(Some(tag), &error.into()),
+            Framed::Fatal(error) => self.say_bye(Reply::bye(error.to_string())),
+            _ => self.refuse(Some(tag), &Error::Bad("expected the end of the command after the message")),
+        }
+        Turn::More
+    }
+}
+
+fn line(framed: &Framed) -> Option<&[u8]> {
+    match framed {
+        Framed::Command(frame) => match frame.pieces() {
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}

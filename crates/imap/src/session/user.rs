@@ -1,0 +1,64 @@
+//! Who has logged in, and what that opens.
+
+use directory::Directory;
+use mail::{Mail, MailboxInfo, MailboxPath, Quota};
+use types::AccountId;
+
+use super::error::Error;
+use super::view::View;
+use crate::wire::{Dialect, MailboxName};
+
+/// Somebody who has proved who they are. Commands on mail take this as their proof.
+pub(crate) struct User {
+    /// Whose mail it is.
+    pub(crate) account: AccountId,
+    /// Where the mail is.
+    pub(crate) mail: Mail,
+    /// Where the account's limits are.
+    pub(crate) directory: Directory,
+    /// How names and strings are written.
+    pub(crate) dialect: Dialect,
+    /// The selected mailbox.
+    pub(crate) view: Option<View>,
+}
+
+impl User {
+    /// The selected mailbox, or BAD.
+    pub(crate) fn view(&mut self) -> Result<&mut View, Error> {
+        self.view.as_mut().ok_or(Error::NotNow("select a mailbox first"))
+    }
+
+    /// The selected mailbox if it may be changed.
+    pub(crate) fn writable(&mut self) -> Result<&mut View, Error> {
+        let view = self.view()?;
+        if view.read_only { Err(Error::ReadOnly) } else { Ok(view) }
+    }
+
+    /// A name as the path of a mailbox that may or may not exist.
+    pub(crate) fn path(&self, name: &MailboxName) -> Result<MailboxPath, Error> {
+        let text = name.decode(self.dialect)?;
+        MailboxPath::parse(&text).map_err(|error| Error::Mail(error.into()))
+    }
+
+    /// The mailbox of that name. A name that cannot be one names none.
+    pub(crate) async fn find(&self, name: &MailboxName) -> Result<MailboxInfo, Error> {
+        let text = name.decode(self.dialect)?;
+        let path = MailboxPath::parse(&text).map_err(|_| Error::NoMailbox)?;
+        self.mail.find_mailbox(self.account, &path).await?.ok_or(Error::NoMailbox)
+    }
+
+    /// What the account may hold, as of now.
+    pub(crate) async fn quota(&self) -> Result<Quota, Error> {
+        let limits = self.directory.limits(self.account).await.map_err(|_| Error::NoDirectory)?;
+        Ok(limits
+            .map_or_else(Quota::default, |limits| Quota { bytes: limits.bytes, emails: limits.messages }))
+    }
+
+    /// The mailbox of that name to put messages into.
+    pub(crate) async fn target(&self, name: &MailboxName) -> Result<MailboxInfo, Error> {
+        match self.find(name).await {
+            Err(Error::NoMailbox) => Err(Error::NoTarget),
+            found => found,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The selected mailbox as this session has announced it: which message has which number.
+//!
+//! The view is a list of UIDs and a modseq. It changes only where a response has told the client: UIDs are
+//! added with EXISTS and removed with EXPUNGE, so a number means the same message for both sides throughout a
+//! command. What changed in the mailbox since then is read from the account's change log; a notification says
+//! when it is worth looking, never what happened, so lost and doubled ones do no harm.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
+
+use mail::{Mail, MailboxChanges, Member, Subscription};
+
+use types::{AccountId, MailboxId, ModSeq, Uid};
+
+use super::error::Error;
+use crate::wire::response::{self, Output};
+use crate::wire::{Flag, MessageSet, SequenceSet, Unit};
+
+/// System flags, and the keywords that are announced before anybody uses them.
+const FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft \
+                     $Forwarded $Junk $NotJunk $MDNSent $Phishing $Important $SubmitPending $Submitted";
+
+/// A selected mailbox.
+pub(crate) struct View {
+    pub(crate) account: AccountId,
+    pub(crate) mailbox: MailboxId,
+    pub(crate) read_only: bool,
+    /// Tells when to look for changes.
+    pub(crate) news: Subscription,
+    /// What the last search saved for `$`, ascending.
+    pub(crate) saved: Vec<Uid>,
+    /// What the client has been told, ascending; the index is the sequence number less one.
+    uids: Vec<Uid>,
+    /// Up to where the change log has been read.
+    modseq: ModSeq,
+    /// Gone, but not yet announced.
+    removed: BTreeSet<Uid>,
+    /// Flags to be announced, ascending.
+    changed: Vec<Uid>,
+    /// What this session has told about its own changes, until the change log is read.
+    told: HashMap<Uid, ModSeq>,
+    /// Keywords beyond [`FLAGS`] that FLAGS has announced.
+    keywords: BTreeSet<String>,
+}
+
+/// Messages that a command names: index ranges into the view, ascending.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    ranges: VecDeque<Range<usize>>,
+}
+
+/// A sequence number and the UID that it stands for.
+pub(crate) type Numbered = (u32, Uid);
+
+impl View {
+    /// The view that SELECT announces.
+    pub(crate) fn new(
+        account: AccountId,
+        selected: mail::Selected,
+        read_only: bool,
+        news: Subscription,
+    ) -> Self {
+        Self {
+            account,
+            mailbox: selected.info.id,
+            read_only,
+            news,
+            saved: Vec::new(),
+            uids: selected.uids,
+            modseq: selected.modseq,
+            removed: BTreeSet::new(),
+            changed: Vec::new(),
+            told: HashMap::new(),
+            keywords: BTreeSet::new(),
+        }
+    }
+
+    /// How many messages the client knows of.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.uids.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The messages that a set names.
+    pub(crate) fn pick(&self, unit: Unit, set: &MessageSet) -> Result<Picked, Error> {
+        let ranges = match (set, unit) {
+            (MessageSet::Saved, _) => runs(self.saved.iter().filter_map(|uid| self.index(*uid))),
+            (MessageSet::Numbers(set), Unit::Sequence) => {
+                let beyond = set.largest().is_some_and(|n| n > self.len());
+                if beyond || (set.has_star() && self.uids.is_empty()) {
+                    return Err(Error::BeyondEnd(self.len()));
+                }
+                self.by_number(set)
+            }
+            (MessageSet::Numbers(set), Unit::Uid) => self.by_uid(set),
+        };
+        Ok(Picked { ranges })
+    }
+
+    /// The messages that a set names; numbers beyond the end name none.
+    pub(crate) fn pick_leniently(&self, unit: Unit, set: &MessageSet) -> Picked {
+        match (set, unit) {
+            (MessageSet::Numbers(set), Unit::Sequence) => Picked { ranges: self.by_number(set) },
+            _ => self.pick(unit, set).unwrap_or(Picked { ranges: VecDeque::new() }),
+        }
+    }
+
+    /// All messages.
+    pub(crate) fn all(&self) -> Picked {
+        Picked { ranges: std::iter::once(0..self.uids.len()).collect() }
+    }
+
+    fn by_number(&self, set: &SequenceSet) -> VecDeque<Range<usize>> {
+        let end = |n: u32| (n as usize).min(self.uids.len());
+        let ranges = set.resolve(self.len()).into_iter();
+        ranges
+            .map(|(first, last)| end(first.saturating_sub(1))..end(last))
+            .filter(|r| !r.is_empty())
+            .collect()
+    }
+
+    fn by_uid(&self, set: &SequenceSet) -> VecDeque<Range<usize>> {
+        let largest = self.uids.last().map_or(0, |uid| uid.0);
+        let ranges = set.resolve(largest).into_iter();
+        let index = |uid: u64| self.uids.partition_point(|u| u64::from(u.0) < uid);
+        ranges
+            .map(|(first, last)| index(first.into())..index(u64::from(last) + 1))
+            .filter(|r| !r.is_empty())
+            .collect()
+    }
+
+    fn index(&self, uid: Uid) -> Option<usize> {
+        self.uids.binary_search(&uid).ok()
+    }
+
+    /// The sequence number of a message that the client knows of.
+    pub(crate) fn number(&self, uid: Uid) -> Option<u32> {
+        self.index(uid).and_then(|i| u32::try_from(i + 1).ok())
+    }
+
+    /// Takes the next messages out of `picked`.
+    pub(crate) fn page(&self, picked: &mut Picked, limit: usize) -> Vec<Numbered> {
+        let mut page = Vec::new();
+        while let Some(range) = picked.ranges.front_mut() {
+            let end = range.end.min(range.start.saturating_add(limit - page.len()));
+            let uids = self.uids.get(range.start..end).unwrap_or_default();
+            let first = u32::try_from(range.start + 1).unwrap_or(u32::MAX);
+            page.extend((first..).zip(uids.iter().copied()));
+            range.start = end;
+            if range.start >= range.end {
+                picked.ranges.pop_front();
+            }
+            if page.len() >= limit {
+                break;
+            }
+        }
+        page
+    }
+
+    /// All UIDs of `picked`.
+    pub(crate) fn uids(&self, mut picked: Picked) -> Vec<Uid> {
+        self.page(&mut picked, usize::MAX).into_iter().map(|(_, uid)| uid).collect()
+    }
+
+    /// The rows of these messages, which ascend; those that are gone are left out.
+    pub(crate) async fn members(&self, mail: &Mail, page: &[Numbered]) -> Result<Vec<(u32, Member)>, Error> {
+        let ((first, from), (last, to)) = match page {
+            [one] => (*one, *one),
+            [first, .., last] => (*first, *last),
+            [] => return Ok(Vec::new()),
+        };
+        let contiguous = (last - first) as usize + 1 == page.len();
+        let members = if contiguous && page.len() > 1 {
+            mail.members(self.account, self.mailbox, from, to, page.len()).await?
+        } else {
+            let uids: Vec<Uid> = page.iter().map(|(_, uid)| *uid).collect();
+            mail.members_at(self.account, self.mailbox, &uids).await?
+        };
+        let number = |uid| page.binary_search_by_key(&uid, |(_, u)| *u).ok().and_then(|i| page.get(i));
+        Ok(members.into_iter().filter_map(|m| Some((number(m.uid)?.0, m))).collect())
+    }
+
+    /// Remembers that the client hears of this change in a command's own answer (or asked not to).
+    pub(crate) fn told(&mut self, member: &Member) {
+        self.told.insert(member.uid, member.modseq);
+    }
+
+    /// Reads the change log up to now and tells which messages there are: EXPUNGE if the command allows it,
+    /// EXISTS if there are more. Changed flags follow by [`Self::changed`].
+    pub(crate) async fn refresh(
+        &mut self,
+        mail: &Mail,
+        expunge: bool,
+        out: &mut Output,
+    ) -> Result<(), Error> {
+        let known = self.uids.len();
+        match mail.mailbox_changes(self.account, self.mailbox, self.modseq).await {
+            Ok(changes) => self.take_in(changes)?,
+            Err(mail::Error::CannotCalculateChanges) => self.start_over(mail).await?,
+            Err(mail::Error::NoSuchMailbox) => return Err(Error::Deleted),
+            Err(error) => return Err(error.into()),
+        }
+        let mut expected = known;
+        if expunge && !self.removed.is_empty() {
+            for number in self.removed.iter().rev().filter_map(|uid| self.number(*uid)) {
+                response::expunged(number, out);
+                expected -= 1;
+            }
+            self.uids.retain(|uid| !self.removed.contains(uid));
+            self.saved.retain(|uid| !self.removed.contains(uid));
+            self.removed.clear();
+        }
+        if self.uids.len() != expected {
+            response::exists(self.len(), out);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, changes: MailboxChanges) -> Result<(), Error> {
+        if changes.gone {
+            return Err(Error::Deleted);
+        }
+        self.modseq = changes.to;
+        self.removed.extend(changes.removed.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()));
+        self.changed.extend(changes.changed);
+        self.add(changes.added);
+        Ok(())
+    }
+
+    /// The change log does not reach back: compares with the mailbox as it is.
+    async fn start_over(&mut self, mail: &Mail) -> Result<(), Error> {
+        let now = match mail.select(self.account, self.mailbox).await {
+            Err(mail::Error::NoSuchMailbox) => return Err(Error::Deleted),
+            now => now?,
+        };
+        self.modseq = now.modseq;
+        self.removed.extend(self.uids.iter().filter(|uid| now.uids.binary_search(uid).is_err()));
+        self.changed = self.uids.iter().filter(|uid| !self.removed.contains(uid)).copied().collect();
+        self.told.clear();
+        self.add(now.uids);
+        Ok(())
+    }
+
+    /// Appends what is new. UIDs ascend, so what is not above the last one is known already.
+    fn add(&mut self, mut added: Vec<Uid>) {
+        added.sort_unstable();
+        let last = self.uids.last().copied();
+        self.uids.extend(added.into_iter().filter(|uid| Some(*uid) > last));
+    }
+
+    /// The next messages whose flags are to be announced; empty when that is done.
+    pub(crate) async fn changed(&mut self, mail: &Mail, limit: usize) -> Result<Vec<(u32, Member)>, Error> {
+        while !self.changed.is_empty() {
+            let page: Vec<Uid> = self.changed.drain(..limit.min(self.changed.len())).collect();
+            let mut page: Vec<Numbered> =
+                page.into_iter().filter_map(|uid| Some((self.number(uid)?, uid))).collect();
+            page.sort_unstable();
+            page.dedup();
+            let mut members = self.members(mail, &page).await?;
+            members.retain(|(_, m)| self.told.get(&m.uid).is_none_or(|told| *told != m.modseq));
+            if !members.is_empty() {
+                return Ok(members);
+            }
+        }
+        self.told.clear();
+        self.changed.shrink_to(1024);
+        Ok(Vec::new())
+    }
+
+    /// The flags that FLAGS announces.
+    pub(crate) fn flags(&self) -> String {
+        let mut flags = FLAGS.to_owned();
+        for keyword in &self.keywords {
+            flags.push(' ');
+            flags.push_str(keyword);
+        }
+        flags
+    }
+
+    /// Announces keywords that the client has not heard of, before a response shows them.
+    pub(crate) fn learn(&mut self, member: &Member, out: &mut Output) {
+        /// Beyond this many, FLAGS is no longer kept up to date.
+        const MOST: usize = 500;
+        let known = |flag: &str| FLAGS.split(' ').any(|known| known == flag);
+        let before = self.keywords.len();
+        for keyword in member.keywords.iter() {
+            let flag = Flag::spell(keyword);
+            if !known(flag) && self.keywords.len() < MOST && !self.keywords.contains(flag) {
+                self.keywords.insert(flag.to_owned());
+            }
+        }
+        if self.keywords.len() != before {
+            response::flags(&self.flags(), out);
+        }
+    }
+}
+
+impl Picked {
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Inclusive ranges of sequence numbers.
+    pub(crate) fn numbers(&self) -> Vec<(u32, u32)> {
+        let number = |i: usize| u32::try_from(i).unwrap_or(u32::MAX);
+        self.ranges.iter().filter(|r| !r.is_empty()).map(|r| (number(r.start + 1), number(r.end))).collect()
+    }
+}
+
+/// Ascending indexes as ranges.
+fn runs(indexes: impl Iterator<Item = usize>) -> VecDeque<Range<usize>> {
+    let mut runs: VecDeque<Range<usize>> = VecDeque::new();
+    for index in indexes {
+        match runs.back_mut() {
+            Some(run) if run.end == index => run.end += 1,
+            _ => runs.push_back(index..index + 1),
+        }
+    }
+    runs
+}
