@@ -1,6 +1,11 @@
 //! Appending: whoever finds no leader leads. The leader takes all that wait, writes them one behind the other,
 //! makes one fsync, and wakes them; while it works the next group gathers.
+//!
+//! One leader waits for one fsync at a time, and a disk can do more than that. So when much has gathered behind
+//! a leader at work, another one leads beside it, in a segment of its own: a lane. Little that waits is better
+//! off in one large group.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -24,21 +29,33 @@ pub(super) struct Log {
     pub(super) clock: Clock,
     options: SegmentsOptions,
     waiting: Mutex<Waiting>,
-    current: Mutex<Option<Current>>,
+    lanes: [Mutex<Lane>; LANES],
     poisoned: Mutex<Option<String>>,
     free_space: FreeSpace,
 }
 
+/// How many leaders may work at once.
+const LANES: usize = 4;
+/// So many bytes must wait before another lane is opened.
+const CROWD: u64 = 1 << 20;
+/// What a leader takes at once; what is larger alone is taken alone.
+const GROUP: u64 = 8 << 20;
+
 #[derive(Default)]
 struct Waiting {
-    requests: Vec<Request>,
-    led: bool,
+    requests: VecDeque<Request>,
+    bytes: u64,
+    led: [bool; LANES],
 }
+
+/// The segment that a lane writes to, if it has one.
+type Lane = Option<Current>;
 
 type Answer = Result<Vec<Place>, EngineError>;
 
 struct Request {
     records: Vec<Pending>,
+    bytes: u64,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -65,7 +82,7 @@ impl Log {
             clock,
             options,
             waiting: Mutex::default(),
-            current: Mutex::default(),
+            lanes: Default::default(),
             poisoned: Mutex::default(),
             free_space,
         })
@@ -78,16 +95,13 @@ impl Log {
             let len = chunks.iter().map(|chunk| chunk.len() as u64).sum();
             Pending { head: format::record_head(&Record { hash, len, created }), chunks, len }
         };
-        let records = objects.into_iter().map(record).collect();
+        let records: Vec<Pending> = objects.into_iter().map(record).collect();
+        let bytes = records.iter().map(|record| HEAD + record.len).sum();
         let (answer, answered) = oneshot::channel();
-        let lead = {
-            let mut waiting = self.waiting.lock();
-            waiting.requests.push(Request { records, answer });
-            !std::mem::replace(&mut waiting.led, true)
-        };
-        if lead {
+        let lead = self.waiting.lock().join(Request { records, bytes, answer });
+        if let Some(lane) = lead {
             let log = self.clone();
-            tokio::task::spawn_blocking(move || log.lead());
+            tokio::task::spawn_blocking(move || log.lead(lane));
         }
         answered.await.unwrap_or_else(|_| Err(stopping()))
     }
@@ -103,12 +117,13 @@ impl Log {
     /// be deleted.
     pub(super) fn seal(&self) -> Result<(), EngineError> {
         self.health()?;
-        let mut current = self.current.lock();
-        let in_the_way = |current: &Current| current.end > HEAD || !self.shelf.is_newest(current.number);
-        if current.as_ref().is_some_and(in_the_way) {
-            self.end(&mut current);
+        let mut lanes: Vec<_> = self.lanes.iter().map(|lane| lane.lock()).collect();
+        let newest = |current: &Current| current.end == HEAD && self.shelf.is_newest(current.number);
+        if lanes.iter().any(|lane| lane.as_ref().is_some_and(newest)) {
+            return Ok(());
         }
-        self.ready(&mut current).map(|_begun| ())
+        lanes.iter_mut().for_each(|lane| self.end(lane));
+        lanes.first_mut().map_or(Ok(()), |lane| self.ready(lane).map(|_begun| ()))
     }
 
     /// Makes what was written to a file durable.
@@ -129,25 +144,24 @@ impl Log {
         EngineError::Unavailable(why)
     }
 
-    fn lead(&self) {
-        let mut current = self.current.lock();
+    fn lead(&self, number: usize) {
+        let Some(lane) = self.lanes.get(number) else {
+            return;
+        };
+        let mut lane = lane.lock();
         loop {
-            let requests = {
-                let mut waiting = self.waiting.lock();
-                if waiting.requests.is_empty() {
-                    waiting.led = false;
-                    return;
-                }
-                std::mem::take(&mut waiting.requests)
-            };
-            match self.write(&mut current, &requests) {
+            let group = self.waiting.lock().take(number);
+            if group.is_empty() {
+                return;
+            }
+            match self.write(&mut lane, &group) {
                 Ok(places) => {
-                    for (request, places) in requests.into_iter().zip(places) {
+                    for (request, places) in group.into_iter().zip(places) {
                         let _gone = request.answer.send(Ok(places));
                     }
                 }
                 Err(error) => {
-                    for request in requests {
+                    for request in group {
                         let _gone = request.answer.send(Err(error.clone()));
                     }
                 }
@@ -156,11 +170,7 @@ impl Log {
     }
 
     /// Writes a group and makes it durable.
-    fn write(
-        &self,
-        current: &mut Option<Current>,
-        requests: &[Request],
-    ) -> Result<Vec<Vec<Place>>, EngineError> {
+    fn write(&self, current: &mut Lane, requests: &[Request]) -> Result<Vec<Vec<Place>>, EngineError> {
         self.health()?;
         if current.as_ref().is_some_and(|c| c.end >= self.options.segment_bytes) {
             self.end(current);
@@ -193,7 +203,7 @@ impl Log {
     }
 
     /// The segment to write to, begun if there is none.
-    fn ready<'c>(&self, current: &'c mut Option<Current>) -> Result<&'c mut Current, EngineError> {
+    fn ready<'c>(&self, current: &'c mut Lane) -> Result<&'c mut Current, EngineError> {
         if let Some(current) = current {
             return Ok(current);
         }
@@ -214,10 +224,39 @@ impl Log {
         Ok(current.insert(begun))
     }
 
-    fn end(&self, current: &mut Option<Current>) {
+    fn end(&self, current: &mut Lane) {
         if let Some(Current { number, .. }) = current.take() {
             self.shelf.seal(number);
         }
+    }
+}
+
+impl Waiting {
+    /// Queues a request; returns a lane that it should lead, if that is called for.
+    fn join(&mut self, request: Request) -> Option<usize> {
+        self.bytes += request.bytes;
+        self.requests.push_back(request);
+        let crowded = self.bytes >= CROWD || self.led.iter().all(|led| !led);
+        let lane = self.led.iter().position(|led| !led).filter(|_| crowded)?;
+        self.led[lane] = true;
+        Some(lane)
+    }
+
+    /// The next group; if there is none, the lane has no leader any more.
+    fn take(&mut self, lane: usize) -> Vec<Request> {
+        let mut bytes = 0;
+        let fits = |request: &&Request| {
+            let first = bytes == 0;
+            bytes += request.bytes;
+            first || bytes <= GROUP
+        };
+        let count = self.requests.iter().take_while(fits).count();
+        let group: Vec<Request> = self.requests.drain(..count).collect();
+        self.bytes -= group.iter().map(|request| request.bytes).sum::<u64>();
+        if group.is_empty() {
+            self.led[lane] = false;
+        }
+        group
     }
 }
 
@@ -246,6 +285,35 @@ fn write_all(mut file: &File, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn request(bytes: u64) -> Request {
+        Request { records: Vec::new(), bytes, answer: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn another_lane_is_opened_for_a_crowd_only() {
+        let mut waiting = Waiting::default();
+        assert_eq!(waiting.join(request(100)), Some(0), "somebody must lead");
+        assert_eq!(waiting.take(0).len(), 1);
+        assert_eq!(waiting.join(request(100)), None, "the leader will take it");
+        assert_eq!(waiting.join(request(CROWD)), Some(1));
+        assert_eq!(waiting.take(1).len(), 2);
+        assert!(waiting.take(0).is_empty());
+        assert_eq!(waiting.join(request(100)), None, "the second lane is still led");
+        assert_eq!(waiting.take(1).len(), 1);
+        assert!(waiting.take(1).is_empty());
+        assert_eq!(waiting.join(request(100)), Some(0));
+    }
+
+    #[test]
+    fn a_group_is_bounded_but_never_empty() {
+        let mut waiting = Waiting::default();
+        let sizes = [GROUP * 2, GROUP / 2, GROUP / 2, 1, 1];
+        let lanes: Vec<_> = sizes.into_iter().filter_map(|bytes| waiting.join(request(bytes))).collect();
+        assert_eq!(lanes, [0, 1, 2, 3]);
+        let groups: Vec<usize> = (0..4).map(|_| waiting.take(0).len()).collect();
+        assert_eq!((groups, waiting.bytes), (vec![1, 2, 2, 0], 0));
+    }
+
     fn log(directory: &Path) -> Arc<Log> {
         Arc::new(Log::open(directory, Clock::system(), SegmentsOptions::default()).unwrap())
     }
@@ -261,7 +329,7 @@ mod tests {
     }
 
     fn break_current(log: &Log, file: File) {
-        let mut current = log.current.lock();
+        let mut current = log.lanes[0].lock();
         let number = current.as_ref().unwrap().number;
         *current = Some(Current { number, file, end: 1000 });
     }
