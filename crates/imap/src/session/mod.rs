@@ -310,6 +310,8 @@ impl Session {
 
     async fn next_part(&mut self, tag: Tag, mut task: Task) -> Turn {
         let Some(user) = self.user.as_mut() else { return Turn::More };
+        // What is in memory comes without waiting; one client's long answer must not hold up the others.
+        tokio::task::yield_now().await;
         match task.step(user, &tag, &mut self.out).await {
             Ok(None) => self.doing = Doing::Task(tag, task),
             Ok(Some((reply, tell))) => self.settle(tag, Ok(Outcome::Done(reply, tell))),
