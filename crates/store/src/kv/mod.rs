@@ -28,7 +28,7 @@ use rand::RngExt;
 use types::Clock;
 
 pub use chaos::{Chaos, ChaosRates};
-pub use embedded::{Embedded, EmbeddedOptions, OpenError};
+pub use embedded::{CommitStats, Embedded, EmbeddedOptions, OpenError};
 pub use engine::{Commit, Engine, KeyRange, Page, PageRequest, Snapshot, Version, Watch, Write, after_key};
 pub use error::Error;
 pub use meter::{Counts, Metered};
@@ -58,59 +58,65 @@ impl Kv {
     /// `Ok` the writes are committed. On a conflict, and where the engine lost track, `work` is run again on a
     /// fresh snapshot, so it must have no effect but through the transaction. An `Err` of `work` writes nothing.
     ///
-    /// The result is that of the attempt which was committed, exactly once.
+    /// The result is that of the attempt which was committed, exactly once. A transaction in which a read failed
+    /// is not committed, whatever `work` made of that. If the returned future is dropped, the commit may still
+    /// happen.
     pub async fn run<T, E, F, Fut>(&self, mut work: F) -> Result<T, E>
     where
         F: FnMut(Transaction) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let mut once = once::Marker::new(self.engine.as_ref(), &self.clock);
-        let mut unknown: Option<T> = None;
+        let mut attempts = once::Attempts::new(self.engine.as_ref(), &self.clock);
         let mut too_old = 0;
-        for attempt in 1.. {
-            let tx = Transaction::begin(self.engine.clone()).await?;
-            let mut result = None;
-            let failed = match once.was_committed(&tx).await {
-                Ok(true) => {
-                    if let Some(result) = unknown {
-                        return Ok(result);
-                    }
-                    Error::CommitUnknown
-                }
-                Err(error) => error,
-                Ok(false) => match work(tx.clone()).await {
-                    Err(error) => match tx.failure() {
-                        Some(failure) if failure.is_retryable() => failure,
-                        _ => return Err(error),
-                    },
-                    Ok(value) => {
-                        result = Some(value);
-                        once.mark(&tx)?;
-                        match tx.commit().await {
-                            Ok(()) => match result {
-                                Some(value) => return Ok(value),
-                                None => Error::CommitUnknown,
-                            },
-                            Err(error) => error,
-                        }
-                    }
-                },
-            };
-            match failed {
-                Error::Conflict { .. } if attempt >= Self::ATTEMPTS => {
-                    return Err(Error::Conflict { attempts: attempt }.into());
-                }
-                Error::CommitUnknown if once.answers_are_lost() && attempt < Self::ATTEMPTS => {
-                    unknown = result.or(unknown);
-                }
-                Error::TooOld if too_old < Self::TOO_OLD_ATTEMPTS => too_old += 1,
-                Error::Conflict { .. } => {}
-                final_error => return Err(final_error.into()),
+        for attempt in 1..=Self::ATTEMPTS {
+            match self.attempt(attempt, &mut work, &mut attempts).await {
+                Ok(done) => return done,
+                Err(Error::Conflict { .. }) => {}
+                Err(Error::CommitUnknown) if attempts.can_be_settled() => {}
+                Err(Error::TooOld) if too_old < Self::TOO_OLD_ATTEMPTS => too_old += 1,
+                Err(error) => return Err(attempts.give_up(error).into()),
             }
             pause(attempt).await;
         }
-        Err(Error::Conflict { attempts: u32::MAX }.into())
+        Err(attempts.give_up(Error::Conflict { attempts: Self::ATTEMPTS }).into())
+    }
+
+    /// One attempt: what `work` returned, once that is certain, or the error for which to try again or give up.
+    async fn attempt<T, E, F, Fut>(
+        &self,
+        number: u32,
+        work: &mut F,
+        attempts: &mut once::Attempts<T>,
+    ) -> Result<Result<T, E>, Error>
+    where
+        F: FnMut(Transaction) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let tx = Transaction::begin(self.engine.clone()).await?;
+        if let Some(result) = attempts.settled(&tx).await? {
+            return Ok(Ok(result));
+        }
+        match (work(tx.clone()).await, tx.failure()) {
+            (Ok(_), Some(failure)) => Err(failure),
+            (Err(_), Some(failure)) if failure.is_retryable() => Err(failure),
+            (Err(error), _) if !attempts.any_open() => Ok(Err(error)),
+            (Err(error), _) => {
+                let settling = Transaction::begin(self.engine.clone()).await?;
+                Ok(attempts.settle(&settling).await?.ok_or(error))
+            }
+            (Ok(result), None) => {
+                attempts.mark(&tx, number)?;
+                match tx.commit().await {
+                    Ok(()) => Ok(Ok(result)),
+                    Err(Error::CommitUnknown) => {
+                        attempts.lost(number, result);
+                        Err(Error::CommitUnknown)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        }
     }
 
     /// A transaction that only reads: one consistent snapshot, for at most [`limits::AGE`].

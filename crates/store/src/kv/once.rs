@@ -1,8 +1,12 @@
 //! Exactly-once commits on engines that may lose a commit's answer.
 //!
-//! Each run of a transaction writes a marker row with a name of its own. When the answer is lost, the next
-//! attempt looks for the marker: there, and the commit was applied; absent, and it never will be, because the
-//! look itself is a conflict range. Engines that never lose an answer pay nothing.
+//! Each run of a transaction writes a marker row with a name of its own, which holds the number of the attempt.
+//! Every attempt also conflicts on the marker, so of all attempts at most one is ever applied. When an answer is
+//! lost, the next attempt looks for the marker. It is there: the attempt that it names was applied. It is
+//! absent: then once this attempt, which writes it, is committed, no earlier one can be, however late the engine
+//! is. That is why nothing is returned while an attempt is open, not even an error or a result that wrote
+//! nothing, before a marker is committed.
+//! Engines that never lose an answer pay nothing.
 
 use types::{Clock, Randomness};
 
@@ -10,41 +14,81 @@ use super::{Engine, Error, KeyRange, Kv, Transaction};
 
 const PREFIX: u8 = 0x00;
 const MINUTES_KEPT: u64 = 60;
+/// Stands for a commit of the marker alone, which proves that no attempt was applied.
+const NO_ATTEMPT: u32 = 0;
 
-/// The marker of one [`Kv::run`].
-pub(super) struct Marker {
-    key: Option<Vec<u8>>,
-    minute: u64,
-    tried: bool,
+/// What is known of the attempts of one [`Kv::run`].
+pub(super) struct Attempts<T> {
+    marker: Option<Marker>,
+    /// Those whose answers were lost, with their results.
+    open: Vec<(u32, T)>,
 }
 
-impl Marker {
+struct Marker {
+    key: Vec<u8>,
+    minute: u64,
+}
+
+impl<T> Attempts<T> {
     pub(super) fn new(engine: &dyn Engine, clock: &Clock) -> Self {
         let minute = clock.now().secs() / 60;
-        Self { key: engine.loses_commit_answers().then(|| new_key(minute)), minute, tried: false }
+        let marker = engine.loses_commit_answers().then(|| Marker { key: new_key(minute), minute });
+        Self { marker, open: Vec::new() }
     }
 
-    pub(super) const fn answers_are_lost(&self) -> bool {
-        self.key.is_some()
+    /// Whether a later attempt can find out what became of one whose answer was lost.
+    pub(super) const fn can_be_settled(&self) -> bool {
+        self.marker.is_some()
     }
 
-    /// Whether an earlier attempt was committed after all.
-    pub(super) async fn was_committed(&self, tx: &Transaction) -> Result<bool, Error> {
-        match &self.key {
-            Some(key) if self.tried => Ok(tx.get(key.clone()).await?.is_some()),
-            _ => Ok(false),
+    /// Whether an attempt may have been applied, or still be.
+    pub(super) const fn any_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Notes that the answer to the commit of `attempt`, which had `result`, was lost.
+    pub(super) fn lost(&mut self, attempt: u32, result: T) {
+        self.open.push((attempt, result));
+    }
+
+    /// The result of an earlier attempt that was committed after all.
+    pub(super) async fn settled(&mut self, tx: &Transaction) -> Result<Option<T>, Error> {
+        let Some(marker) = self.marker.as_mut().filter(|_| !self.open.is_empty()) else { return Ok(None) };
+        let Some(value) = tx.get(marker.key.clone()).await? else { return Ok(None) };
+        let applied = value.first_chunk().map_or(NO_ATTEMPT, |number| u32::from_be_bytes(*number));
+        if let Some(at) = self.open.iter().position(|(attempt, _)| *attempt == applied) {
+            return Ok(Some(self.open.swap_remove(at).1));
+        }
+        marker.key = new_key(marker.minute);
+        self.open.clear();
+        Ok(None)
+    }
+
+    /// Puts the marker into the transaction, unless that only reads and nothing is open.
+    pub(super) fn mark(&self, tx: &Transaction, attempt: u32) -> Result<(), Error> {
+        match &self.marker {
+            Some(marker) if self.any_open() || !tx.is_read_only() => {
+                tx.conflict_on(KeyRange::key(&marker.key))?;
+                tx.set(marker.key.clone(), attempt.to_be_bytes().to_vec())
+            }
+            _ => Ok(()),
         }
     }
 
-    /// Puts the marker into the transaction, unless that only reads.
-    pub(super) fn mark(&mut self, tx: &Transaction) -> Result<(), Error> {
-        if let Some(key) = &self.key
-            && !tx.is_read_only()
-        {
-            self.tried = true;
-            tx.set(key.clone(), self.minute.to_be_bytes().to_vec())?;
+    /// Makes sure that no open attempt was applied or ever will be: `None`. Or returns the result of the one
+    /// that was.
+    pub(super) async fn settle(&mut self, tx: &Transaction) -> Result<Option<T>, Error> {
+        let applied = self.settled(tx).await?;
+        if applied.is_none() && self.any_open() {
+            self.mark(tx, NO_ATTEMPT)?;
+            tx.commit().await?;
         }
-        Ok(())
+        Ok(applied)
+    }
+
+    /// What to tell the caller who gives up: an open attempt may have been applied.
+    pub(super) fn give_up(&self, error: Error) -> Error {
+        if self.any_open() { Error::CommitUnknown } else { error }
     }
 }
 

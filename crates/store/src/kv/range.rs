@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::engine::{KeyRange, PageRequest};
+use super::engine::{KeyRange, PageRequest, after_key};
 use super::{Error, Transaction};
 
 /// Which rows to read, from which end, and how many.
@@ -97,9 +97,15 @@ impl Rows {
     async fn fetch(&mut self) -> Result<(), Error> {
         let rows = self.page.min(self.left);
         let request = PageRequest { rows, bytes: Self::PAGE_BYTES, reverse: self.reverse };
-        let (mut page, read) = self.tx.page(&self.rest, request).await?;
+        let (mut page, mut read) = self.tx.page(&self.rest, request).await?;
         self.done = !page.more || page.rows.len() >= self.left;
         page.rows.truncate(self.left);
+        if let Some((last, _)) = page.rows.last()
+            && page.rows.len() >= self.left
+        {
+            // What lies behind the last row that was asked for has not been seen.
+            if self.reverse { read.begin = last.clone() } else { read.end = after_key(last) }
+        }
         self.left -= page.rows.len();
         if self.reverse {
             self.rest.end = read.begin.clone();

@@ -13,6 +13,9 @@ use super::engine::{Commit, KeyRange, Page, PageRequest, Snapshot, Watch, Write,
 use super::range::{Range, Rows};
 use super::{Engine, Error, limits};
 
+/// Keys that begin with this belong to the engines.
+const RESERVED: u8 = 0xff;
+
 /// A transaction in progress. Cheap to clone; all clones are the same transaction. Several reads may be under
 /// way at once.
 ///
@@ -60,11 +63,11 @@ impl Transaction {
 
     /// The values of several keys, in the order asked: one round trip.
     pub async fn get_many(&self, keys: Vec<Bytes>) -> Result<Vec<Option<Bytes>>, Error> {
+        keys.iter().try_for_each(|key| check_key(key))?;
         {
             let mut state = self.0.state.lock();
             for key in &keys {
-                let own = state.writes.get(key).is_some_and(|p| !matches!(p, Pending::Add(_)));
-                if !own {
+                if state.own(key).is_none() {
                     state.conflict_on(KeyRange::key(key))?;
                 }
             }
@@ -101,8 +104,9 @@ impl Transaction {
         self.write(key.into(), Pending::Clear)
     }
 
-    /// Removes every key of a range.
-    pub fn clear_range(&self, range: KeyRange) -> Result<(), Error> {
+    /// Removes every key of a range. Reserved keys stay, even if the range reaches behind 0xff.
+    pub fn clear_range(&self, mut range: KeyRange) -> Result<(), Error> {
+        range.end = range.end.min(Bytes::from_static(&[RESERVED]));
         if range.is_empty() {
             return Ok(());
         }
@@ -314,7 +318,7 @@ impl State {
 }
 
 fn check_key(key: &[u8]) -> Result<(), Error> {
-    if key.first() == Some(&0xff) {
+    if key.first() == Some(&RESERVED) {
         return Err(Error::Reserved);
     }
     check("a key", key.len(), limits::KEY)

@@ -64,10 +64,24 @@ impl History {
     }
 
     fn written_after(&self, version: Version, range: &KeyRange) -> bool {
-        let inside = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
-        let point = self.last_write.range::<[u8], _>(inside).any(|(_, at)| *at > version);
+        if range.is_empty() {
+            return false;
+        }
         let overlaps = |r: &KeyRange| r.begin < range.end && range.begin < r.end;
-        point || self.cleared.iter().rev().take_while(|(at, _)| *at > version).any(|(_, r)| overlaps(r))
+        self.key_written_after(version, range)
+            || self.cleared.iter().rev().take_while(|(at, _)| *at > version).any(|(_, r)| overlaps(r))
+    }
+
+    /// Looks through the keys of the range, or through those written since, whichever are fewer: a wide range
+    /// holds many keys of the last seconds, and a fresh snapshot has little behind it.
+    fn key_written_after(&self, version: Version, range: &KeyRange) -> bool {
+        let newer = || self.groups.iter().rev().take_while(|group| group.version > version);
+        let most: usize = newer().map(|group| group.keys.len()).sum();
+        let inside = (Bound::Included(&range.begin[..]), Bound::Excluded(&range.end[..]));
+        let mut in_range = self.last_write.range::<[u8], _>(inside);
+        in_range.by_ref().take(most).any(|(_, at)| *at > version)
+            || in_range.next().is_some()
+                && newer().flat_map(|group| &group.keys).any(|key| range.contains(key))
     }
 
     /// Records the writes of one transaction of the group `version`, the newest.
@@ -119,5 +133,39 @@ mod tests {
         assert_eq!(history.check(10, &[range("c", "d")]), Verdict::Clean);
         assert_eq!(history.check(11, &[range("xx", "z")]), Verdict::Conflict);
         assert_eq!(history.check(9, &[]), Verdict::TooOld);
+        assert_eq!(history.check(10, &[range("z", "a")]), Verdict::Clean);
+    }
+
+    #[test]
+    fn wide_and_narrow_ranges_agree() {
+        let mut history = History::new(0);
+        for version in 1..=40 {
+            history.record(version, vec![format!("k{version:02}").into(), "always".into()], vec![]);
+        }
+        let wide = |begin: &str| KeyRange { begin: begin.to_owned().into(), end: "z".into() };
+        for snapshot in 0..40 {
+            assert_eq!(history.check(snapshot, &[wide("k")]), Verdict::Conflict, "since {snapshot}");
+            let before = KeyRange { begin: "k".into(), end: format!("k{:02}", snapshot + 1).into() };
+            assert_eq!(history.check(snapshot, &[before]), Verdict::Clean, "since {snapshot}");
+        }
+        assert_eq!(history.check(39, &[wide("k41")]), Verdict::Clean);
+        assert_eq!(history.check(39, &[KeyRange::key(b"always")]), Verdict::Conflict);
+    }
+
+    #[test]
+    fn forgets_the_oldest_groups_when_there_is_too_much() {
+        let mut history = History::new(0);
+        let keys = |n: usize| (0..n).map(|k| Bytes::from(k.to_string())).collect::<Vec<_>>();
+        history.record(1, keys(10), vec![]);
+        history.record(2, keys(History::MOST_KEYS), vec![KeyRange::prefix(b"x")]);
+        history.prune();
+        assert_eq!(history.check(0, &[]), Verdict::TooOld);
+        assert_eq!(history.check(1, &[KeyRange::key(b"5")]), Verdict::Conflict);
+        history.record(3, keys(1), vec![]);
+        history.prune();
+        assert_eq!(history.check(1, &[]), Verdict::TooOld);
+        assert_eq!(history.check(2, &[KeyRange::key(b"5"), KeyRange::prefix(b"x")]), Verdict::Clean);
+        assert_eq!(history.check(2, &[KeyRange::key(b"0")]), Verdict::Conflict);
+        assert_eq!((history.last_write.len(), history.cleared.len()), (1, 0));
     }
 }

@@ -2,8 +2,8 @@
 //! commit queue. Durable means one fsync for all transactions that wait at the moment.
 
 mod base;
-mod disk;
 mod history;
+mod lock;
 mod open;
 mod queue;
 mod sequence;
@@ -11,13 +11,15 @@ mod watches;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use self::queue::{Published, Queue};
+use self::queue::{Leader, Published, Queue};
 use super::Error;
 use super::engine::{self, Commit, Engine, KeyRange, Page, PageRequest, Snapshot, Version, Watch};
+use crate::disk::FreeSpace;
 
 pub use self::open::OpenError;
 
@@ -41,18 +43,59 @@ impl Default for EmbeddedOptions {
 /// The embedded engine.
 pub struct Embedded {
     queue: Arc<Queue>,
+    leader: Option<JoinHandle<()>>,
+}
+
+/// How many commits shared how many fsyncs, since the store was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CommitStats {
+    /// Groups written: one batch and one fsync each.
+    pub groups: u64,
+    /// Transactions in these groups.
+    pub transactions: u64,
 }
 
 impl Embedded {
     /// Opens or creates the store in `directory`. Refuses a directory that another process has open, that is
-    /// damaged, or that has lost acknowledged commits.
+    /// damaged, or that has lost acknowledged commits. Reads files: not for a thread that must not wait.
     pub fn open(directory: &Path, options: EmbeddedOptions) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| OpenError::Io { path: directory.to_owned(), error })?;
-        let base = base::Base::open(&directory.join("rows"), options.cache_bytes, options.sync)?;
-        let sequence = sequence::Sequence::open(directory, &base.view())?;
-        let free_space = disk::FreeSpace::new(directory, options.reserve_bytes);
-        Ok(Self { queue: Arc::new(Queue::new(base, sequence, free_space)) })
+        let (queue, leader) = open(directory, options)?;
+        let queue = Arc::new(queue);
+        let led = queue.clone();
+        let thread = Builder::new().name("kv-commit".to_owned()).spawn(move || led.lead(leader));
+        let thread = thread.map_err(|error| OpenError::Io { path: directory.to_owned(), error })?;
+        Ok(Self { queue, leader: Some(thread) })
+    }
+
+    /// What the commit queue has done so far.
+    pub fn stats(&self) -> CommitStats {
+        self.queue.stats()
+    }
+}
+
+fn open(directory: &Path, options: EmbeddedOptions) -> Result<(Queue, Leader), OpenError> {
+    std::fs::create_dir_all(directory)
+        .map_err(|error| OpenError::Io { path: directory.to_owned(), error })?;
+    let lock = lock::Lock::take(directory)?;
+    let exists = base::exists(directory);
+    let note = sequence::Note::open(directory, exists)?;
+    if !exists {
+        note.check_new(directory)?;
+        base::create(directory, sequence::Sequence::first_rows())?;
+    }
+    let base = base::Base::open(directory, options.cache_bytes, options.sync, note.number())?;
+    let sequence = sequence::Sequence::open(directory, &base.view(), note)?;
+    let free_space = FreeSpace::new(directory, options.reserve_bytes);
+    Ok(Queue::new(base, sequence, free_space, lock))
+}
+
+impl Drop for Embedded {
+    /// Waits for the group that is being written. Then the directory may be opened again.
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(leader) = self.leader.take() {
+            let _poisoned_if_it_panicked = leader.join();
+        }
     }
 }
 

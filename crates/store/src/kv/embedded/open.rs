@@ -19,21 +19,18 @@ pub enum OpenError {
         /// What the system said.
         error: io::Error,
     },
-    /// Files are there that cannot be what the store wrote.
-    #[error(
-        "{} is damaged: {what}. Nothing was changed. Keep a copy of the directory, check the disk, then restore the newest backup",
-        .path.display()
-    )]
+    /// Files are there that cannot be what the store wrote, or some of them are gone.
+    #[error("{} is damaged: {what}. Keep a copy of the data directory, check the disk, then restore the newest backup", .path.display())]
     Damaged {
-        /// The data directory.
+        /// The file or directory.
         path: PathBuf,
         /// What was found.
         what: String,
     },
     /// Commits that were acknowledged are not there.
     #[error(
-        "{} has lost commits: {what}. Nothing was changed. The disk may have dropped writes or files may have been \
-         replaced: keep a copy of the directory and restore the newest backup, or accept the loss by removing {}",
+        "{} has lost commits: {what}. The disk may have dropped writes or files may have been replaced: keep a copy \
+         of the directory and restore the newest backup, or accept the loss by making {} an empty file",
         .path.display(), .path.join("sequence").display()
     )]
     Gap {

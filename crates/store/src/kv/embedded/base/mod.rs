@@ -1,7 +1,12 @@
-//! fjall as the base of the embedded engine: views, and durable atomic batches. Nothing outside this file knows
-//! of fjall, so that another log-structured tree can take its place.
+//! fjall as the base of the embedded engine: views, and durable atomic batches. Nothing outside this directory
+//! knows of fjall, so that another log-structured tree can take its place.
+
+mod journal;
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -9,10 +14,12 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::open::OpenError;
 use crate::kv::Error;
-use crate::kv::engine::{KeyRange, Page, PageRequest};
+use crate::kv::engine::{KeyRange, Page, PageRequest, Version};
 
 /// Bounds the time to reopen after a crash: what is in the journal is replayed.
 const JOURNAL_BYTES: u64 = 128 << 20;
+const TREE: &str = "rows";
+const KEYSPACE: &str = "rows";
 
 /// The tree.
 pub(super) struct Base {
@@ -28,31 +35,49 @@ pub(super) struct View {
     rows: Keyspace,
 }
 
+/// Why a batch was not written.
+pub(super) enum WriteError {
+    /// The tree refused before it touched anything: an earlier write or a background job had failed.
+    Refused,
+    /// It may be on disk, now or after the next start.
+    Unknown(String),
+}
+
+/// Whether there is a tree in `directory`.
+pub(super) fn exists(directory: &Path) -> bool {
+    directory.join(TREE).exists()
+}
+
+/// Makes a tree that holds `rows`, in one step: a crash leaves either none or all of it.
+pub(super) fn create(directory: &Path, rows: Vec<(Bytes, Bytes)>) -> Result<(), OpenError> {
+    let io = |error| OpenError::Io { path: directory.to_owned(), error };
+    let unfinished = directory.join("rows.unfinished");
+    match fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    guarded(&unfinished, || {
+        let (database, keyspace) = open_tree(&unfinished, 1 << 20)?;
+        let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
+        rows.into_iter().for_each(|(key, value)| batch.insert(&keyspace, key, value));
+        batch.commit()
+    })?;
+    fs::rename(&unfinished, directory.join(TREE)).map_err(io)?;
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)
+}
+
 impl Base {
-    pub(super) fn open(path: &Path, cache_bytes: u64, sync: bool) -> Result<Self, OpenError> {
-        let damaged = |error: fjall::Error| match error {
-            fjall::Error::Locked => OpenError::InUse(path.to_owned()),
-            fjall::Error::Io(error) => OpenError::Io { path: path.to_owned(), error },
-            other => OpenError::Damaged { path: path.to_owned(), what: other.to_string() },
-        };
-        let open = || {
-            let database = Database::builder(path)
-                .cache_size(cache_bytes)
-                .max_journaling_size(JOURNAL_BYTES)
-                .manual_journal_persist(true)
-                .open()?;
-            let rows = database.keyspace("rows", KeyspaceCreateOptions::default)?;
-            Ok((database, rows))
-        };
-        // fjall asserts on some damage instead of returning an error.
-        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
-        let (database, rows) = match opened {
-            Ok(opened) => opened.map_err(damaged)?,
-            Err(_) => {
-                let what = "the storage engine could not make sense of its files".to_owned();
-                return Err(OpenError::Damaged { path: path.to_owned(), what });
-            }
-        };
+    /// Opens the tree in `directory`; `noted` is the last commit known to be acknowledged.
+    pub(super) fn open(
+        directory: &Path,
+        cache_bytes: u64,
+        sync: bool,
+        noted: Version,
+    ) -> Result<Self, OpenError> {
+        let path = directory.join(TREE);
+        check_layout(&path)?;
+        journal::check(&path, noted)?;
+        let (database, rows) = guarded(&path, || open_tree(&path, cache_bytes))?;
         Ok(Self { database, rows, sync })
     }
 
@@ -60,9 +85,8 @@ impl Base {
         View { snapshot: self.database.snapshot(), rows: self.rows.clone() }
     }
 
-    /// Applies all changes or none. Durable when it returns `Ok`; after an `Err` nothing can be said, and the
-    /// tree takes no more writes.
-    pub(super) fn write(&self, changes: BTreeMap<Bytes, Option<Bytes>>) -> Result<(), fjall::Error> {
+    /// Applies all changes or none. Durable when it returns `Ok`; after an `Err` the tree takes no more writes.
+    pub(super) fn write(&self, changes: BTreeMap<Bytes, Option<Bytes>>) -> Result<(), WriteError> {
         let mode = if self.sync { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = self.database.batch().durability(Some(mode));
         for (key, change) in changes {
@@ -71,40 +95,104 @@ impl Base {
                 None => batch.remove(&self.rows, key),
             }
         }
-        batch.commit()
+        batch.commit().map_err(|error| match error {
+            fjall::Error::Poisoned => WriteError::Refused,
+            other => WriteError::Unknown(other.to_string()),
+        })
     }
 }
 
 impl View {
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let value = self.snapshot.get(&self.rows, key).map_err(unreadable)?;
-        Ok(value.map(Bytes::from))
+        readable(|| Ok(self.snapshot.get(&self.rows, key)?.map(Bytes::from)))
     }
 
     pub(super) fn page(&self, range: &KeyRange, request: PageRequest) -> Result<Page, Error> {
         if range.is_empty() {
             return Ok(Page::default());
         }
-        let mut iter = self.snapshot.range(&self.rows, range.begin.clone()..range.end.clone());
-        let mut page = Page::default();
-        let mut bytes = 0;
-        loop {
-            let next = if request.reverse { iter.next_back() } else { iter.next() };
-            let Some(row) = next else { return Ok(page) };
-            if page.rows.len() >= request.rows || bytes >= request.bytes {
-                page.more = true;
-                return Ok(page);
+        readable(|| {
+            let mut iter = self.snapshot.range(&self.rows, range.begin.clone()..range.end.clone());
+            let mut page = Page::default();
+            let mut bytes = 0;
+            loop {
+                let next = if request.reverse { iter.next_back() } else { iter.next() };
+                let Some(row) = next else { return Ok(page) };
+                if page.rows.len() >= request.rows || bytes >= request.bytes {
+                    page.more = true;
+                    return Ok(page);
+                }
+                let (key, value) = row.into_inner()?;
+                bytes += key.len() + value.len();
+                page.rows.push((key.into(), value.into()));
             }
-            let (key, value) = row.into_inner().map_err(unreadable)?;
-            bytes += key.len() + value.len();
-            page.rows.push((key.into(), value.into()));
+        })
+    }
+}
+
+fn open_tree(path: &Path, cache_bytes: u64) -> fjall::Result<(Database, Keyspace)> {
+    let database = Database::builder(path)
+        .cache_size(cache_bytes)
+        .max_journaling_size(JOURNAL_BYTES)
+        .manual_journal_persist(true)
+        .open()?;
+    let rows = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default)?;
+    Ok((database, rows))
+}
+
+/// The tree takes a keyspace without its head for one that was never finished, and removes it with all that is
+/// in it. So nothing is opened unless the heads of both, its own and ours, are there.
+fn check_layout(tree: &Path) -> Result<(), OpenError> {
+    for name in ["version", "keyspaces/0/current", "keyspaces/1/current"] {
+        let path = tree.join(name);
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() && found.len() > 0 => {}
+            Ok(_) => return Err(OpenError::Damaged { path, what: "it is empty".to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(OpenError::Damaged { path, what: "it is missing".to_owned() });
+            }
+            Err(error) => return Err(OpenError::Io { path, error }),
+        }
+    }
+    Ok(())
+}
+
+/// Opens something of the tree, which asserts on some damage instead of returning an error.
+fn guarded<T>(path: &Path, open: impl FnOnce() -> fjall::Result<T>) -> Result<T, OpenError> {
+    let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(fjall::Error::Locked)) => Err(OpenError::InUse(path.to_owned())),
+        Ok(Err(fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)))) => {
+            if is_damage(error.kind()) {
+                return Err(damaged(format!("a file in it: {error}")));
+            }
+            Err(OpenError::Io { path: path.to_owned(), error })
+        }
+        Ok(Err(other)) => Err(damaged(other.to_string())),
+        Err(_) => Err(damaged("the storage engine could not make sense of its files".to_owned())),
+    }
+}
+
+/// Reads, with the tree's assertions on damaged files turned into errors.
+fn readable<T>(read: impl FnOnce() -> fjall::Result<T>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))))
+            if !is_damage(error.kind()) =>
+        {
+            Err(Error::Unavailable(format!("reading the data directory failed: {error}")))
+        }
+        Ok(Err(other)) => Err(Error::Corrupt(format!("{other}; restore the data directory from a backup"))),
+        Err(_) => {
+            let why = "the storage engine could not make sense of its files; restore the data directory from a backup";
+            Err(Error::Corrupt(why.to_owned()))
         }
     }
 }
 
-fn unreadable(error: fjall::Error) -> Error {
-    match error {
-        fjall::Error::Io(error) => Error::Unavailable(format!("reading the data directory failed: {error}")),
-        other => Error::Corrupt(format!("{other}; restore the data directory from a backup")),
-    }
+/// Whether an I/O error says that files are not what they were, rather than that the system could not read them.
+const fn is_damage(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
+    matches!(kind, InvalidData | InvalidInput | NotFound | UnexpectedEof)
 }
