@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import corpus, giants
-from harness.mailbox import count, fetch_all, flags, ok, stream_all
+from harness.mailbox import count, fetch_all, flags, modified_utf7, names, ok, stream_all
 from harness.server import BINARY, Magpie, running
 
 SEPARATOR = re.compile(rb"(?m)^(>*From )")
@@ -51,21 +51,25 @@ def test_mbox_brings_every_mail(magpie: Magpie, user: str, tmp_path: Path) -> No
     write_mbox(tmp_path / "archive.mbox", mails)
     magpie.cli("import", "--account", f"{user}@example.test", f"mbox:{tmp_path / 'archive.mbox'}")
     with magpie.imap(user, timeout=120) as client:
-        names = re.findall(rb'"([^"]*)"$', b"\n".join(ok(client.list())), re.MULTILINE)
-        stored = [mail for name in names for mail in fetch_all(client, name.decode()).values()]
+        stored = [mail for name in names(client) for mail in fetch_all(client, name).values()]
     assert sorted(stored) == sorted(corpus.crlf(mail) for mail in mails)
 
 
 def test_flags_dates_and_folders_are_kept(magpie: Magpie, user: str, tmp_path: Path) -> None:
     root = tmp_path / "Maildir"
     write_maildir(root, [giants.letter(1)])
-    write_maildir(root / ".&vPStANVo-.2026", [])
     name = "1600000000.M1.example.test:2,FRS"
-    (root / ".&vPStANVo-.2026" / "cur" / name).write_bytes(giants.letter(2))
+    for number, folder in enumerate(["회의록", "보관함"], 2):
+        path = root / f".{modified_utf7(folder)}.2026"
+        write_maildir(path, [])
+        (path / "cur" / name).write_bytes(giants.letter(number))
     magpie.cli("import", "--account", f"{user}@example.test", f"maildir:{root}")
     with magpie.imap(user) as client:
         assert count(client) == 1
-        assert count(client, "보관함/2026") == 1
+        # What is called archive in Korean goes below the archive.
+        assert count(client, "Archive/2026") == 1
+        assert fetch_all(client, "Archive/2026") == {1: giants.letter(3)}
+        assert count(client, "회의록/2026") == 1
         assert flags(client, "1") == {rb"\Flagged", rb"\Answered", rb"\Seen"}
         assert b'"13-Sep-2020 12:26:40 +0000"' in ok(client.fetch("1", "(INTERNALDATE)"))[0]
 

@@ -68,10 +68,25 @@ def test_06_data_after_a_failed_bdat(magpie: Magpie, user: str, address: str) ->
         assert wire.command(b"RCPT TO:<" + address.encode() + b">")[0] == 250
         wire.send(b"BDAT 5\r\nhello")
         assert wire.reply()[0] == 250
-        assert wire.command(b"BDAT nonsense")[0] in (500, 501, 503)
         assert wire.command(b"DATA")[0] == 503
+        wire.send(b"BDAT %d\r\n" % (60 * MB) + b"x" * (60 * MB))
+        assert wire.reply()[0] == 552
+        for command in (b"DATA", b"RCPT TO:<" + address.encode() + b">"):
+            assert wire.command(command)[0] == 503
         assert wire.command(b"RSET")[0] == 250
         still_works(magpie, wire, user)
+
+
+def test_06_a_chunk_of_unknown_size_ends_the_session(magpie: Magpie, user: str, address: str) -> None:
+    """Where the chunk ends and commands begin cannot be told, so nothing after it is one."""
+    with SmtpWire(magpie) as wire:
+        assert wire.command(b"MAIL FROM:<bob@example.com>")[0] == 250
+        assert wire.command(b"RCPT TO:<" + address.encode() + b">")[0] == 250
+        wire.send(b"BDAT nonsense\r\nDATA\r\nSubject: smuggled\r\n\r\n.\r\n")
+        assert wire.reply()[0] == 501
+        assert wire.reply()[0] == 0
+    with magpie.imap(user) as client:
+        assert mailbox.count(client) == 0
 
 
 @pytest.mark.parametrize("junk", [b"NOOP", b"RSET", b"VRFY x"])

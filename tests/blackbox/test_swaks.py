@@ -10,7 +10,7 @@ from harness.server import Magpie
 def swaks(magpie: Magpie, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["swaks", "--server", f"127.0.0.1:{magpie.port('smtp')}", "--from", "bob@example.com",
                "--helo", "client.example.com", "--timeout", "30", *arguments]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120)
 
 
 def test_plain(magpie: Magpie, user: str, address: str) -> None:

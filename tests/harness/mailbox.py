@@ -29,6 +29,12 @@ def ok(answer: tuple[str, list]) -> list:
     return data
 
 
+def names(client: imaplib.IMAP4) -> list[str]:
+    """The names of all mailboxes, as they travel and without the quotes."""
+    lines = ok(client.list())
+    return [re.search(rb'^\([^)]*\) (?:"[^"]*"|NIL) "?(.*?)"?$', line)[1].decode() for line in lines]
+
+
 def count(client: imaplib.IMAP4, mailbox: str = "INBOX") -> int:
     """How many messages a mailbox holds; selects it."""
     return int(ok(client.select(quoted(mailbox)))[0])
