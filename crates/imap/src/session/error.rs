@@ -107,7 +107,9 @@ impl Error {
             self,
             Self::Torn
                 | Self::NoDirectory
-                | Self::Mail(mail::Error::Unavailable(_) | mail::Error::Corrupt { .. })
+                | Self::Mail(
+                    mail::Error::Unavailable(_) | mail::Error::Full(_) | mail::Error::Corrupt { .. }
+                )
         )
     }
 }
@@ -124,7 +126,7 @@ fn mail_code(error: &mail::Error) -> Option<Code> {
         }
         E::OverQuota { .. } => Code::OverQuota,
         E::TooLarge { .. } => Code::TooBig,
-        E::Unavailable(_) => Code::Unavailable,
+        E::Unavailable(_) | E::Full(_) => Code::Unavailable,
         E::Corrupt { .. } => Code::Corruption,
         _ => return None,
     })

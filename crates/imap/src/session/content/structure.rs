@@ -19,7 +19,7 @@ fn part(tree: &Tree, index: usize, depth: usize) -> Structure {
     let (media, subtype) = part.media_type.split_once('/').unwrap_or(("application", "octet-stream"));
     Structure {
         subtype: subtype.as_bytes().to_vec(),
-        parameters: parameters(&part.params),
+        parameters: with_charset(part, parameters(&part.params)),
         disposition: part
             .disposition
             .as_ref()
@@ -60,6 +60,15 @@ fn message(tree: &Tree, part: &Part, index: usize, depth: usize) -> (Envelope, S
         _ => Structure::opaque(part.size()),
     };
     (envelope(fields), body)
+}
+
+/// Text without a charset is in US-ASCII (RFC 2045 §5.2); saying so spares clients from guessing.
+fn with_charset(part: &Part, mut parameters: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let names_charset = |param: &Param| param.name == "charset" || param.name.starts_with("charset*");
+    if part.media_type.starts_with("text/") && !part.params.iter().any(names_charset) {
+        parameters.push((b"charset".to_vec(), b"us-ascii".to_vec()));
+    }
+    parameters
 }
 
 fn parameters(params: &[Param]) -> Vec<(Vec<u8>, Vec<u8>)> {
