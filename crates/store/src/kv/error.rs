@@ -33,6 +33,9 @@ pub enum Error {
     /// The engine is out of reach or refuses writes; the text says why and what to do.
     #[error("the key-value store is unavailable: {0}")]
     Unavailable(String),
+    /// There is no room for more writes; the text says where to make some. Reads still work.
+    #[error("no room for more writes: {0}")]
+    Full(String),
     /// What is stored cannot be what was written. The text says where and what to do.
     #[error("the key-value store is damaged: {0}")]
     Corrupt(String),
