@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use store::kv::{Range, TableRows, Transaction};
 use types::{AccountId, EmailId, MailboxId, ModSeq, ThreadId};
 
-use crate::table::{self, AccountState, AccountStates, Changed};
+use crate::table::{self, AccountState, AccountStates, Changed, Mailboxes, read_many};
 use crate::{Error, Mail};
 
 /// A changed email. Its JMAP id is made of thread and email, because a JMAP thread id never changes: an email
@@ -57,24 +57,39 @@ pub struct Changes {
 impl Mail {
     /// What has changed since a modseq, up to about `max` emails; whole steps of the log are never cut.
     pub async fn changes(&self, account: AccountId, since: ModSeq, max: usize) -> Result<Changes, Error> {
-        let tx = self.kv().read().await?;
-        let (state, mut log) = log_since(&tx, account, since).await?;
-        let mut fold = Fold::default();
-        let mut to = since;
-        let mut more = false;
-        while let Some(((_, modseq), change)) = log.next().await? {
-            if to > since && fold.emails.len() + change.emails.len() > max {
-                more = true;
-                break;
-            }
-            to = modseq;
-            fold.add(change);
-        }
-        if !more {
-            to = state.modseq;
-        }
-        Ok(fold.done(to, more))
+        self.look(|tx| changes_in(tx, account, since, max)).await
     }
+}
+
+async fn changes_in(
+    tx: Transaction,
+    account: AccountId,
+    since: ModSeq,
+    max: usize,
+) -> Result<Changes, Error> {
+    let (state, mut log) = log_since(&tx, account, since).await?;
+    let mut fold = Fold::default();
+    let mut to = since;
+    let mut more = false;
+    while let Some(((_, modseq), change)) = log.next().await? {
+        if to > since && fold.emails.len() + change.emails.len() > max {
+            more = true;
+            break;
+        }
+        to = modseq;
+        fold.add(change);
+    }
+    if !more {
+        to = state.modseq;
+    }
+    let mut changes = fold.done(to, more);
+    // A mailbox that is being emptied after its deletion may still be counted by a writer that has not read it.
+    let updated: Vec<_> =
+        changes.mailboxes_updated.iter().map(|changed| (account, changed.mailbox)).collect();
+    let records = read_many::<Mailboxes>(&tx, &updated).await?;
+    let mut is_there = records.into_iter().map(|record| record.is_some_and(|record| !record.deleting));
+    changes.mailboxes_updated.retain(|_| is_there.next().unwrap_or(false));
+    Ok(changes)
 }
 
 /// The change log after a modseq, and the account's state.

@@ -115,7 +115,7 @@ impl From<LinkError> for Failure {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Vanished(_) => Self::Vanished,
-            other => Self::Mail(Error::Unavailable(other.to_string())),
+            LinkError::Kv(error) => Self::Mail(error.into()),
         }
     }
 }
@@ -133,10 +133,16 @@ impl Mail {
     pub async fn deliver(&self, message: &Message, deliveries: &[Delivery]) -> Vec<Result<Delivered, Error>> {
         let mut results = Vec::with_capacity(deliveries.len());
         let mut rest = deliveries;
+        let mut most = Self::ACCOUNTS_AT_ONCE;
         while !rest.is_empty() {
-            let (chunk, later) = rest.split_at(Self::chunk(message, rest));
+            let (chunk, later) = rest.split_at(Self::chunk(message, rest).min(most));
             match self.deliver_chunk(message, chunk).await {
                 Ok(delivered) => results.extend(delivered),
+                // A message that makes long threads one drags their emails along, for each account.
+                Err(error) if error.is_too_much() && chunk.len() > 1 => {
+                    most = chunk.len() / 2;
+                    continue;
+                }
                 Err(error) => results.extend(chunk.iter().map(|_| Err(error.clone()))),
             }
             rest = later;
@@ -298,6 +304,6 @@ impl Mail {
 impl Error {
     /// Whether it refuses one recipient for a reason of its own, as opposed to a failure of the stores.
     pub(crate) const fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Unavailable(_) | Self::Corrupt { .. })
+        !matches!(self, Self::Unavailable(_) | Self::Full(_) | Self::TooMuch(_) | Self::Corrupt { .. })
     }
 }

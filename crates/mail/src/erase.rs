@@ -16,6 +16,7 @@ impl Mail {
     pub async fn erase_account(&self, account: AccountId) -> Result<(), Error> {
         let _turn = self.turn(account).await;
         let mut rest = Sources::all(account);
+        let mut at_once = Self::ERASED_AT_ONCE;
         loop {
             let from = rest.clone();
             let last = self
@@ -24,7 +25,7 @@ impl Mail {
                     let from = from.clone();
                     async move {
                         let rows =
-                            tx.rows::<Sources>(Range::new(from).limit(Self::ERASED_AT_ONCE)).all().await?;
+                            tx.rows::<Sources>(Range::new(from).limit(at_once)).all().await?;
                         for ((_, email), source) in &rows {
                             for hash in source.blobs() {
                                 self.blobs().unlink(&tx, &hash, &owner(account, *email))?;
@@ -34,10 +35,12 @@ impl Mail {
                     }
                 })
                 .await
-                .map_err(Failure::into_error)?;
+                .map_err(Failure::into_error);
             match last {
-                Some(key) => rest.begin = after_key(&Sources::key(&key)),
-                None => break,
+                Ok(Some(key)) => rest.begin = after_key(&Sources::key(&key)),
+                Ok(None) => break,
+                Err(error) if error.is_too_much() && at_once > 1 => at_once /= 2,
+                Err(error) => return Err(error),
             }
         }
         let all = account_range(account);

@@ -65,6 +65,12 @@ pub enum Error {
         /// The most that an email may have.
         limit: usize,
     },
+    /// An email is in as many mailboxes as it may be (RFC 8621 §1.3.1 `maxMailboxesPerEmail`).
+    #[error("an email can be in at most {limit} mailboxes")]
+    TooManyPlaces {
+        /// The most that an email may be in.
+        limit: usize,
+    },
     /// The mailbox has given out its last UID.
     #[error("the mailbox has no UIDs left: move its emails to a new one")]
     OutOfUids,
@@ -81,9 +87,15 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The change is too large for the store to make at once, and cannot be made in parts.
+    #[error("the change is too large to be made at once: {0}")]
+    TooMuch(String),
     /// The stores are out of reach or overloaded. Trying again later may help.
     #[error("mail storage is unavailable: {0}")]
     Unavailable(String),
+    /// The disk has no room for more. Reading works; making room is the operator's.
+    #[error("mail storage is full: {0}")]
+    Full(String),
     /// What is stored contradicts itself. `magpie verify` says more.
     #[error("mail storage is damaged (account {account}): {what}; run `magpie verify`")]
     Corrupt {
@@ -103,14 +115,33 @@ impl Error {
         Self::Corrupt { account, what: format!("mailbox {mailbox}: {what}") }
     }
 
+    /// Whether a part of the same change may fit where all of it did not.
+    pub(crate) const fn is_too_much(&self) -> bool {
+        matches!(self, Self::TooMuch(_))
+    }
+
     /// Whether the same request may succeed later without anybody doing anything.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Full(_))
     }
 }
 
 impl From<store::kv::Error> for Error {
     fn from(error: store::kv::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            store::kv::Error::TooLarge { .. } => Self::TooMuch(error.to_string()),
+            store::kv::Error::Full(why) => Self::Full(why),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<store::blob::Error> for Error {
+    fn from(error: store::blob::Error) -> Self {
+        match error {
+            store::blob::Error::Full(why) => Self::Full(why),
+            store::blob::Error::Kv(error) => error.into(),
+            error => Self::Unavailable(error.to_string()),
+        }
     }
 }

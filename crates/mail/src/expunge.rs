@@ -1,9 +1,10 @@
 //! EXPUNGE: emails with `\Deleted` leave a mailbox. One that is in no other stays for the undelete window.
 
-use store::kv::Range;
+use store::kv::{Range, Transaction};
 use types::{AccountId, EmailId, MailboxId, ModSeq, Uid};
 
 use crate::edit::Edit;
+use crate::steps::{Steps, ascending};
 use crate::table::{MailboxStates, Members};
 use crate::view::members_in;
 use crate::{Error, Mail};
@@ -29,50 +30,70 @@ impl Mail {
         only: Option<&[Uid]>,
     ) -> Result<Expunged, Error> {
         let uids = match only {
-            Some(uids) => uids.to_vec(),
+            Some(uids) => ascending(uids),
             None => self.deleted_in(account, mailbox).await?,
         };
         let mut expunged = Expunged { modseq: self.modseq(account).await?, ..Expunged::default() };
-        for step in uids.chunks(Self::EXPUNGED_AT_ONCE) {
-            let _turn = self.turn(account).await;
-            let (gone, modseq) = self
-                .kv()
-                .run(|tx| async move {
-                    let mut edit = Edit::open(&tx, account, self.now()).await?;
-                    edit.mailbox(mailbox).await?;
-                    // Looked at again in the transaction: the flag may have been taken off meanwhile.
-                    let members = members_in(&tx, account, mailbox, step).await?;
-                    let members: Vec<_> = members.into_iter().filter(|member| member.deleted).collect();
-                    let emails: Vec<EmailId> = members.iter().map(|member| member.email).collect();
-                    edit.read_emails(&emails).await?;
-                    for member in &members {
-                        edit.remove_membership(member.email, mailbox, member.uid);
-                    }
-                    let gone: Vec<Uid> = members.iter().map(|member| member.uid).collect();
-                    Ok::<_, Error>((gone, edit.finish().await?))
-                })
-                .await?;
-            self.announce(account, modseq).await;
-            expunged.uids.extend(gone);
-            expunged.modseq = modseq;
+        let mut steps = Steps::new(&uids, Self::EXPUNGED_AT_ONCE);
+        while let Some(step) = steps.next() {
+            let done = match self.expunge_step(account, mailbox, step).await {
+                Ok(done) => done,
+                Err(error) if steps.shrink(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            expunged.uids.extend(done.uids);
+            expunged.modseq = done.modseq;
+            steps.done();
         }
         Ok(expunged)
     }
 
+    async fn expunge_step(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Expunged, Error> {
+        let _turn = self.turn(account).await;
+        let done = self
+            .kv()
+            .run(|tx| async move {
+                let mut edit = Edit::open(&tx, account, self.now()).await?;
+                edit.mailbox(mailbox).await?;
+                // Looked at again in the transaction: the flag may have been taken off meanwhile.
+                let members = members_in(&tx, account, mailbox, uids).await?;
+                let members: Vec<_> = members.into_iter().filter(|member| member.deleted).collect();
+                let emails: Vec<EmailId> = members.iter().map(|member| member.email).collect();
+                edit.read_emails(&emails).await?;
+                for member in &members {
+                    edit.remove_membership(member.email, mailbox, member.uid);
+                }
+                let uids: Vec<Uid> = members.iter().map(|member| member.uid).collect();
+                Ok::<_, Error>(Expunged { uids, modseq: edit.finish().await? })
+            })
+            .await?;
+        self.announce(account, done.modseq).await;
+        Ok(done)
+    }
+
     /// The UIDs with `\Deleted`. The counter says when all are found, and that mostly none need be looked for.
     async fn deleted_in(&self, account: AccountId, mailbox: MailboxId) -> Result<Vec<Uid>, Error> {
-        let tx = self.kv().read().await?;
-        let counters = tx.snapshot_load::<MailboxStates>(&(account, mailbox)).await?;
-        let mut left = counters.ok_or(Error::NoSuchMailbox)?.deleted;
-        let mut found = Vec::new();
-        let mut rows = tx.rows::<Members>(Range::new(Members::all(account, mailbox)).snapshot());
-        while left > 0 {
-            let Some(((.., uid), member)) = rows.next().await? else { break };
-            if member.deleted {
-                found.push(uid);
-                left -= 1;
-            }
-        }
-        Ok(found)
+        self.ensure_born(account).await?;
+        self.look(|tx| deleted_in(tx, account, mailbox)).await
     }
+}
+
+async fn deleted_in(tx: Transaction, account: AccountId, mailbox: MailboxId) -> Result<Vec<Uid>, Error> {
+    let counters = tx.snapshot_load::<MailboxStates>(&(account, mailbox)).await?;
+    let mut left = counters.ok_or(Error::NoSuchMailbox)?.deleted;
+    let mut found = Vec::new();
+    let mut rows = tx.rows::<Members>(Range::new(Members::all(account, mailbox)).snapshot());
+    while left > 0 {
+        let Some(((.., uid), member)) = rows.next().await? else { break };
+        if member.deleted {
+            found.push(uid);
+            left -= 1;
+        }
+    }
+    Ok(found)
 }

@@ -3,6 +3,7 @@
 use types::{AccountId, Keyword, Keywords, MailboxId, ModSeq, Uid};
 
 use crate::edit::Edit;
+use crate::steps::{Steps, ascending};
 use crate::view::{Member, members_in};
 use crate::{Error, Mail};
 
@@ -54,23 +55,42 @@ impl Mail {
         unchanged_since: Option<ModSeq>,
     ) -> Result<Stored, Error> {
         let mut stored = Stored { modseq: self.modseq(account).await?, ..Stored::default() };
-        for step in uids.chunks(Self::FLAGS_AT_ONCE) {
-            let _turn = self.turn(account).await;
-            let done = self
-                .kv()
-                .run(|tx| async move {
-                    let mut edit = Edit::open(&tx, account, self.now()).await?;
-                    let mut done = store_step(&mut edit, mailbox, step, change, unchanged_since).await?;
-                    done.modseq = edit.finish().await?;
-                    Ok::<_, Error>(done)
-                })
-                .await?;
-            self.announce(account, done.modseq).await;
+        let uids = ascending(uids);
+        let mut steps = Steps::new(&uids, Self::FLAGS_AT_ONCE);
+        while let Some(step) = steps.next() {
+            let done = match self.store_in(account, mailbox, step, change, unchanged_since).await {
+                Ok(done) => done,
+                Err(error) if steps.shrink(&error) => continue,
+                Err(error) => return Err(error),
+            };
             stored.members.extend(done.members);
             stored.conflicting.extend(done.conflicting);
             stored.modseq = done.modseq;
+            steps.done();
         }
         Ok(stored)
+    }
+
+    async fn store_in(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: &FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Stored, Error> {
+        let _turn = self.turn(account).await;
+        let done = self
+            .kv()
+            .run(|tx| async move {
+                let mut edit = Edit::open(&tx, account, self.now()).await?;
+                let mut done = store_step(&mut edit, mailbox, uids, change, unchanged_since).await?;
+                done.modseq = edit.finish().await?;
+                Ok::<_, Error>(done)
+            })
+            .await?;
+        self.announce(account, done.modseq).await;
+        Ok(done)
     }
 }
 

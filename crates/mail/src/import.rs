@@ -1,6 +1,6 @@
 //! Import: many messages into one account with few commits, each item exactly once however often it is tried.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use store::kv::Table;
 use types::{AccountId, Keywords, MailboxId, ModSeq, Timestamp};
@@ -60,24 +60,32 @@ impl Mail {
     ) -> Result<Vec<Result<Imported, Error>>, Error> {
         let mut results = Vec::with_capacity(items.len());
         let mut rest = items;
+        let mut most = Self::IMPORTED_AT_ONCE;
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = |item: &&ImportItem| {
                 bytes += item.message.row_bytes();
                 bytes <= Self::IMPORT_BYTES_AT_ONCE
             };
-            let count = rest.iter().take(Self::IMPORTED_AT_ONCE).take_while(fits).count().max(1);
+            let count = rest.iter().take(most).take_while(fits).count().max(1);
             let (step, later) = rest.split_at(count);
-            results.extend(self.import_step(account, step.to_vec(), quota).await?);
-            rest = later;
+            match self.import_step(account, step.to_vec(), quota).await {
+                Ok(done) => results.extend(done),
+                Err(error) if error.is_too_much() && count > 1 => {
+                    most = count / 2;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            (rest, most) = (later, Self::IMPORTED_AT_ONCE);
         }
         Ok(results)
     }
 
     /// Whether each of these items is in already.
     pub async fn known_imports(&self, account: AccountId, ids: &[ImportId]) -> Result<Vec<bool>, Error> {
-        let keys = ids.iter().map(|id| Imports::key(&(account, id.source, id.item))).collect();
-        let rows = self.kv().read().await?.snapshot_get_many(keys).await?;
+        let keys = &ids.iter().map(|id| Imports::key(&(account, id.source, id.item))).collect::<Vec<_>>();
+        let rows = self.look(|tx| async move { Ok(tx.snapshot_get_many(keys.clone()).await?) }).await?;
         Ok(rows.iter().map(Option::is_some).collect())
     }
 
@@ -123,10 +131,10 @@ impl Mail {
         let rows = markers.iter().map(Imports::key).collect();
         let wants = needs(mailboxes, items.iter().map(|item| &item.message), rows);
         let (mut edit, known) = Edit::open_with(&tx, account, self.now(), wants).await?;
-        let mut done: BTreeMap<ImportId, ()> = BTreeMap::new();
+        let mut done = BTreeSet::new();
         let mut results = Vec::with_capacity(items.len());
         for ((item, marker), known) in items.iter().zip(&markers).zip(known) {
-            if known.is_some() || done.insert(item.id, ()).is_some() {
+            if known.is_some() || done.contains(&item.id) {
                 results.push(Ok(Imported::Known));
                 continue;
             }
@@ -146,6 +154,7 @@ impl Mail {
                 Err(error) => return Err(error.into()),
             };
             self.link(&tx, account, placed.email, &item.message).await?;
+            done.insert(item.id);
             tx.save::<Imports>(marker, &placed.marker(item.mailbox))?;
             let (email, thread, uid) = (placed.email, placed.thread, placed.uid);
             let uidvalidity = edit.uidvalidity(item.mailbox)?;

@@ -32,6 +32,7 @@ mod restore;
 mod role;
 mod service;
 mod source;
+mod steps;
 mod table;
 mod transfer;
 mod tree;

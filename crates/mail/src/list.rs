@@ -7,7 +7,7 @@ use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp
 
 use crate::record::Metadata;
 use crate::table::{
-    EmailState, Emails, Metadatas, ReceivedKey, ReceivedRow, Receiveds, ThreadState, Threads,
+    EmailState, Emails, Metadatas, ReceivedKey, ReceivedRow, Receiveds, ThreadEmail, Threads, read_many,
 };
 use crate::{Error, Mail};
 
@@ -82,28 +82,31 @@ impl Mail {
         mailbox: MailboxId,
         request: ListRequest,
     ) -> Result<ListPage, Error> {
-        let tx = self.kv().read().await?;
         let mut range = Receiveds::all(account, mailbox);
         if let Some(Cursor { received, email }) = request.after {
             range.end = Receiveds::key(&ReceivedKey { account, mailbox, received, email });
         }
-        if request.collapse {
-            collapsed(&tx, range, request).await
-        } else {
-            plain(&tx, range, request.limit).await
-        }
+        let range = &range;
+        let page = |tx: Transaction| async move {
+            match request.collapse {
+                true => collapsed(&tx, range.clone(), request).await,
+                false => plain(&tx, range.clone(), request.limit).await,
+            }
+        };
+        self.look(page).await
     }
 
     /// A thread's emails, oldest first.
     pub async fn thread(&self, account: AccountId, thread: ThreadId) -> Result<Option<Vec<EmailId>>, Error> {
-        let state = self.kv().read().await?.snapshot_load::<Threads>(&(account, thread)).await?;
+        let key = &(account, thread);
+        let state = self.look(|tx| async move { Ok(tx.snapshot_load::<Threads>(key).await?) }).await?;
         Ok(state.map(|state| state.emails.into_iter().map(|e| e.email).collect()))
     }
 
     /// Emails by id, in the order asked; one read round.
     pub async fn email(&self, account: AccountId, emails: &[EmailId]) -> Result<Vec<Option<Email>>, Error> {
-        let keys: Vec<_> = emails.iter().map(|email| (account, *email)).collect();
-        let states = self.kv().read().await?.load_many::<Emails>(&keys).await?;
+        let keys = &emails.iter().map(|email| (account, *email)).collect::<Vec<_>>();
+        let states = self.look(|tx| async move { Ok(read_many::<Emails>(&tx, keys).await?) }).await?;
         Ok(emails.iter().zip(states).map(|(id, state)| state.map(|state| Email::new(*id, state))).collect())
     }
 
@@ -113,8 +116,8 @@ impl Mail {
         account: AccountId,
         emails: &[EmailId],
     ) -> Result<Vec<Option<Metadata>>, Error> {
-        let keys: Vec<_> = emails.iter().map(|email| (account, *email)).collect();
-        Ok(self.kv().read().await?.load_many::<Metadatas>(&keys).await?)
+        let keys = &emails.iter().map(|email| (account, *email)).collect::<Vec<_>>();
+        self.look(|tx| async move { Ok(read_many::<Metadatas>(&tx, keys).await?) }).await
     }
 }
 
@@ -136,6 +139,9 @@ impl ListRow {
     }
 }
 
+/// Rows that one step of a collapsed list reads at most, beyond what the page still wants.
+const LONGEST_STEP: usize = 256;
+
 async fn plain(tx: &Transaction, range: KeyRange, limit: usize) -> Result<ListPage, Error> {
     let range = Range::new(range).reverse().limit(limit.saturating_add(1)).snapshot();
     let mut rows = tx.rows::<Receiveds>(range).all().await?;
@@ -151,43 +157,49 @@ async fn collapsed(tx: &Transaction, range: KeyRange, request: ListRequest) -> R
     let mut seen = BTreeSet::new();
     let mut page = ListPage::default();
     let mut rest = range;
-    while page.rows.len() < request.limit {
-        let wanted = request.limit - page.rows.len();
-        let step = Range::new(rest.clone()).reverse().limit(wanted).snapshot();
-        let rows = tx.rows::<Receiveds>(step).all().await?;
-        let Some((last, _)) = rows.last() else { return Ok(page) };
-        rest.end = Receiveds::key(last);
-        let ended = rows.len() < wanted;
+    let mut step = 0;
+    loop {
+        // One more than wanted, to know whether there is a next page. Where much is hidden, steps grow.
+        let count = (request.limit - page.rows.len()).saturating_add(1).max(step);
+        step = (step * 2).clamp(4, LONGEST_STEP);
+        let rows =
+            tx.rows::<Receiveds>(Range::new(rest.clone()).reverse().limit(count).snapshot()).all().await?;
+        let ended = rows.len() < count;
+        if let Some((last, _)) = rows.last() {
+            rest.end = Receiveds::key(last);
+        }
         let rows: Vec<_> = rows.into_iter().map(|(key, row)| (key, ListRow::new(key, row))).collect();
         // On the first page all newer emails have been seen; on later ones the threads must say.
         let shown_before = if first_page { vec![false; rows.len()] } else { have_newer(tx, &rows).await? };
         for ((_, row), shown_before) in rows.iter().zip(shown_before) {
-            if seen.insert(row.thread) && !shown_before {
-                page.rows.push(*row);
+            if !seen.insert(row.thread) || shown_before {
+                continue;
             }
-            page.next = Some(row.cursor());
+            if page.rows.len() == request.limit {
+                page.next = page.rows.last().map(ListRow::cursor);
+                return Ok(page);
+            }
+            page.rows.push(*row);
         }
-        if ended {
-            page.next = None;
+        if page.rows.len() == request.limit && !ended {
+            // Nothing of the next page was seen yet: it begins somewhere behind this row.
+            page.next = rows.last().map(|(_, row)| row.cursor());
+        }
+        if ended || page.next.is_some() {
             return Ok(page);
         }
     }
-    Ok(page)
 }
 
 /// Whether each row's thread has a newer email in the same mailbox.
 async fn have_newer(tx: &Transaction, rows: &[(ReceivedKey, ListRow)]) -> Result<Vec<bool>, Error> {
     let keys: Vec<_> = rows.iter().map(|(key, row)| (key.account, row.thread)).collect();
-    let keys = keys.iter().map(Threads::key).collect();
-    let values = tx.snapshot_get_many(keys).await?;
-    let states = rows.iter().zip(values).map(|((key, row), value)| {
-        let state: Option<ThreadState> = value
-            .map(|v| store::kv::decode::<Threads>(&Threads::key(&(key.account, row.thread)), &v))
-            .transpose()?;
-        let newer = |e: &crate::table::ThreadEmail| {
+    let states = read_many::<Threads>(tx, &keys).await?;
+    let answers = rows.iter().zip(states).map(|((key, row), state)| {
+        let newer = |e: &ThreadEmail| {
             (e.received, e.email) > (row.received, row.email) && e.mailboxes.contains(&key.mailbox)
         };
-        Ok(state.is_some_and(|state| state.emails.iter().any(newer)))
+        state.is_some_and(|state| state.emails.iter().any(newer))
     });
-    states.collect()
+    Ok(answers.collect())
 }

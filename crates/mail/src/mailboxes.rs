@@ -40,7 +40,7 @@ impl Mail {
     /// All mailboxes, parents before their children: one range read.
     pub async fn mailboxes(&self, account: AccountId) -> Result<Vec<MailboxInfo>, Error> {
         self.ensure_born(account).await?;
-        Ok(Tree::read(&self.kv().read().await?, account, true).await?.infos())
+        self.look(|tx| async move { Ok(Tree::read(&tx, account, true).await?.infos()) }).await
     }
 
     /// One mailbox.
@@ -50,7 +50,7 @@ impl Mail {
         mailbox: MailboxId,
     ) -> Result<Option<MailboxInfo>, Error> {
         self.ensure_born(account).await?;
-        Ok(Tree::read(&self.kv().read().await?, account, true).await?.info(mailbox))
+        self.look(|tx| async move { Ok(Tree::read(&tx, account, true).await?.info(mailbox)) }).await
     }
 
     /// The mailbox of a path: a few rows, however many mailboxes there are.
@@ -60,23 +60,13 @@ impl Mail {
         path: &MailboxPath,
     ) -> Result<Option<MailboxInfo>, Error> {
         self.ensure_born(account).await?;
-        let tx = self.kv().read().await?;
-        let mut found = None;
-        for name in path.names() {
-            let key = (account, found, name.as_str().to_owned());
-            match tx.snapshot_load::<MailboxNames>(&key).await? {
-                Some(mailbox) => found = Some(mailbox),
-                None => return Ok(None),
-            }
-        }
-        let Some(mailbox) = found else { return Ok(None) };
-        let tree = Tree::read_one(&tx, account, mailbox).await?;
-        Ok(tree.info_at(mailbox, path.clone()))
+        self.look(|tx| find_in(tx, account, path)).await
     }
 
     /// Makes a mailbox.
     pub async fn create_mailbox(&self, account: AccountId, new: NewMailbox) -> Result<MailboxInfo, Error> {
         let new = &new;
+        self.finish_deletions(account, new.role).await?;
         self.change_tree(account, |edit, tree| async move {
             if new.parent.is_some_and(|parent| tree.record(parent).is_none()) {
                 return Err(Error::NoSuchMailbox);
@@ -93,6 +83,7 @@ impl Mail {
         path: &MailboxPath,
         role: Option<Role>,
     ) -> Result<MailboxInfo, Error> {
+        self.finish_deletions(account, role).await?;
         self.change_tree(account, |edit, tree| async move {
             let (parent, missing) = tree.follow(path);
             let Some((name, parents)) = missing.split_last() else { return Err(Error::Exists) };
@@ -161,6 +152,7 @@ impl Mail {
                 if scope == DeleteScope::Leaf && subtree.len() > 1 {
                     return Err(Error::HasChildren);
                 }
+                edit.read_mailboxes(subtree.iter().copied()).await?;
                 for id in &subtree {
                     let record = edit.mailbox(*id).await?.clone();
                     edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
@@ -201,6 +193,7 @@ impl Mail {
         mailbox: MailboxId,
         role: Option<Role>,
     ) -> Result<(), Error> {
+        self.finish_deletions(account, role).await?;
         self.change_tree(account, |mut edit, tree| async move {
             let record = edit.mailbox(mailbox).await?.clone();
             let number = role.map(Role::number);
@@ -210,7 +203,7 @@ impl Mail {
             if mailbox == MailboxId::INBOX || role == Some(Role::Inbox) {
                 return Err(Error::Inbox);
             }
-            if role.is_some_and(|role| tree.with_role(role).is_some()) {
+            if role.is_some_and(|role| is_taken(role, &edit, &tree)) {
                 return Err(Error::RoleTaken);
             }
             if [record.role, number].contains(&Some(Role::Trash.number())) {
@@ -228,17 +221,29 @@ impl Mail {
         .await
     }
 
+    /// Finishes deletions that were cut off, before a mailbox becomes the trash: an old one must be empty by then.
+    async fn finish_deletions(&self, account: AccountId, role: Option<Role>) -> Result<(), Error> {
+        if role == Some(Role::Trash) {
+            let tree = self.look(|tx| async move { Tree::read(&tx, account, true).await }).await?;
+            for mailbox in tree.deleting() {
+                self.finish_deletion(account, mailbox).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the emails out of a mailbox that is being deleted, in steps, then removes its rows. Continues where
     /// an earlier run was cut off.
     pub(crate) async fn finish_deletion(&self, account: AccountId, mailbox: MailboxId) -> Result<(), Error> {
+        let mut at_once = Self::EMAILS_AT_ONCE;
         loop {
             let _turn = self.turn(account).await;
-            let (modseq, done) = self
+            let step = self
                 .kv()
                 .run(|tx| async move {
                     let mut edit = Edit::open(&tx, account, self.now()).await?;
                     edit.read_mailboxes([mailbox]).await?;
-                    let range = Range::new(Members::all(account, mailbox)).limit(Self::EMAILS_AT_ONCE);
+                    let range = Range::new(Members::all(account, mailbox)).limit(at_once);
                     let members = tx.rows::<Members>(range).all().await?;
                     let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
                     edit.read_emails(&emails).await?;
@@ -248,14 +253,19 @@ impl Mail {
                     let done = members.is_empty();
                     if done {
                         edit.remove_mailbox(mailbox)?;
+                        // A deleted trash counts as the trash until it is empty, so that nothing is counted anew.
+                        let state = edit.state_mut();
+                        state.trash = state.trash.filter(|trash| *trash != mailbox);
                     }
                     Ok::<_, Error>((edit.finish().await?, done))
                 })
-                .await?;
-            if done {
-                return Ok(());
+                .await;
+            match step {
+                Ok((_, true)) => return Ok(()),
+                Ok((modseq, false)) => self.announce(account, modseq).await,
+                Err(error) if error.is_too_much() && at_once > 1 => at_once /= 2,
+                Err(error) => return Err(error),
             }
-            self.announce(account, modseq).await;
         }
     }
 
@@ -309,7 +319,7 @@ impl Mail {
         if new.parent.map_or(0, |parent| tree.depth(parent)) >= MailboxPath::MAX_DEPTH {
             return Err(crate::NameError::Deep.into());
         }
-        if new.role.is_some_and(|role| tree.with_role(role).is_some()) {
+        if new.role.is_some_and(|role| is_taken(role, &edit, &tree)) {
             return Err(Error::RoleTaken);
         }
         let name = new.name.as_str().to_owned();
@@ -322,7 +332,6 @@ impl Mail {
             deleting: false,
         })?;
         let _given_out = edit.new_uidvalidity();
-        edit.tx().save::<MailboxNames>(&(edit.account(), new.parent, name), &mailbox)?;
         if new.role == Some(Role::Trash) {
             edit.state_mut().trash = Some(mailbox);
         }
@@ -332,6 +341,29 @@ impl Mail {
         (info.uidnext, info.modseq) = (types::Uid(1), edit.modseq());
         Ok((edit, info))
     }
+}
+
+/// Whether a mailbox has the role, or has it still while it is being deleted.
+fn is_taken(role: Role, edit: &Edit, tree: &Tree) -> bool {
+    tree.with_role(role).is_some() || (role == Role::Trash && edit.state().trash.is_some())
+}
+
+async fn find_in(
+    tx: Transaction,
+    account: AccountId,
+    path: &MailboxPath,
+) -> Result<Option<MailboxInfo>, Error> {
+    let mut found = None;
+    for name in path.names() {
+        let key = (account, found, name.as_str().to_owned());
+        match tx.snapshot_load::<MailboxNames>(&key).await? {
+            Some(mailbox) => found = Some(mailbox),
+            None => return Ok(None),
+        }
+    }
+    let Some(mailbox) = found else { return Ok(None) };
+    let tree = Tree::read_one(&tx, account, mailbox).await?;
+    Ok(tree.info_at(mailbox, path.clone()))
 }
 
 impl Edit {

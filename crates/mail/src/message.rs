@@ -171,5 +171,5 @@ async fn prepare(blobs: &Blobs, contents: Vec<(blake3::Hash, Bytes)>) -> Result<
         return Ok(Vec::new());
     }
     let contents = contents.into_iter().map(|(hash, bytes)| Content::memory(bytes).with_hash(hash.into()));
-    blobs.prepare_all(contents.collect()).await.map_err(|error| Error::Unavailable(error.to_string()))
+    Ok(blobs.prepare_all(contents.collect()).await?)
 }

@@ -51,6 +51,7 @@ impl Edit {
     /// before anything is written.
     pub(crate) async fn place(&mut self, message: &Message, placing: &Placing) -> Result<Placed, Error> {
         self.mailbox(placing.mailbox).await?;
+        self.check_placing(placing.mailbox, &placing.keywords)?;
         placing.quota.check(self.state(), message.size())?;
         let thread = self.join_thread(&thread_keys(message.metadata())).await?;
         let email = self.create_email(thread, placing.keywords.clone(), placing.received, message.size())?;

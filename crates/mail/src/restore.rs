@@ -1,6 +1,6 @@
 //! Undelete: expunged emails can be listed and brought back until they are purged.
 
-use store::kv::Range;
+use store::kv::{Range, Table};
 use types::{AccountId, EmailId, Keywords, MailboxId, Timestamp};
 
 use crate::deliver::{Appended, Failure, Quota};
@@ -27,15 +27,21 @@ pub struct Restorable {
 }
 
 impl Mail {
-    /// Expunged emails that can be brought back, the latest first: those that left before `before`.
+    /// Expunged emails that can be brought back, the latest first; the next page begins behind the moment and
+    /// the email of the last one's end.
     pub async fn expunged(
         &self,
         account: AccountId,
-        before: Timestamp,
+        after: Option<(Timestamp, EmailId)>,
         limit: usize,
     ) -> Result<Vec<Restorable>, Error> {
-        let range = Range::new(Expungeds::before(account, before)).reverse().limit(limit).snapshot();
-        let rows = self.kv().read().await?.rows::<Expungeds>(range).all().await?;
+        let mut keys = Expungeds::all(account);
+        if let Some((at, email)) = after {
+            keys.end = Expungeds::key(&(account, at, email));
+        }
+        let range = &Range::new(keys).reverse().limit(limit).snapshot();
+        let rows =
+            self.look(|tx| async move { Ok(tx.rows::<Expungeds>(range.clone()).all().await?) }).await?;
         let restorable = rows.into_iter().map(|((_, at, email), row)| Restorable {
             at,
             email,

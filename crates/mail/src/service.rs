@@ -12,7 +12,7 @@ use store::kv::{Kv, Transaction};
 use tokio::sync::OwnedMutexGuard;
 use types::{AccountId, Clock, ModSeq, Timestamp};
 
-use crate::table::AccountStates;
+use crate::table::{AccountState, AccountStates};
 use crate::{Error, ingest};
 
 /// Mail storage. Cheap to clone; all clones are the same.
@@ -82,14 +82,13 @@ impl Mail {
 
     /// The modseq of an account's last change; zero before the first.
     pub async fn modseq(&self, account: AccountId) -> Result<ModSeq, Error> {
-        let state = self.kv().read().await?.snapshot_load::<AccountStates>(&account).await?;
-        Ok(state.map_or(ModSeq(0), |state| state.modseq))
+        Ok(self.state(account).await?.map_or(ModSeq(0), |state| state.modseq))
     }
 
     /// How much of its quota an account uses.
     pub async fn usage(&self, account: AccountId) -> Result<Usage, Error> {
-        let state = self.kv().read().await?.snapshot_load::<AccountStates>(&account).await?;
-        Ok(state.map_or(Usage::default(), |state| Usage { bytes: state.bytes, emails: state.emails }))
+        let usage = |state: AccountState| Usage { bytes: state.bytes, emails: state.emails };
+        Ok(self.state(account).await?.map(usage).unwrap_or_default())
     }
 
     /// Follows an account: a message after each change, holding its modseq in 8 big-endian bytes. Messages may
@@ -114,6 +113,19 @@ impl Mail {
         self.inner.clock.now()
     }
 
+    /// Reads from one snapshot, and again from a fresh one where that has become too old.
+    pub(crate) async fn look<T, F, Fut>(&self, work: F) -> Result<T, Error>
+    where
+        F: FnMut(Transaction) -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        self.kv().run(work).await
+    }
+
+    async fn state(&self, account: AccountId) -> Result<Option<AccountState>, Error> {
+        self.look(|tx| async move { Ok(tx.snapshot_load::<AccountStates>(&account).await?) }).await
+    }
+
     /// Tells followers that a change was committed.
     pub(crate) async fn announce(&self, account: AccountId, modseq: ModSeq) {
         let message = Bytes::copy_from_slice(&modseq.to_be_bytes());
@@ -122,8 +134,7 @@ impl Mail {
 
     /// Makes sure that the account has its first mailboxes, for a reader that must not write.
     pub(crate) async fn ensure_born(&self, account: AccountId) -> Result<(), Error> {
-        let born = self.kv().read().await?.snapshot_load::<AccountStates>(&account).await?.is_some();
-        if !born {
+        if self.state(account).await?.is_none() {
             let work = |tx: Transaction| async move {
                 crate::edit::Edit::open(&tx, account, self.now()).await?.finish().await
             };

@@ -45,7 +45,8 @@ struct Open {
 impl Mail {
     /// Opens an email's bytes: one row read. Works for expunged emails too, while they can be brought back.
     pub async fn source(&self, account: AccountId, email: EmailId) -> Result<Source, Error> {
-        let record = self.kv().read().await?.snapshot_load::<Sources>(&(account, email)).await?;
+        let key = &(account, email);
+        let record = self.look(|tx| async move { Ok(tx.snapshot_load::<Sources>(key).await?) }).await?;
         self.opened(account, email, record.ok_or(Error::NoSuchEmail)?)
     }
 

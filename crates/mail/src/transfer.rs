@@ -6,6 +6,7 @@ use types::{AccountId, EmailId, MailboxId, ModSeq, Uid, UidValidity};
 use crate::deliver::{Failure, Quota};
 use crate::edit::{Edit, thread_keys};
 use crate::place::owner;
+use crate::steps::{Steps, ascending};
 use crate::table::{Metadatas, SourceRecord, Sources};
 use crate::view::{Member, members_in};
 use crate::{Error, Mail, Metadata};
@@ -61,22 +62,26 @@ impl Mail {
     }
 
     async fn transfer(&self, all: Step<'_>) -> Result<Copied, Error> {
-        let mut sorted = all.uids.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
+        let uids = ascending(all.uids);
+        if uids.is_empty() {
+            // It still has to be found out whether the mailboxes exist.
+            return self.transfer_step(Step { uids: &uids, ..all }).await;
+        }
         let mut copied: Option<Copied> = None;
-        // An empty list still has to find out whether the mailboxes exist.
-        let steps = sorted.chunks(Self::COPIED_AT_ONCE).chain(sorted.is_empty().then_some(&sorted[..]));
-        for uids in steps {
+        let mut steps = Steps::new(&uids, Self::COPIED_AT_ONCE);
+        while let Some(uids) = steps.next() {
             match self.transfer_step(Step { uids, ..all }).await {
                 Ok(step) => {
-                    let pairs = copied.take().map(|copied| copied.pairs).unwrap_or_default();
-                    copied = Some(Copied { pairs: [pairs, step.pairs].concat(), ..step });
+                    let mut pairs = copied.take().map(|copied| copied.pairs).unwrap_or_default();
+                    pairs.extend(step.pairs);
+                    copied = Some(Copied { pairs, ..step });
+                    steps.done();
                 }
+                Err(error) if steps.shrink(&error) => {}
                 Err(error) => {
                     let done: Vec<Uid> =
                         copied.iter().flat_map(|c| c.pairs.iter().map(|(_, uid)| *uid)).collect();
-                    if all.keep && !done.is_empty() {
+                    if all.keep {
                         self.take_back(all.account, all.to, &done).await?;
                     }
                     return Err(error);
@@ -112,18 +117,11 @@ impl Mail {
     }
 
     async fn transfer_one(&self, edit: &mut Edit, step: &Step<'_>, member: &Member) -> Result<Uid, Failure> {
-        if !step.keep {
-            let others =
-                edit.email(member.email).is_some_and(|e| e.memberships.iter().any(|m| m.mailbox == step.to));
-            if !others || step.from == step.to {
-                // Added before it is removed, so that the email is never in no mailbox.
-                let uid = edit.add_membership(member.email, step.to, member.deleted)?;
-                edit.remove_membership(member.email, step.from, member.uid);
-                return Ok(uid);
-            }
-        }
         let is_there =
             edit.email(member.email).is_some_and(|e| e.memberships.iter().any(|m| m.mailbox == step.to));
+        if !step.keep && (!is_there || step.from == step.to) {
+            return Ok(edit.move_membership(member.email, (step.from, member.uid), step.to)?);
+        }
         let uid = if is_there {
             step.quota.check(edit.state(), member.size)?;
             self.duplicate(edit, member, step.to).await?
@@ -179,23 +177,38 @@ impl Mail {
 
     /// Removes what a copy that failed later had made.
     async fn take_back(&self, account: AccountId, mailbox: MailboxId, uids: &[Uid]) -> Result<(), Error> {
-        for uids in uids.chunks(Self::COPIED_AT_ONCE) {
-            let _turn = self.turn(account).await;
-            let modseq = self
-                .kv()
-                .run(|tx| async move {
-                    let mut edit = Edit::open(&tx, account, self.now()).await?;
-                    let members = members_in(&tx, account, mailbox, uids).await?;
-                    let emails: Vec<_> = members.iter().map(|member| member.email).collect();
-                    edit.read_emails(&emails).await?;
-                    for member in members {
-                        edit.remove_membership(member.email, mailbox, member.uid);
-                    }
-                    edit.finish().await
-                })
-                .await?;
-            self.announce(account, modseq).await;
+        let mut steps = Steps::new(uids, Self::COPIED_AT_ONCE);
+        while let Some(uids) = steps.next() {
+            match self.take_back_step(account, mailbox, uids).await {
+                Ok(()) => steps.done(),
+                Err(error) if steps.shrink(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
+    }
+
+    async fn take_back_step(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<(), Error> {
+        let _turn = self.turn(account).await;
+        let modseq = self
+            .kv()
+            .run(|tx| async move {
+                let mut edit = Edit::open(&tx, account, self.now()).await?;
+                let members = members_in(&tx, account, mailbox, uids).await?;
+                let emails: Vec<_> = members.iter().map(|member| member.email).collect();
+                edit.read_emails(&emails).await?;
+                for member in members {
+                    edit.remove_membership(member.email, mailbox, member.uid);
+                }
+                edit.finish().await
+            })
+            .await?;
+        self.announce(account, modseq).await;
         Ok(())
     }
 }

@@ -49,6 +49,8 @@ pub struct MailboxInfo {
 /// The tree.
 pub(crate) struct Tree {
     nodes: BTreeMap<MailboxId, Node>,
+    /// The mailboxes right below each, those that are being deleted left out.
+    children: BTreeMap<Option<MailboxId>, Vec<MailboxId>>,
 }
 
 #[derive(Default)]
@@ -91,7 +93,13 @@ impl Tree {
                 None => {}
             }
         }
-        Ok(Self { nodes })
+        let mut children: BTreeMap<Option<MailboxId>, Vec<MailboxId>> = BTreeMap::new();
+        for (id, node) in &nodes {
+            if let Some(record) = node.record.as_ref().filter(|record| !record.deleting) {
+                children.entry(record.parent).or_default().push(*id);
+            }
+        }
+        Ok(Self { nodes, children })
     }
 
     /// What a mailbox is, unless it is being deleted.
@@ -125,10 +133,7 @@ impl Tree {
 
     /// The mailboxes right below `parent`.
     pub(crate) fn children(&self, parent: Option<MailboxId>) -> impl Iterator<Item = MailboxId> {
-        self.nodes
-            .keys()
-            .copied()
-            .filter(move |id| self.record(*id).is_some_and(|record| record.parent == parent))
+        self.children.get(&parent).into_iter().flatten().copied()
     }
 
     /// A mailbox and all below it, children before parents.

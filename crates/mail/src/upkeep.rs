@@ -28,12 +28,11 @@ impl Mail {
     /// delivery markers. Safe to cancel and to run on several nodes at once.
     pub async fn upkeep(&self, account: AccountId) -> Result<UpkeepReport, Error> {
         let mut report = UpkeepReport::default();
-        let tx = self.kv().read().await?;
-        if tx.snapshot_load::<AccountStates>(&account).await?.is_none() {
+        let tree = self.look(|tx| async move { Tree::read(&tx, account, true).await }).await?;
+        if tree.ids().next().is_none() {
             return Ok(report);
         }
-        let deleting: Vec<_> = Tree::read(&tx, account, true).await?.deleting().collect();
-        drop(tx);
+        let deleting: Vec<_> = tree.deleting().collect();
         for mailbox in deleting {
             self.finish_deletion(account, mailbox).await?;
             report.mailboxes_removed += 1;
@@ -53,13 +52,14 @@ impl Mail {
     async fn purge(&self, account: AccountId) -> Result<u64, Error> {
         let before = self.now().minus(self.options().retention);
         let mut purged = 0;
+        let mut at_once = Self::PURGED_AT_ONCE;
         loop {
             let _turn = self.turn(account).await;
-            let count = self
+            let step = self
                 .kv()
                 .run(|tx| async move {
                     let mut edit = Edit::open(&tx, account, self.now()).await?;
-                    let range = Range::new(Expungeds::before(account, before)).limit(Self::PURGED_AT_ONCE);
+                    let range = Range::new(Expungeds::before(account, before)).limit(at_once);
                     let rows = tx.rows::<Expungeds>(range).all().await?;
                     for (key, _) in &rows {
                         let content = self.content(&edit, key.2).await?;
@@ -70,10 +70,12 @@ impl Mail {
                     Ok::<_, Failure>(rows.len())
                 })
                 .await
-                .map_err(Failure::into_error)?;
-            purged += count as u64;
-            if count < Self::PURGED_AT_ONCE {
-                return Ok(purged);
+                .map_err(Failure::into_error);
+            match step {
+                Ok(count) if count < at_once => return Ok(purged + count as u64),
+                Ok(count) => purged += count as u64,
+                Err(error) if error.is_too_much() && at_once > 1 => at_once /= 2,
+                Err(error) => return Err(error),
             }
         }
     }

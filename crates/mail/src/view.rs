@@ -6,7 +6,7 @@ use store::kv::{Range, Transaction};
 use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
 
 use crate::changes::log_since;
-use crate::table::{AccountStates, MemberRecord, Members};
+use crate::table::{AccountStates, MemberRecord, Members, read_many};
 use crate::tree::{MailboxInfo, Tree};
 use crate::{Error, Mail};
 
@@ -57,20 +57,13 @@ pub struct MailboxChanges {
     pub gone: bool,
 }
 
+type MemberKey = (AccountId, MailboxId, Uid);
+
 impl Mail {
     /// Reads a mailbox's UIDs at one moment.
     pub async fn select(&self, account: AccountId, mailbox: MailboxId) -> Result<Selected, Error> {
         self.ensure_born(account).await?;
-        let tx = self.kv().read().await?;
-        let info = Tree::read(&tx, account, true).await?.info(mailbox).ok_or(Error::NoSuchMailbox)?;
-        let state = tx.snapshot_load::<AccountStates>(&account).await?;
-        let modseq = state.map_or(ModSeq(0), |state| state.modseq);
-        let mut rows = tx.range(Range::new(Members::all(account, mailbox)).snapshot());
-        let mut uids = Vec::with_capacity(usize::try_from(info.total).unwrap_or(0).min(1 << 20));
-        while let Some((key, _)) = rows.next().await? {
-            uids.extend(uid_of(&key));
-        }
-        Ok(Selected { info, modseq, uids })
+        self.look(|tx| select_in(tx, account, mailbox)).await
     }
 
     /// The emails with UIDs in a range, ascending, at most `limit`: one range read.
@@ -82,8 +75,8 @@ impl Mail {
         to: Uid,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        let range = Range::new(Members::between(account, mailbox, from, to)).limit(limit).snapshot();
-        let rows = self.kv().read().await?.rows::<Members>(range).all().await?;
+        let range = &Range::new(Members::between(account, mailbox, from, to)).limit(limit).snapshot();
+        let rows = self.look(|tx| async move { Ok(tx.rows::<Members>(range.clone()).all().await?) }).await?;
         Ok(rows.into_iter().map(|((.., uid), record)| Member::new(uid, record)).collect())
     }
 
@@ -94,8 +87,9 @@ impl Mail {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<Member>, Error> {
-        let tx = self.kv().read().await?;
-        members_in(&tx, account, mailbox, uids).await
+        let keys = &member_keys(account, mailbox, uids);
+        let records = self.look(|tx| async move { Ok(read_many::<Members>(&tx, keys).await?) }).await?;
+        Ok(members_of(keys, records))
     }
 
     /// What has changed in a mailbox since a modseq. Work follows the number of changes, not of emails.
@@ -105,32 +99,51 @@ impl Mail {
         mailbox: MailboxId,
         since: ModSeq,
     ) -> Result<MailboxChanges, Error> {
-        let tx = self.kv().read().await?;
-        let (state, mut log) = log_since(&tx, account, since).await?;
-        let mut changes = MailboxChanges { to: state.modseq, ..MailboxChanges::default() };
-        let (mut added, mut removed, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        while let Some((_, change)) = log.next().await? {
-            let here = |places: Vec<(MailboxId, Uid)>| {
-                places.into_iter().filter(|(m, _)| *m == mailbox).map(|(_, u)| u)
-            };
-            for email in change.emails {
-                changed.extend(here(email.kept));
-                added.extend(here(email.added));
-                for uid in here(email.removed) {
-                    if !added.remove(&uid) {
-                        removed.insert(uid);
-                    }
-                    changed.remove(&uid);
-                }
-            }
-            let destroyed = |m: &crate::table::MailboxChange| m.changed == crate::table::Changed::Destroyed;
-            changes.gone |= change.mailboxes.iter().any(|m| m.mailbox == mailbox && destroyed(m));
-        }
-        changes.changed = changed.difference(&added).copied().collect();
-        changes.added = added.into_iter().collect();
-        changes.removed = removed.into_iter().collect();
-        Ok(changes)
+        self.look(|tx| mailbox_changes_in(tx, account, mailbox, since)).await
     }
+}
+
+async fn select_in(tx: Transaction, account: AccountId, mailbox: MailboxId) -> Result<Selected, Error> {
+    let info = Tree::read(&tx, account, true).await?.info(mailbox).ok_or(Error::NoSuchMailbox)?;
+    let state = tx.snapshot_load::<AccountStates>(&account).await?;
+    let modseq = state.map_or(ModSeq(0), |state| state.modseq);
+    let mut rows = tx.range(Range::new(Members::all(account, mailbox)).snapshot());
+    let mut uids = Vec::with_capacity(usize::try_from(info.total).unwrap_or(0).min(1 << 20));
+    while let Some((key, _)) = rows.next().await? {
+        uids.extend(uid_of(&key));
+    }
+    Ok(Selected { info, modseq, uids })
+}
+
+async fn mailbox_changes_in(
+    tx: Transaction,
+    account: AccountId,
+    mailbox: MailboxId,
+    since: ModSeq,
+) -> Result<MailboxChanges, Error> {
+    let (state, mut log) = log_since(&tx, account, since).await?;
+    let mut changes = MailboxChanges { to: state.modseq, ..MailboxChanges::default() };
+    let (mut added, mut removed, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    while let Some((_, change)) = log.next().await? {
+        let here =
+            |places: Vec<(MailboxId, Uid)>| places.into_iter().filter(|(m, _)| *m == mailbox).map(|(_, u)| u);
+        for email in change.emails {
+            changed.extend(here(email.kept));
+            added.extend(here(email.added));
+            for uid in here(email.removed) {
+                if !added.remove(&uid) {
+                    removed.insert(uid);
+                }
+                changed.remove(&uid);
+            }
+        }
+        let destroyed = |m: &crate::table::MailboxChange| m.changed == crate::table::Changed::Destroyed;
+        changes.gone |= change.mailboxes.iter().any(|m| m.mailbox == mailbox && destroyed(m));
+    }
+    changes.changed = changed.difference(&added).copied().collect();
+    changes.added = added.into_iter().collect();
+    changes.removed = removed.into_iter().collect();
+    Ok(changes)
 }
 
 impl Member {
@@ -147,12 +160,19 @@ pub(crate) async fn members_in(
     mailbox: MailboxId,
     uids: &[Uid],
 ) -> Result<Vec<Member>, Error> {
-    let uids: BTreeSet<Uid> = uids.iter().copied().collect();
-    let keys: Vec<_> = uids.into_iter().map(|uid| (account, mailbox, uid)).collect();
+    let keys = member_keys(account, mailbox, uids);
     let records = tx.load_many::<Members>(&keys).await?;
-    let found =
-        keys.into_iter().zip(records).filter_map(|((.., uid), record)| Some(Member::new(uid, record?)));
-    Ok(found.collect())
+    Ok(members_of(&keys, records))
+}
+
+fn member_keys(account: AccountId, mailbox: MailboxId, uids: &[Uid]) -> Vec<MemberKey> {
+    let uids: BTreeSet<Uid> = uids.iter().copied().collect();
+    uids.into_iter().map(|uid| (account, mailbox, uid)).collect()
+}
+
+fn members_of(keys: &[MemberKey], records: Vec<Option<MemberRecord>>) -> Vec<Member> {
+    let found = keys.iter().zip(records).filter_map(|((.., uid), record)| Some(Member::new(*uid, record?)));
+    found.collect()
 }
 
 /// The UID at the end of a member's key.

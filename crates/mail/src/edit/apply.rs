@@ -29,6 +29,7 @@ impl Edit {
         if change.emails.is_empty() && change.mailboxes.is_empty() && self.state_is_as_before() {
             return Ok(self.state_before.modseq);
         }
+        self.write_birth()?;
         self.tx.save::<Changes>(&(self.account, self.state.modseq), &change)?;
         self.tx.save::<AccountStates>(&self.account, &self.state)?;
         Ok(self.state.modseq)

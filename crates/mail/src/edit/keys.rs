@@ -25,6 +25,10 @@ pub(crate) fn thread_keys(metadata: &Metadata) -> Vec<ThreadKey> {
 }
 
 impl Edit {
+    /// Places of emails that one new email moves to another thread at most: each is a row and a log entry of the
+    /// same transaction. Threads that would be too much to move stay by themselves.
+    const MERGED_PLACES: usize = 2500;
+
     pub(super) fn thread_key_was_read(&mut self, key: ThreadKey, value: Option<&Bytes>) -> Result<(), Error> {
         let row_key = ThreadKeys::key(&(self.account, key));
         let row = value.map(|value| decode::<ThreadKeys>(&row_key, value)).transpose()?;
@@ -62,8 +66,14 @@ impl Edit {
             Some(first) if length(self, first) < ThreadState::MOST_EMAILS => *first,
             _ => self.new_thread(),
         };
+        let mut places = Self::MERGED_PLACES;
         for other in living.into_iter().filter(|other| *other != thread) {
-            if length(self, &thread) + length(self, &other) < ThreadState::MOST_EMAILS {
+            let state = self.threads.get(&other).and_then(|t| t.after.as_ref());
+            let of_other: usize =
+                state.map_or(0, |state| state.emails.iter().map(|e| e.mailboxes.len()).sum());
+            let fits = length(self, &thread) + length(self, &other) < ThreadState::MOST_EMAILS;
+            if fits && of_other <= places {
+                places -= of_other;
                 self.merge_thread(other, thread).await?;
             }
         }
@@ -104,6 +114,8 @@ impl Edit {
             // Counted here so that the next merge sees the new length; `finish` puts in the same entry.
             self.thread_mut(to).put(entry);
         }
+        // At once, for the emails that this change has created: `finish` knows of no thread that they left.
+        self.thread_mut(from).emails.clear();
         Ok(())
     }
 

@@ -22,8 +22,9 @@ use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp
 use crate::Error;
 use crate::record::ThreadKey;
 use crate::table::{
-    AccountState, AccountStates, Changed, EmailState, Emails, MailboxCounters, MailboxRecord, MailboxStates,
-    Mailboxes, Membership, ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads, mailbox_range,
+    AccountState, AccountStates, Changed, EmailState, Emails, MailboxCounters, MailboxNames, MailboxRecord,
+    MailboxStates, Mailboxes, Membership, ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads,
+    mailbox_range,
 };
 
 /// A transaction in which one account changes.
@@ -39,6 +40,8 @@ pub(crate) struct Edit {
     records: BTreeMap<MailboxId, Option<MailboxRecord>>,
     mailbox_changes: BTreeMap<MailboxId, Changed>,
     thread_keys: BTreeMap<ThreadKey, Touched<ThreadKeyRow>>,
+    /// The account has no rows yet.
+    born: bool,
 }
 
 /// What a change is known to need before it begins.
@@ -67,6 +70,8 @@ pub(crate) use keys::thread_keys;
 impl Edit {
     /// The most keywords of an email.
     pub(crate) const MOST_KEYWORDS: usize = 128;
+    /// The most mailboxes that an email is in: a full thread whose emails are all in as many fits its row.
+    pub(crate) const MOST_PLACES: usize = 32;
 
     /// Begins a change of `account`. An account without mail rows gets its first ones.
     pub(crate) async fn open(tx: &Transaction, account: AccountId, now: Timestamp) -> Result<Self, Error> {
@@ -94,7 +99,7 @@ impl Edit {
             values.next().flatten().map(|value| decode::<AccountStates>(&own, &value)).transpose()?;
         let mut edit = match stored {
             Some(state) => Self::new(tx.clone(), account, now, state),
-            None => Self::born(tx.clone(), account, now)?,
+            None => Self::born(tx.clone(), account, now),
         };
         for mailbox in needs.mailboxes {
             let (record, counters) = (values.next().flatten(), values.next().flatten());
@@ -121,6 +126,7 @@ impl Edit {
             records: BTreeMap::new(),
             mailbox_changes: BTreeMap::new(),
             thread_keys: BTreeMap::new(),
+            born: false,
         }
     }
 
@@ -267,14 +273,50 @@ impl Edit {
         mailbox: MailboxId,
         deleted: bool,
     ) -> Result<Uid, Error> {
+        let uid = self.new_uid(mailbox)?;
+        let memberships = self.memberships(email)?;
+        if memberships.len() >= Self::MOST_PLACES {
+            return Err(Error::TooManyPlaces { limit: Self::MOST_PLACES });
+        }
+        memberships.push(Membership { mailbox, uid, deleted });
+        Ok(uid)
+    }
+
+    /// Puts an email into another mailbox, or the same, instead of where it is, under a new UID.
+    pub(crate) fn move_membership(
+        &mut self,
+        email: EmailId,
+        (from, old): (MailboxId, Uid),
+        to: MailboxId,
+    ) -> Result<Uid, Error> {
+        let uid = self.new_uid(to)?;
+        let (account, memberships) = (self.account, self.memberships(email)?);
+        let place = memberships.iter_mut().find(|m| (m.mailbox, m.uid) == (from, old));
+        let place = place.ok_or_else(|| Error::lost_email(account, email, "it is not where it was found"))?;
+        (place.mailbox, place.uid) = (to, uid);
+        Ok(uid)
+    }
+
+    fn memberships(&mut self, email: EmailId) -> Result<&mut Vec<Membership>, Error> {
         let account = self.account;
+        let state = self.emails.get_mut(&email).and_then(|e| e.after.as_mut());
+        let state = state.ok_or_else(|| Error::lost_email(account, email, "its row is missing"))?;
+        Ok(&mut state.memberships)
+    }
+
+    /// Refuses what would refuse a new email of a mailbox (read before) once it has been threaded and counted.
+    pub(crate) fn check_placing(&self, mailbox: MailboxId, keywords: &Keywords) -> Result<(), Error> {
+        check_keywords(keywords)?;
+        let counters =
+            self.mailboxes.get(&mailbox).and_then(|m| m.after.as_ref()).ok_or(Error::NoSuchMailbox)?;
+        counters.uidnext.0.checked_add(1).map(|_| ()).ok_or(Error::OutOfUids)
+    }
+
+    fn new_uid(&mut self, mailbox: MailboxId) -> Result<Uid, Error> {
         let counters = self.mailboxes.get_mut(&mailbox).and_then(|m| m.after.as_mut());
         let counters = counters.ok_or(Error::NoSuchMailbox)?;
         let uid = counters.uidnext;
         counters.uidnext = Uid(uid.0.checked_add(1).ok_or(Error::OutOfUids)?);
-        let state = self.emails.get_mut(&email).and_then(|e| e.after.as_mut());
-        let state = state.ok_or_else(|| Error::lost_email(account, email, "its row is missing"))?;
-        state.memberships.push(Membership { mailbox, uid, deleted });
         Ok(uid)
     }
 
@@ -329,15 +371,28 @@ impl Edit {
     /// Adds a mailbox that counts nothing yet.
     pub(crate) fn create_mailbox(&mut self, record: MailboxRecord) -> Result<MailboxId, Error> {
         let mailbox = self.state.next_mailbox;
+        self.write_mailbox(mailbox, &record)?;
+        Ok(self.add_mailbox(record))
+    }
+
+    /// A mailbox that counts nothing yet, whose record the caller has written or will write.
+    fn add_mailbox(&mut self, record: MailboxRecord) -> MailboxId {
+        let mailbox = self.state.next_mailbox;
         self.state.next_mailbox = mailbox.next();
         self.state.mailboxes += 1;
         let counters =
             MailboxCounters { uidnext: Uid(1), modseq: self.modseq(), ..MailboxCounters::default() };
-        self.tx.save::<Mailboxes>(&(self.account, mailbox), &record)?;
         self.records.insert(mailbox, Some(record));
         self.mailboxes.insert(mailbox, Touched { before: None, after: Some(counters) });
         self.mailbox_changed(mailbox, Changed::Created);
-        Ok(mailbox)
+        mailbox
+    }
+
+    /// Writes a new mailbox's record and name.
+    fn write_mailbox(&self, mailbox: MailboxId, record: &MailboxRecord) -> Result<(), Error> {
+        self.tx.save::<Mailboxes>(&(self.account, mailbox), record)?;
+        let name = (self.account, record.parent, record.name.clone());
+        Ok(self.tx.save::<MailboxNames>(&name, &mailbox)?)
     }
 
     /// A UIDVALIDITY that no mailbox of the account ever had.

@@ -12,7 +12,8 @@ mod mailbox;
 mod member;
 mod thread;
 
-use store::kv::{KeyRange, KeyReader, KeyWriter};
+use bytes::Bytes;
+use store::kv::{Error, KeyRange, KeyReader, KeyWriter, Table, Transaction, decode};
 use types::AccountId;
 
 pub(crate) use account::{AccountState, AccountStates};
@@ -60,6 +61,22 @@ pub(crate) fn reader(key: &[u8], number: Number) -> Option<(AccountId, KeyReader
     let mut reader = KeyReader::new(key, ACCOUNT)?;
     let account = AccountId(reader.u64()?);
     (reader.u8()? == number as u8).then_some((account, reader))
+}
+
+/// Records by key, in the order asked, for a reader: one round, and changes by others are no conflict.
+pub(crate) async fn read_many<T: Table>(
+    tx: &Transaction,
+    keys: &[T::Key],
+) -> Result<Vec<Option<T::Record>>, Error> {
+    let keys: Vec<Bytes> = keys.iter().map(T::key).collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values = tx.snapshot_get_many(keys.clone()).await?;
+    keys.iter()
+        .zip(values)
+        .map(|(key, value)| value.map(|value| decode::<T>(key, &value)).transpose())
+        .collect()
 }
 
 /// Everything that an account has in these tables.

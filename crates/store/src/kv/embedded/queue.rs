@@ -126,7 +126,7 @@ impl Queue {
     pub(super) fn health(&self) -> Result<(), Error> {
         match &*self.poisoned.lock() {
             Some(why) => Err(Error::Unavailable(why.clone())),
-            None => self.free_space.check().map_err(Error::Unavailable),
+            None => self.free_space.check().map_err(Error::Full),
         }
     }
 
