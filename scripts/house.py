@@ -52,14 +52,15 @@ def modules_have_names() -> Iterator[str]:
 
 
 def crates_share_the_lints() -> Iterator[str]:
-    """every crate takes its lints, its licence and all its versions from the workspace"""
+    """every crate takes its lints, its licence, that it is not published, and all its versions from the workspace"""
     for path in sorted((ROOT / "crates").glob("*/Cargo.toml")):
         manifest = tomllib.loads(path.read_text())
         where = path.relative_to(ROOT)
         if manifest.get("lints", {}).get("workspace") is not True:
             yield f"{where}: lints.workspace = true is missing"
-        if manifest["package"].get("license") != {"workspace": True}:
-            yield f"{where}: license.workspace = true is missing"
+        for field in ("license", "publish"):
+            if manifest["package"].get(field) != {"workspace": True}:
+                yield f"{where}: {field}.workspace = true is missing"
         for section in ("dependencies", "dev-dependencies", "build-dependencies"):
             for name, wanted in manifest.get(section, {}).items():
                 if not (isinstance(wanted, dict) and wanted.get("workspace")):
@@ -80,7 +81,7 @@ def dependencies_are_explained() -> Iterator[str]:
     manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
     page = (ROOT / "docs/dependencies.md").read_text()
     used = set()
-    for path in (ROOT / "crates").glob("*/Cargo.toml"):
+    for path in [*(ROOT / "crates").glob("*/Cargo.toml"), ROOT / "bench" / "Cargo.toml"]:
         crate = tomllib.loads(path.read_text())
         for section in ("dependencies", "dev-dependencies", "build-dependencies"):
             used |= set(crate.get(section, {}))
