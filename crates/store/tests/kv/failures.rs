@@ -181,9 +181,9 @@ async fn keep_space_free(directory: &Path) {
     rows.put(&kv, 0).await.unwrap();
     leave_free(directory, 5 << 20);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let Err(Error::Unavailable(why)) = kv.health() else { panic!("health says {:?}", kv.health()) };
+    let Err(Error::Full(why)) = kv.health() else { panic!("health says {:?}", kv.health()) };
     assert!(why.contains("make room"), "{why}");
-    assert_eq!(rows.put(&kv, 1).await, Err(Error::Unavailable(why)));
+    assert_eq!(rows.put(&kv, 1).await, Err(Error::Full(why)));
     assert!(rows.is_there(&kv, 0).await);
     std::fs::remove_file(directory.join(format!("filler-{}", 5 << 20))).unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
