@@ -24,8 +24,7 @@ impl Mail {
                 .run(|tx| {
                     let from = from.clone();
                     async move {
-                        let rows =
-                            tx.rows::<Sources>(Range::new(from).limit(at_once)).all().await?;
+                        let rows = tx.rows::<Sources>(Range::new(from).limit(at_once)).all().await?;
                         for ((_, email), source) in &rows {
                             for hash in source.blobs() {
                                 self.blobs().unlink(&tx, &hash, &owner(account, *email))?;

@@ -33,6 +33,7 @@ mod role;
 mod service;
 mod source;
 mod steps;
+mod subscriptions;
 mod table;
 mod transfer;
 mod tree;

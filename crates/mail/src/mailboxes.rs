@@ -156,6 +156,9 @@ impl Mail {
                 for id in &subtree {
                     let record = edit.mailbox(*id).await?.clone();
                     edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
+                    if let Some(info) = tree.info(*id).filter(|info| info.subscribed) {
+                        edit.keep_subscription(info.path).await?;
+                    }
                     edit.update_mailbox(*id, MailboxRecord { deleting: true, ..record })?;
                     edit.mailbox_changed(*id, Changed::Destroyed);
                     edit.state_mut().mailboxes = edit.state().mailboxes.saturating_sub(1);
@@ -323,11 +326,16 @@ impl Mail {
             return Err(Error::RoleTaken);
         }
         let name = new.name.as_str().to_owned();
+        let path = match new.parent.and_then(|parent| tree.info(parent)) {
+            Some(parent) => parent.path.child(new.name.clone()),
+            None => MailboxPath::root(new.name.clone()),
+        };
+        let subscribed = edit.take_subscription(path).await? || new.subscribed;
         let mailbox = edit.create_mailbox(MailboxRecord {
             name: name.clone(),
             parent: new.parent,
             role: new.role.map(Role::number),
-            subscribed: new.subscribed,
+            subscribed,
             uidvalidity: edit.state().next_uidvalidity,
             deleting: false,
         })?;

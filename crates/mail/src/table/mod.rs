@@ -10,6 +10,7 @@ mod email;
 mod expunged;
 mod mailbox;
 mod member;
+mod subscription;
 mod thread;
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ pub(crate) use mailbox::{
     mailbox_names, mailbox_range, mailbox_rows, thread_counter,
 };
 pub(crate) use member::{MemberRecord, Members, ReceivedKey, ReceivedRow, Receiveds};
+pub(crate) use subscription::{Subscribed, Subscriptions};
 pub(crate) use thread::{ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads};
 
 /// The first byte of every key of an account.
@@ -49,6 +51,7 @@ pub(crate) enum Number {
     Expunged = 12,
     Delivered = 13,
     Imported = 14,
+    Subscription = 15,
 }
 
 /// The beginning of every key of one table of one account.

@@ -41,7 +41,24 @@ pub(super) async fn run(command: List, user: &mut User, out: &mut Output) -> Res
             tell(mailbox, i, &tree, select, &returns, user.dialect, out);
         }
     }
+    if select.subscribed && !select.special_use {
+        tell_lost(&patterns, user, out).await?;
+    }
     Ok(Outcome::ok("listed"))
+}
+
+/// Subscribed names that no mailbox has any more (RFC 9051 §6.3.9.7).
+async fn tell_lost(patterns: &[Pattern], user: &User, out: &mut Output) -> Result<(), Error> {
+    for path in user.mail.lost_subscriptions(user.account).await? {
+        let path = path.to_string();
+        if patterns.iter().any(|p| p.matches(&path)) {
+            let attributes = &[Attribute::NonExistent, Attribute::Subscribed];
+            let listed =
+                Listed { name: &path, attributes, subscribed_child: false, special_use_child: false };
+            response::list(&listed, user.dialect, out);
+        }
+    }
+    Ok(())
 }
 
 /// Reference and pattern put together, in Unicode.

@@ -26,6 +26,16 @@ pub(super) async fn run(command: Lsub, user: &mut User, out: &mut Output) -> Res
                 .extend(path.match_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default().to_owned()));
         }
     }
+    for path in user.mail.lost_subscriptions(user.account).await? {
+        let path = path.to_string();
+        if pattern.matches(&path) {
+            tell(&path, &[Attribute::NoSelect], user, out);
+            shown.insert(path);
+        } else {
+            above
+                .extend(path.match_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default().to_owned()));
+        }
+    }
     for path in above.iter().filter(|path| !shown.contains(*path) && pattern.matches(path)) {
         tell(path, &[Attribute::NoSelect], user, out);
     }

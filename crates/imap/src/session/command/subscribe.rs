@@ -1,4 +1,7 @@
-//! SUBSCRIBE and UNSUBSCRIBE (RFC 9051 §§6.3.7, 6.3.8). Only mailboxes that exist can be subscribed to.
+//! SUBSCRIBE and UNSUBSCRIBE (RFC 9051 §§6.3.7, 6.3.8). Only mailboxes that exist can be subscribed to,
+//! but a subscription outlives its mailbox.
+
+use mail::MailboxPath;
 
 use super::super::error::Error;
 use super::super::user::User;
@@ -6,7 +9,13 @@ use super::Outcome;
 use crate::wire::MailboxName;
 
 pub(super) async fn run(name: &MailboxName, subscribed: bool, user: &mut User) -> Result<Outcome, Error> {
-    let mailbox = user.find(name).await?;
-    user.mail.set_subscribed(user.account, mailbox.id, subscribed).await?;
+    match user.find(name).await {
+        Ok(mailbox) => user.mail.set_subscribed(user.account, mailbox.id, subscribed).await?,
+        Err(Error::NoMailbox) if !subscribed => {
+            let path = MailboxPath::parse(&name.decode(user.dialect)?).map_err(|_| Error::NoMailbox)?;
+            user.mail.end_lost_subscription(user.account, &path).await?;
+        }
+        Err(error) => return Err(error),
+    }
     Ok(Outcome::ok(if subscribed { "subscribed" } else { "unsubscribed" }))
 }

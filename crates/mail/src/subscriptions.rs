@@ -1,0 +1,54 @@
+//! Subscriptions by name, as IMAP has them: they outlive their mailboxes.
+
+use store::kv::{Range, Transaction};
+use types::AccountId;
+
+use crate::edit::Edit;
+use crate::name::MailboxPath;
+use crate::table::{Subscribed, Subscriptions};
+use crate::{Error, Mail};
+
+impl Mail {
+    /// Names that are subscribed to though no mailbox has them any more.
+    pub async fn lost_subscriptions(&self, account: AccountId) -> Result<Vec<MailboxPath>, Error> {
+        let rows = self.look(|tx| async move { Ok(lost(&tx, account).await?) }).await?;
+        Ok(rows)
+    }
+
+    /// Ends the subscription to a name that no mailbox has any more. [`Error::NoSuchMailbox`] if there is none.
+    pub async fn end_lost_subscription(&self, account: AccountId, path: &MailboxPath) -> Result<(), Error> {
+        self.kv()
+            .run(|tx| async move {
+                let key = (account, path.clone());
+                tx.load::<Subscriptions>(&key).await?.ok_or(Error::NoSuchMailbox)?;
+                Ok(tx.remove::<Subscriptions>(&key)?)
+            })
+            .await
+    }
+}
+
+impl Edit {
+    /// The subscribed mailbox of that path is being deleted: its name stays subscribed to.
+    pub(crate) async fn keep_subscription(&self, path: MailboxPath) -> Result<(), Error> {
+        if lost(self.tx(), self.account()).await?.len() < Subscriptions::MOST {
+            self.tx().save::<Subscriptions>(&(self.account(), path), &Subscribed {})?;
+        }
+        Ok(())
+    }
+
+    /// A mailbox of that path is being made: whether its name was subscribed to before.
+    pub(crate) async fn take_subscription(&self, path: MailboxPath) -> Result<bool, Error> {
+        let key = (self.account(), path);
+        let kept = self.tx().load::<Subscriptions>(&key).await?.is_some();
+        if kept {
+            self.tx().remove::<Subscriptions>(&key)?;
+        }
+        Ok(kept)
+    }
+}
+
+async fn lost(tx: &Transaction, account: AccountId) -> Result<Vec<MailboxPath>, store::kv::Error> {
+    let range = Range::new(Subscriptions::all(account)).limit(Subscriptions::MOST);
+    let rows = tx.rows::<Subscriptions>(range).all().await?;
+    Ok(rows.into_iter().map(|((_, path), _)| path).collect())
+}
