@@ -6,7 +6,6 @@ What is changed next to a running server holds from the next command or login on
 import imaplib
 import itertools
 import json
-import smtplib
 import subprocess
 from pathlib import Path
 
@@ -100,16 +99,10 @@ def mails(server: Magpie, address: str) -> int:
 def test_domains(anyhow: Magpie, domain: str) -> None:
     made = anyhow.cli_json("domain", "show", domain)
     assert made["name"] == domain
-    assert made["quota"] == {"bytes": None, "messages": None}
     assert made in anyhow.cli_json("domain", "list")
     anyhow.cli("account", "create", f"all@{domain}", "--password", PASSWORD)
-    changed = anyhow.cli_json("domain", "change", domain, "--catch-all", f"all@{domain}", "--separator", "_",
-                              "--bytes", "5G", "--messages", "1000")  # fmt: skip
-    assert changed == made | {
-        "catch_all": f"all@{domain}",
-        "separator": "_",
-        "quota": {"bytes": 5 << 30, "messages": 1000},
-    }
+    changed = anyhow.cli_json("domain", "change", domain, "--catch-all", f"all@{domain}", "--separator", "_")
+    assert changed == made | {"catch_all": f"all@{domain}", "separator": "_"}
     assert anyhow.cli_json("domain", "show", domain) == changed
     assert "all@" in refused(anyhow, FAILED, "domain", "delete", domain)
     anyhow.cli("domain", "change", domain, "--catch-all", "none")
@@ -371,15 +364,11 @@ def test_42_a_quota_of_bytes(magpie: Magpie, account: str) -> None:
     assert 2_000 < usage["bytes"] < 5_000
 
 
-def test_42_a_quota_of_a_domain(magpie: Magpie) -> None:
-    domain = f"d{next(numbers)}.example"
-    magpie.cli("domain", "create", domain)
-    magpie.cli("domain", "change", domain, "--messages", "2")
-    for name in ("one", "two"):
-        magpie.cli("account", "create", f"{name}@{domain}", "--password", PASSWORD)
-        deliver(magpie, f"{name}@{domain}", giants.letter(1))
-    with pytest.raises((smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)):
-        deliver(magpie, f"two@{domain}", giants.letter(2))
+def test_42_a_quota_of_a_domain_is_not_announced(magpie: Magpie) -> None:
+    """Nobody counts what the accounts of a domain hold together: so it cannot be limited, nor seem to be."""
+    done = magpie.cli("domain", "change", "example.test", "--messages", "2", check=False)
+    assert done.returncode == SENSELESS, done
+    assert "quota" not in magpie.cli_json("domain", "show", "example.test")
 
 
 def over_quota(magpie: Magpie, address: str, mail: bytes) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import corpus, giants
 from harness.mailbox import count, fetch_all, flags, modified_utf7, names, ok, stream_all
-from harness.server import BINARY, Magpie, running
+from harness.server import BINARY, PASSWORD, Magpie, running
 
 SEPARATOR = re.compile(rb"(?m)^(>*From )")
 
@@ -33,15 +33,35 @@ def write_mbox(path: Path, mails: list[bytes]) -> None:
 @pytest.mark.timeout(900)
 def test_maildir_brings_every_mail_byte_for_byte(magpie: Magpie, user: str, tmp_path: Path) -> None:
     """Also those that SMTP refuses: lone CRs and LFs, NULs, lines of any length. LF line ends become CRLF."""
-    samples = [sample for sample in corpus.everything() if sample.source]
-    write_maildir(tmp_path / "Maildir", [sample.source for sample in samples])
-    magpie.cli("import", "--account", f"{user}@example.test", f"maildir:{tmp_path / 'Maildir'}", timeout=800)
+    samples = import_corpus(magpie, user, tmp_path)
     with magpie.imap(user, timeout=120) as client:
         number = 0
         for number, (_, stored) in enumerate(stream_all(client), 1):
             wanted = corpus.crlf(samples[number - 1].source)
             assert stored == wanted, f"{samples[number - 1]}: {corpus.difference(stored, wanted)}"
         assert number == len(samples)
+
+
+@pytest.mark.timeout(900)
+def test_curl_reads_every_mail_byte_for_byte(magpie: Magpie, user: str, tmp_path: Path) -> None:
+    """One curl, one connection, one file for each mail."""
+    samples = import_corpus(magpie, user, tmp_path)
+    url = f"imap://127.0.0.1:{magpie.port('imap')}/INBOX;UID=[1-{len(samples)}]"
+    (tmp_path / "read").mkdir()
+    command = ["curl", "--silent", "--show-error", "--user", f"{user}:{PASSWORD}", url, "--output", "read/#1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    for uid, sample in enumerate(samples, 1):
+        got, wanted = (tmp_path / "read" / str(uid)).read_bytes(), corpus.crlf(sample.source)
+        assert got == wanted, f"{sample}: {corpus.difference(got, wanted)}"
+
+
+def import_corpus(magpie: Magpie, user: str, folder: Path) -> list[corpus.Sample]:
+    """Every mail that there is, in the order of its UIDs."""
+    samples = [sample for sample in corpus.everything() if sample.source]
+    write_maildir(folder / "Maildir", [sample.source for sample in samples])
+    magpie.cli("import", "--account", f"{user}@example.test", f"maildir:{folder / 'Maildir'}", timeout=800)
+    return samples
 
 
 def test_mbox_brings_every_mail(magpie: Magpie, user: str, tmp_path: Path) -> None:
