@@ -142,6 +142,7 @@ fn what_is_no_source_is_refused_in_plain_words() {
         ("maildir:/nonexistent", 1, "/nonexistent"),
         ("/var/mail/x", 1, "maildir:PATH"),
         ("maildir:/etc", 5, "no Maildir"),
+        ("mbox:/etc/passwd", 1, "/etc/passwd is not an mbox"),
     ] {
         let output = server.run(&["import", "--account", "alice", source]);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

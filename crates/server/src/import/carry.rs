@@ -198,7 +198,7 @@ fn load(items: Vec<Item>, limit: u64) -> (Vec<(Item, Bytes)>, Vec<Unreadable>) {
 impl From<SourceError> for Problem {
     fn from(error: SourceError) -> Self {
         let kind = match error {
-            SourceError::Kind(_) => Kind::Invalid,
+            SourceError::Kind(_) | SourceError::NotMbox(_) => Kind::Invalid,
             SourceError::Io { .. } => Kind::Unavailable,
             SourceError::NoMaildir(_) | SourceError::NoMbox(_) => Kind::NotFound,
         };

@@ -1,11 +1,13 @@
 //! Where an import reads from, as it is written on the command line: `maildir:PATH`, `mbox:PATH`.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::mbox::Format;
+use super::mbox::{Format, Mbox, MboxError};
 use super::{Extent, Sink, maildir, mbox_folder, short};
 
 /// Why a source cannot be read at all.
@@ -27,6 +29,9 @@ pub(crate) enum SourceError {
     /// The path leads to something else.
     #[error("{} is no Maildir: there is no folder \"cur\" in it, nor in any folder below it", .0.display())]
     NoMaildir(PathBuf),
+    /// The file is something else.
+    #[error("{} is not an mbox: it does not begin with a line \"From …\"", .0.display())]
+    NotMbox(PathBuf),
     /// There is nothing to read.
     #[error("{} holds no mbox files", .0.display())]
     NoMbox(PathBuf),
@@ -90,7 +95,10 @@ impl Source {
     pub(crate) fn extent(&self) -> Result<Extent, SourceError> {
         match self {
             Self::Maildir(path) => maildir::extent(path),
-            Self::Mbox(path, _) => mbox_folder::extent(path),
+            Self::Mbox(path, format) => {
+                must_be_mbox(path, *format)?;
+                mbox_folder::extent(path)
+            }
         }
     }
 
@@ -100,6 +108,21 @@ impl Source {
             Self::Maildir(path) => maildir::read(path, sink),
             Self::Mbox(path, format) => mbox_folder::read(path, *format, limit, sink),
         }
+    }
+}
+
+/// Refuses a file that is no mbox, before anything is done. In a folder, such files are passed over.
+fn must_be_mbox(path: &Path, format: Format) -> Result<(), SourceError> {
+    let file = File::open(path).map_err(SourceError::io(path))?;
+    if file.metadata().map_err(SourceError::io(path))?.is_dir() {
+        return Ok(());
+    }
+    match Mbox::open(BufReader::new(file), format, 0) {
+        Ok(_) => Ok(()),
+        Err(MboxError::NoMbox) => {
+            Err(SourceError::NotMbox(path.canonicalize().unwrap_or_else(|_| path.to_owned())))
+        }
+        Err(MboxError::Io(error)) => Err(SourceError::Io { path: path.to_owned(), error }),
     }
 }
 
@@ -113,6 +136,21 @@ mod tests {
         assert_eq!("MBOX:x".parse::<Source>().unwrap(), Source::Mbox("x".into(), Format::Auto));
         for bad in ["", "/var/mail/alice", "mbox:", "mh:/x"] {
             assert!(bad.parse::<Source>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_mbox_is_refused_with_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let source = Source::Mbox(path.clone(), Format::Auto);
+        std::fs::write(&path, "this is no mailbox\n").unwrap();
+        let error = source.extent().unwrap_err().to_string();
+        let whole = path.canonicalize().unwrap();
+        assert!(error.starts_with(&format!("{} is not an mbox", whole.display())), "{error}");
+        for good in ["", "From a@b.test Sun Nov 22 16:00:00 2026\n\nx\n"] {
+            std::fs::write(&path, good).unwrap();
+            assert!(source.extent().is_ok(), "{good:?}");
         }
     }
 
