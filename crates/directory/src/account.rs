@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use store::kv::Transaction;
-use types::{AccountId, DomainId, Timestamp};
+use types::{AccountId, Timestamp};
 
 use crate::directory::Directory;
 use crate::domain::no_domain;
@@ -11,8 +11,8 @@ use crate::name::{Address, DomainName, LocalPart, NameKey};
 use crate::page::{Page, PageRequest, list};
 use crate::password::NewPassword;
 use crate::table::{
-    AccountIndex, AccountIndexRow, AccountRow, CredentialRow, Credentials, DomainRow, NameRow, Named, Names,
-    Sequences, load_names_and_domains,
+    AccountIndex, AccountIndexRow, AccountRow, CredentialRow, Credentials, NameRow, Named, Names, Sequences,
+    load_names_and_domains,
 };
 
 /// An account, but for its secrets.
@@ -102,28 +102,6 @@ impl Quota {
     pub const UNLIMITED: Self = Self { bytes: None, messages: None };
 }
 
-/// All limits that hold for an account's mail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Octets of messages in the account. `None`: no limit.
-    pub bytes: Option<u64>,
-    /// Number of messages in the account. `None`: no limit.
-    pub messages: Option<u64>,
-    /// What the account shares with the others of its domain.
-    pub domain: DomainLimits,
-}
-
-/// The limits of all accounts of a domain together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DomainLimits {
-    /// Which domain.
-    pub id: DomainId,
-    /// Octets of messages. `None`: no limit.
-    pub bytes: Option<u64>,
-    /// Number of messages. `None`: no limit.
-    pub messages: Option<u64>,
-}
-
 const DISPLAY_NAME: usize = 200;
 
 impl Directory {
@@ -181,22 +159,10 @@ impl Directory {
         list::<Names, _>(&self.kv, Names::range(domain), page, Account::of).await
     }
 
-    /// The limits that hold for an account's mail, if the account is here. Two reads.
-    pub async fn limits(&self, id: AccountId) -> Result<Option<Limits>, Error> {
-        self.kv
-            .run(|tx| async move {
-                let Some(at) = tx.load::<AccountIndex>(&id).await? else { return Ok(None) };
-                let name = at.name();
-                let domain = std::slice::from_ref(&name.domain);
-                let (names, domains) =
-                    load_names_and_domains(&tx, std::slice::from_ref(&name), domain).await?;
-                let found = names.into_iter().flatten().next().zip(domains.into_iter().flatten().next());
-                Ok(found.and_then(|(row, domain)| match row.named {
-                    Named::Account(account) if row.id == id.0 => Some(Limits::new(account.quota, &domain)),
-                    _ => None,
-                }))
-            })
-            .await
+    /// The limits that hold for an account's mail, if the account is here. Two reads. Limits that the accounts of a
+    /// domain share come later: nobody counts what a domain holds.
+    pub async fn limits(&self, id: AccountId) -> Result<Option<Quota>, Error> {
+        Ok(self.account(id).await?.map(|account| account.quota))
     }
 
     /// Changes what an account may hold.
@@ -249,14 +215,6 @@ impl Account {
         let Named::Account(AccountRow { state, display_name, quota }) = row.named else { return None };
         let address = Address::new(LocalPart::from_row(&row.local), name.domain.clone());
         Some(Self { id: AccountId(row.id), address, display_name, state, quota, created: row.created })
-    }
-}
-
-impl Limits {
-    pub(crate) const fn new(quota: Quota, domain: &DomainRow) -> Self {
-        let Quota { bytes, messages } = domain.quota;
-        let domain = DomainLimits { id: domain.id, bytes, messages };
-        Self { bytes: quota.bytes, messages: quota.messages, domain }
     }
 }
 

@@ -3,7 +3,6 @@
 use store::kv::{Range, Transaction};
 use types::{DomainId, Timestamp};
 
-use crate::account::Quota;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::name::{Address, DomainName};
@@ -30,13 +29,11 @@ pub struct Domain {
 pub struct DomainSettings {
     /// What stands between a name and its detail, as in `alice+shopping`. `None`: no details.
     pub separator: Option<Separator>,
-    /// What all accounts of the domain may hold together.
-    pub quota: Quota,
 }
 
 impl Default for DomainSettings {
     fn default() -> Self {
-        Self { separator: Some(Separator::PLUS), quota: Quota::UNLIMITED }
+        Self { separator: Some(Separator::PLUS) }
     }
 }
 
@@ -74,7 +71,6 @@ impl Directory {
                     created: now,
                     catch_all: None,
                     separator: settings.separator.map(Separator::char),
-                    quota: settings.quota,
                 };
                 tx.save::<Domains>(name, &row)?;
                 Ok(Domain::new(name, row))
@@ -95,11 +91,14 @@ impl Directory {
 
     /// Changes what an operator may choose about a domain.
     pub async fn set_domain(&self, name: &DomainName, settings: DomainSettings) -> Result<Domain, Error> {
-        self.change_domain(name, |row| {
-            row.separator = settings.separator.map(Separator::char);
-            row.quota = settings.quota;
-        })
-        .await
+        self.kv
+            .run(|tx| async move {
+                let mut row = require_domain(&tx, name).await?;
+                row.separator = settings.separator.map(Separator::char);
+                tx.save::<Domains>(name, &row)?;
+                Ok(Domain::new(name, row))
+            })
+            .await
     }
 
     /// Gives mail for unknown users of a domain to a name of this service, or to nobody.
@@ -138,27 +137,11 @@ impl Directory {
             })
             .await
     }
-
-    async fn change_domain(
-        &self,
-        name: &DomainName,
-        change: impl Fn(&mut DomainRow),
-    ) -> Result<Domain, Error> {
-        let change = &change;
-        self.kv
-            .run(|tx| async move {
-                let mut row = require_domain(&tx, name).await?;
-                change(&mut row);
-                tx.save::<Domains>(name, &row)?;
-                Ok(Domain::new(name, row))
-            })
-            .await
-    }
 }
 
 impl Domain {
     fn new(name: &DomainName, row: DomainRow) -> Self {
-        let settings = DomainSettings { separator: row.separator.map(Separator), quota: row.quota };
+        let settings = DomainSettings { separator: row.separator.map(Separator) };
         let catch_all = row.catch_all.map(|target| target.address());
         Self { id: row.id, name: name.clone(), created: row.created, catch_all, settings }
     }

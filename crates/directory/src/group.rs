@@ -1,5 +1,7 @@
 //! Groups: one name that distributes to many.
 
+use std::collections::HashSet;
+
 use store::kv::Transaction;
 use types::Timestamp;
 
@@ -7,11 +9,10 @@ use crate::account::{new_row, vacant};
 use crate::directory::Directory;
 use crate::error::{Error, check_text};
 use crate::name::{Address, DomainName, LocalPart, NameKey};
+use crate::options::Options;
 use crate::page::{Page, PageRequest, list};
 use crate::resolve::Expansion;
-use crate::table::{
-    GroupRow, MemberKey, MemberRow, Members, NameRow, Named, Names, Sequences, Target, load_names_and_domains,
-};
+use crate::table::{GroupRow, MemberKey, MemberRow, Members, NameRow, Named, Names, Sequences, Target};
 
 /// A group.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +32,8 @@ pub struct Group {
 pub struct Member {
     /// The name that was meant when the member was added.
     pub address: Address,
+    /// False if what had the name is gone, whoever has it now: the member gets nothing.
+    pub exists: bool,
 }
 
 const DESCRIPTION: usize = 500;
@@ -44,8 +47,13 @@ impl Group {
 }
 
 impl Directory {
-    /// Creates a group without members. The description has up to 500 octets.
-    pub async fn create_group(&self, address: &Address, description: Option<&str>) -> Result<Group, Error> {
+    /// Creates a group with its first members, or nothing. The description has up to 500 octets.
+    pub async fn create_group(
+        &self,
+        address: &Address,
+        description: Option<&str>,
+        members: &[Address],
+    ) -> Result<Group, Error> {
         address.check_new()?;
         description.map_or(Ok(()), |text| check_text("a description", text, DESCRIPTION))?;
         let now = self.clock.now();
@@ -54,7 +62,8 @@ impl Directory {
                 let name = vacant(&tx, address).await?;
                 let id = Sequences::next_name(&tx).await?;
                 let group = GroupRow { description: description.map(str::to_owned), members: 0 };
-                let row = new_row(id, address, now, Named::Group(group));
+                let mut row = new_row(id, address, now, Named::Group(group));
+                take_in(&tx, &mut row, address, members, &self.options).await?;
                 tx.save::<Names>(&name, &row)?;
                 Group::of(&name, row).ok_or_else(|| Error::NoSuchGroup(address.clone()))
             })
@@ -77,45 +86,34 @@ impl Directory {
         list::<Names, _>(&self.kv, Names::range(domain), page, Group::of).await
     }
 
-    /// The members of a group, in the order of their names.
+    /// The members of a group, in the order of their names. Three reads.
     pub async fn members(&self, address: &Address, page: &PageRequest) -> Result<Page<Member>, Error> {
         let id = self.kv.run(|tx| async move { Ok::<_, Error>(find(&tx, address).await?.1.id) }).await?;
-        let member = |_: &MemberKey, row: MemberRow| Some(Member { address: row.target.address() });
-        list::<Members, _>(&self.kv, Members::range(id), page, member).await
+        let target = |_: &MemberKey, row: MemberRow| Some(row.target);
+        let Page { items, next } = list::<Members, _>(&self.kv, Members::range(id), page, target).await?;
+        let names: &Vec<_> = &items.iter().map(Target::key).collect();
+        let rows = self.kv.run(|tx| async move { tx.load_many::<Names>(names).await }).await?;
+        let members = items.iter().zip(rows).map(|(target, row)| Member {
+            address: target.address(),
+            exists: row.is_some_and(|row| row.id == target.id),
+        });
+        Ok(Page { items: members.collect(), next })
     }
 
     /// Adds a member; false if it was one already. Refused if the member leads back to the group.
     pub async fn add_member(&self, address: &Address, member: &Address) -> Result<bool, Error> {
+        Ok(self.add_members(address, std::slice::from_ref(member)).await? > 0)
+    }
+
+    /// Adds all of the members, or none of them; tells how many were none before. Refused if one leads back to the
+    /// group.
+    pub async fn add_members(&self, address: &Address, members: &[Address]) -> Result<usize, Error> {
         self.kv
             .run(|tx| async move {
-                let names = [address.key(), member.key()];
-                let (rows, _) = load_names_and_domains(&tx, &names, &[]).await?;
-                let [name, member_name] = names;
-                let mut rows = rows.into_iter();
-                let mut row = rows.next().flatten().ok_or_else(|| Error::NoSuchGroup(address.clone()))?;
-                let target = rows.next().flatten().ok_or_else(|| Error::NoSuchTarget(member.clone()))?;
-                let Named::Group(group) = &mut row.named else {
-                    return Err(Error::NoSuchGroup(address.clone()));
-                };
-                let target = Target::new(&member_name, &target);
-                let key = MemberKey { group: row.id, name: member_name };
-                let before = tx.load::<Members>(&key).await?;
-                if before.as_ref().is_some_and(|before| before.target.id == target.id) {
-                    return Ok(false);
-                }
-                // A row of somebody who had the name before is replaced, and was counted.
-                if before.is_none() {
-                    let limit = self.options.group_members;
-                    if group.members as usize >= limit {
-                        return Err(Error::TooMany { what: "members of a group", limit });
-                    }
-                    group.members += 1;
-                }
-                let led = Expansion::of(&tx, vec![target.clone()], &self.options).await?;
-                led.check_apart(row.id, address, member)?;
-                tx.save::<Members>(&key, &MemberRow { target })?;
+                let (name, mut row) = find(&tx, address).await?;
+                let added = take_in(&tx, &mut row, address, members, &self.options).await?;
                 tx.save::<Names>(&name, &row)?;
-                Ok(true)
+                Ok(added)
             })
             .await
     }
@@ -157,4 +155,41 @@ async fn find(tx: &Transaction, address: &Address) -> Result<(NameKey, NameRow),
         Some(row) if matches!(row.named, Named::Group(_)) => Ok((name, row)),
         _ => Err(Error::NoSuchGroup(address.clone())),
     }
+}
+
+/// Writes the rows of new members, and counts them in the group's row, which is for the caller to write.
+async fn take_in(
+    tx: &Transaction,
+    row: &mut NameRow,
+    address: &Address,
+    members: &[Address],
+    options: &Options,
+) -> Result<usize, Error> {
+    let id = row.id;
+    let Named::Group(group) = &mut row.named else { return Err(Error::NoSuchGroup(address.clone())) };
+    let names: Vec<_> = members.iter().map(Address::key).collect();
+    let rows = tx.load_many::<Names>(&names).await?;
+    let mut added = HashSet::new();
+    for ((member, name), found) in members.iter().zip(names).zip(rows) {
+        let found = found.ok_or_else(|| Error::NoSuchTarget(member.clone()))?;
+        let target = Target::new(&name, &found);
+        let key = MemberKey { group: id, name };
+        let before = tx.load::<Members>(&key).await?;
+        if before.as_ref().is_some_and(|before| before.target.id == target.id) || added.contains(&target.id) {
+            continue;
+        }
+        // A row of somebody who had the name before is replaced, and was counted.
+        if before.is_none() {
+            let limit = options.group_members;
+            if group.members as usize >= limit {
+                return Err(Error::TooMany { what: "members of a group", limit });
+            }
+            group.members += 1;
+        }
+        let led = Expansion::of(tx, vec![target.clone()], options).await?;
+        led.check_apart(id, address, member)?;
+        added.insert(target.id);
+        tx.save::<Members>(&key, &MemberRow { target })?;
+    }
+    Ok(added.len())
 }

@@ -34,7 +34,7 @@ mod password;
 mod resolve;
 mod table;
 
-pub use account::{Account, AccountSpec, AccountState, DomainLimits, Limits, Quota};
+pub use account::{Account, AccountSpec, AccountState, Quota};
 pub use alias::{Alias, AliasTarget};
 pub use directory::Directory;
 pub use domain::{Domain, DomainSettings, Separator};

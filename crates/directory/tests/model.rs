@@ -183,7 +183,7 @@ async fn step(world: &World, model: &mut Model, rng: &mut StdRng) -> Result<(), 
             done
         }
         50..58 => {
-            let done = directory.create_group(&here, None).await.map(|_| ());
+            let done = directory.create_group(&here, None, &[]).await.map(|_| ());
             assert_eq!(done.is_ok(), model.is_vacant(&at), "{done:?}");
             if done.is_ok() {
                 model.create(&at, What::Group { members: BTreeMap::new() });

@@ -42,7 +42,7 @@ async fn of_two_creators_of_one_name_one_wins() {
                 match n % 3 {
                     0 => directory.create_account(AccountSpec::new(at, None)).await.map(|_| ()),
                     1 => directory.create_alias(&at, &target).await.map(|_| ()),
-                    _ => directory.create_group(&at, None).await.map(|_| ()),
+                    _ => directory.create_group(&at, None, &[]).await.map(|_| ()),
                 }
             })
             .await;

@@ -7,8 +7,8 @@ mod world;
 use std::sync::atomic::Ordering;
 
 use directory::{
-    AccountSpec, AccountState, DomainLimits, DomainSettings, Error, Limits, NameError, Options, Quota,
-    Refusal, Resolution, Separator,
+    AccountSpec, AccountState, DomainSettings, Error, NameError, Options, PageRequest, Quota, Refusal,
+    Resolution, Separator,
 };
 use world::{World, address, domain, options};
 
@@ -54,9 +54,7 @@ async fn a_look_up_costs_what_the_documentation_says() {
 #[tokio::test]
 async fn a_recipient_is_told_how_the_mail_came() {
     let world = World::new();
-    let settings =
-        DomainSettings { quota: Quota { bytes: Some(1000), messages: None }, ..Default::default() };
-    let created = world.directory.create_domain(&domain("example.test"), settings).await.unwrap();
+    world.domain("example.test").await;
     let quota = Quota { bytes: Some(100), messages: Some(7) };
     let spec = AccountSpec { quota, ..AccountSpec::new(address("Alice@example.test"), None) };
     let alice = world.directory.create_account(spec).await.unwrap();
@@ -67,10 +65,8 @@ async fn a_recipient_is_told_how_the_mail_came() {
     assert_eq!(recipient.address.to_string(), "Alice@example.test");
     assert_eq!(recipient.delivered_to, "aLICE+Shop@Example.Test");
     assert_eq!(recipient.detail.as_deref(), Some("Shop"));
-    let domain = DomainLimits { id: created.id, bytes: Some(1000), messages: None };
-    let limits = Limits { bytes: Some(100), messages: Some(7), domain };
-    assert_eq!(recipient.limits, limits);
-    assert_eq!(world.directory.limits(alice).await.unwrap(), Some(limits));
+    assert_eq!(recipient.limits, quota);
+    assert_eq!(world.directory.limits(alice).await.unwrap(), Some(quota));
 }
 
 #[tokio::test]
@@ -93,11 +89,11 @@ async fn an_exact_name_goes_before_a_detail_and_that_before_the_catch_all() {
     assert_eq!(world.resolve("nobody@example.test").await, Resolution::UnknownUser);
 
     let separator = Some(Separator::new('-').unwrap());
-    let settings = DomainSettings { separator, ..Default::default() };
+    let settings = DomainSettings { separator };
     world.directory.set_domain(&name, settings).await.unwrap();
     assert_eq!(world.accounts_of("alice-x@example.test").await, alice);
     assert_eq!(world.resolve("alice+x@example.test").await, Resolution::UnknownUser);
-    world.directory.set_domain(&name, DomainSettings { separator: None, ..settings }).await.unwrap();
+    world.directory.set_domain(&name, DomainSettings { separator: None }).await.unwrap();
     assert_eq!(world.resolve("alice-x@example.test").await, Resolution::UnknownUser);
     assert!(Separator::new('@').is_err() && Separator::new('.').is_err());
 }
@@ -157,6 +153,26 @@ async fn there_is_an_end_to_members_steps_and_recipients() {
 }
 
 #[tokio::test]
+async fn a_group_comes_with_all_of_its_members_or_not_at_all() {
+    let world = furnished().await;
+    let (team, members) = (address("team@example.test"), ["alice", "nobody"]);
+    let members = members.map(|name| address(&format!("{name}@example.test")));
+    let refused = Err(Error::NoSuchTarget(members[1].clone()));
+    assert_eq!(world.directory.create_group(&team, None, &members).await, refused);
+    assert_eq!(world.directory.group(&team).await.unwrap(), None);
+    assert_eq!(world.resolve("team@example.test").await, Resolution::UnknownUser);
+
+    let alice = [members[0].clone(), members[0].clone()];
+    assert_eq!(world.directory.create_group(&team, None, &alice).await.unwrap().members, 1);
+    let more = [address("bob@example.test"), members[1].clone()];
+    assert_eq!(world.directory.add_members(&team, &more).await, Err(Error::NoSuchTarget(more[1].clone())));
+    assert_eq!(world.accounts_of("team@example.test").await.len(), 1);
+    let more = [address("bob@example.test"), members[0].clone()];
+    assert_eq!(world.directory.add_members(&team, &more).await, Ok(1));
+    assert_eq!(world.directory.group(&team).await.unwrap().unwrap().members, 2);
+}
+
+#[tokio::test]
 async fn states_decide_who_gets_mail() {
     let world = furnished().await;
     let alice = world.accounts_of("alice@example.test").await[0];
@@ -191,6 +207,9 @@ async fn a_freed_name_does_not_inherit_mail() {
     assert_eq!(world.accounts_of("team@example.test").await.len(), 1);
     let targets = world.directory.alias_targets(&address("sales@example.test")).await.unwrap();
     assert!(!targets[0].exists);
+    let members =
+        world.directory.members(&address("team@example.test"), &PageRequest::default()).await.unwrap();
+    assert_eq!(members.items.iter().map(|member| member.exists).collect::<Vec<_>>(), [true, false]);
 
     // Added again, the name means its new owner.
     assert!(

@@ -8,11 +8,11 @@ use store::kv::{self, Range, Transaction};
 use types::AccountId;
 
 use super::{Found, Recipient, Refusal, Resolution};
-use crate::account::{AccountState, Limits};
+use crate::account::{AccountState, Quota};
 use crate::error::Error;
 use crate::name::{Address, LocalPart, NameKey};
 use crate::options::Options;
-use crate::table::{AliasRow, DomainRow, MemberRow, Members, NameRow, Named, Target, load_names_and_domains};
+use crate::table::{AliasRow, MemberRow, Members, NameRow, Named, Names, Target};
 
 /// Where names lead.
 pub(crate) struct Expansion {
@@ -26,21 +26,20 @@ pub(crate) struct Expansion {
 struct Reached {
     account: AccountId,
     address: Address,
-    limits: Limits,
+    limits: Quota,
 }
 
 /// A name on the way.
 struct Step {
     name: NameKey,
     row: NameRow,
-    domain: DomainRow,
 }
 
 impl Expansion {
     /// Follows a name that was read already.
     pub(super) async fn from(tx: &Transaction, found: Found, options: &Options) -> Result<Self, kv::Error> {
-        let Found { name, row, domain, .. } = found;
-        Self::follow(tx, vec![Step { name, row, domain }], options).await
+        let Found { name, row, .. } = found;
+        Self::follow(tx, vec![Step { name, row }], options).await
     }
 
     /// Follows references.
@@ -117,7 +116,7 @@ impl Expansion {
                 Named::Account(account) => self.accounts.push(Reached {
                     account: AccountId(step.row.id),
                     address: Address::new(LocalPart::from_row(&step.row.local), step.name.domain),
-                    limits: Limits::new(account.quota, &step.domain),
+                    limits: account.quota,
                 }),
                 Named::Alias(AliasRow { targets: further }) => targets.extend(further),
                 Named::Group(_) => groups.push(step.row.id),
@@ -137,15 +136,10 @@ async fn members(tx: &Transaction, group: u64, most: usize) -> Result<Vec<Target
 /// Reads what references lead to, those left out whose name is gone or has become somebody else's. One round.
 async fn read(tx: &Transaction, targets: &[Target]) -> Result<Vec<Step>, kv::Error> {
     let names: Vec<_> = targets.iter().map(Target::key).collect();
-    let mut domains: Vec<_> = names.iter().map(|name| name.domain.clone()).collect();
-    domains.sort();
-    domains.dedup();
-    let (rows, domain_rows) = load_names_and_domains(tx, &names, &domains).await?;
+    let rows = tx.load_many::<Names>(&names).await?;
     let steps = names.into_iter().zip(rows).zip(targets).filter_map(|((name, row), target)| {
         let row = row.filter(|row| row.id == target.id)?;
-        let at = domains.binary_search(&name.domain).ok()?;
-        let domain = domain_rows.get(at)?.clone()?;
-        Some(Step { name, row, domain })
+        Some(Step { name, row })
     });
     Ok(steps.collect())
 }

@@ -7,11 +7,11 @@ use types::AccountId;
 
 pub(crate) use expansion::Expansion;
 
-use crate::account::Limits;
+use crate::account::Quota;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::name::{Address, DomainName, LocalPart, NameError, NameKey};
-use crate::table::{DomainRow, NameRow, Target, load_names_and_domains};
+use crate::table::{NameRow, Names, Target, load_names_and_domains};
 
 /// What an address leads to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,7 +42,7 @@ pub struct Recipient {
     /// group leads to.
     pub detail: Option<String>,
     /// What the account may hold.
-    pub limits: Limits,
+    pub limits: Quota,
 }
 
 /// Why a known name takes no mail.
@@ -111,14 +111,13 @@ impl Directory {
         let Some(domain_row) = domains.into_iter().flatten().next() else { return Ok(Search::NotLocal) };
         if let Some((name, row)) = exact.into_iter().zip(rows.into_iter().flatten()).next() {
             let detail = None;
-            return Ok(Search::Name(Box::new(Found { name, row, domain: domain_row, detail })));
+            return Ok(Search::Name(Box::new(Found { name, row, detail })));
         }
         let splits = match (local, domain_row.separator) {
             (Some(local), Some(separator)) => local.splits(separator),
             _ => Vec::new(),
         };
-        let catch_all = domain_row.catch_all.clone();
-        find_otherwise(tx, domain, domain_row, splits, catch_all).await
+        find_otherwise(tx, domain, splits, domain_row.catch_all).await
     }
 }
 
@@ -133,7 +132,6 @@ enum Search {
 pub(crate) struct Found {
     name: NameKey,
     row: NameRow,
-    domain: DomainRow,
     detail: Option<String>,
 }
 
@@ -141,7 +139,6 @@ pub(crate) struct Found {
 async fn find_otherwise(
     tx: &Transaction,
     domain: &DomainName,
-    domain_row: DomainRow,
     splits: Vec<(LocalPart, String)>,
     catch_all: Option<Target>,
 ) -> Result<Search, Error> {
@@ -150,19 +147,17 @@ async fn find_otherwise(
     if names.is_empty() {
         return Ok(Search::UnknownUser);
     }
-    let other_domain: Vec<_> = catch_all.iter().map(|target| target.key().domain).collect();
-    let (rows, domains) = load_names_and_domains(tx, &names, &other_domain).await?;
+    let rows = tx.load_many::<Names>(&names).await?;
     let mut found = names.into_iter().zip(rows);
     for ((_, detail), (name, row)) in splits.into_iter().zip(found.by_ref()) {
         if let Some(row) = row {
             let detail = Some(detail);
-            return Ok(Search::Name(Box::new(Found { name, row, domain: domain_row, detail })));
+            return Ok(Search::Name(Box::new(Found { name, row, detail })));
         }
     }
-    let caught = found.next().zip(catch_all).zip(domains.into_iter().flatten().next());
-    Ok(match caught {
-        Some((((name, Some(row)), target), domain)) if row.id == target.id => {
-            Search::Name(Box::new(Found { name, row, domain, detail: None }))
+    Ok(match found.next().zip(catch_all) {
+        Some(((name, Some(row)), target)) if row.id == target.id => {
+            Search::Name(Box::new(Found { name, row, detail: None }))
         }
         _ => Search::UnknownUser,
     })

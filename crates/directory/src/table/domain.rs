@@ -8,7 +8,6 @@ use store::kv::{KeyRange, KeyReader, KeyWriter, Table};
 use types::{DomainId, Timestamp};
 
 use super::{DIRECTORY, Target};
-use crate::account::Quota;
 use crate::name::DomainName;
 
 const PREFIX: [u8; 2] = [DIRECTORY, b'd'];
@@ -29,9 +28,6 @@ pub(crate) struct DomainRow {
     /// What stands between a name and its detail; none if the domain has no details.
     #[n(3)]
     pub(crate) separator: Option<char>,
-    /// What all accounts of the domain may hold together.
-    #[n(4)]
-    pub(crate) quota: Quota,
 }
 
 impl Domains {

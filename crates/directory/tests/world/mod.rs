@@ -100,10 +100,8 @@ impl World {
     }
 
     pub async fn group(&self, at: &str, members: &[&str]) {
-        self.directory.create_group(&address(at), None).await.unwrap();
-        for member in members {
-            assert!(self.directory.add_member(&address(at), &address(member)).await.unwrap());
-        }
+        let members: Vec<_> = members.iter().map(|member| address(member)).collect();
+        self.directory.create_group(&address(at), None, &members).await.unwrap();
     }
 
     pub async fn resolve(&self, at: &str) -> Resolution {

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use types::Randomness;
 
 use super::output::{Output, confirm};
@@ -91,32 +92,35 @@ pub(super) struct PasswordArguments {
 #[derive(Debug, Args)]
 pub(super) struct LimitArguments {
     /// How much mail there may be in all, such as 5G or 500M; none for no limit
-    #[arg(long, value_name = "SIZE")]
-    bytes: Option<String>,
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    bytes: Option<LimitChange>,
     /// How many messages there may be; none for no limit
-    #[arg(long, value_name = "NUMBER")]
-    messages: Option<String>,
+    #[arg(long, value_name = "NUMBER", value_parser = messages)]
+    messages: Option<LimitChange>,
 }
 
 impl LimitArguments {
     /// What is to be changed: bytes and messages.
-    pub(super) fn changes(&self) -> Result<(LimitChange, LimitChange), Problem> {
-        let number = |text: &str| {
-            text.parse().map_err(|_| Problem::invalid(format!("{text:?} is no number of messages")))
-        };
-        Ok((change(self.bytes.as_deref(), parse_size)?, change(self.messages.as_deref(), number)?))
+    fn changes(&self) -> (LimitChange, LimitChange) {
+        (self.bytes.unwrap_or_default(), self.messages.unwrap_or_default())
     }
 }
 
-fn change(
-    text: Option<&str>,
-    parse: impl FnOnce(&str) -> Result<u64, Problem>,
-) -> Result<LimitChange, Problem> {
-    Ok(match text {
-        None => LimitChange::Keep,
-        Some("none") => LimitChange::Remove,
-        Some(text) => LimitChange::Set(parse(text)?),
+fn bytes(text: &str) -> Result<LimitChange, Problem> {
+    change(text, parse_size)
+}
+
+fn messages(text: &str) -> Result<LimitChange, Problem> {
+    change(text, |text| {
+        text.parse().map_err(|_| Problem::invalid(format!("{text:?} is no number of messages")))
     })
+}
+
+fn change(text: &str, parse: impl FnOnce(&str) -> Result<u64, Problem>) -> Result<LimitChange, Problem> {
+    match text {
+        "none" => Ok(LimitChange::Remove),
+        text => parse(text).map(LimitChange::Set),
+    }
 }
 
 /// A password, and whether it was made here and has to be shown.
@@ -168,7 +172,7 @@ impl Command {
             }
             Self::Password { account, password } => set_password(account, password, data, output).await,
             Self::Quota { account, limits } => {
-                let (bytes, messages) = limits.changes()?;
+                let (bytes, messages) = limits.changes();
                 let change = Change { name: account, bytes, messages, ..Change::default() };
                 let account = Desk::open(data).await?.ask(change).await?;
                 output.answer(&account, || details(&account));
@@ -191,7 +195,7 @@ async fn create(arguments: CreateArguments, data: &DataDir, output: Output) -> R
         LimitChange::Set(limit) => Some(limit),
         LimitChange::Keep | LimitChange::Remove => None,
     };
-    let (bytes, messages) = arguments.limits.changes()?;
+    let (bytes, messages) = arguments.limits.changes();
     let create = Create {
         address: arguments.address,
         password: Some(password.clone()),
@@ -220,6 +224,14 @@ async fn set_password(
     Ok(())
 }
 
+#[derive(Serialize)]
+struct WithPassword<'a> {
+    #[serde(flatten)]
+    account: &'a View,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a String>,
+}
+
 /// The account, and the password if it was made here: nobody else knows it.
 fn answer_with_password(
     output: Output,
@@ -227,11 +239,7 @@ fn answer_with_password(
     made: Option<&String>,
     text: impl FnOnce() -> String,
 ) {
-    let mut value = serde_json::json!(account);
-    if let (Some(fields), Some(password)) = (value.as_object_mut(), made) {
-        fields.insert("password".into(), password.as_str().into());
-    }
-    output.answer(&value, || match made {
+    output.answer(&WithPassword { account, password: made }, || match made {
         Some(password) => format!("{}Its password is {password}\n", text()),
         None => text(),
     });
@@ -295,7 +303,7 @@ fn details(account: &View) -> String {
     let mut pairs = Columns::pairs();
     pairs.row(["Address", &account.address]);
     pairs.row(["Name", account.display_name.as_deref().unwrap_or("none")]);
-    pairs.row(["May", state(account.state)]);
+    pairs.row(["State", state(account.state)]);
     let usage = format!("{}, {}", count(account.usage.messages, "message"), text::size(account.usage.bytes));
     pairs.row(["Holds", &usage]);
     pairs.row(["Limits", &limits(&account.quota)]);
@@ -305,7 +313,7 @@ fn details(account: &View) -> String {
 }
 
 /// Limits in words.
-pub(super) fn limits(quota: &QuotaView) -> String {
+fn limits(quota: &QuotaView) -> String {
     match (quota.bytes, quota.messages) {
         (None, None) => "none".to_owned(),
         (Some(bytes), None) => text::size(bytes),
@@ -316,8 +324,8 @@ pub(super) fn limits(quota: &QuotaView) -> String {
 
 const fn state(state: State) -> &'static str {
     match state {
-        State::Active => "everything",
-        State::Disabled => "nothing (disabled)",
-        State::ReceiveOnly => "receive only",
+        State::Active => "active",
+        State::Disabled => "disabled",
+        State::ReceiveOnly => "receive-only",
     }
 }

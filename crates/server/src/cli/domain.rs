@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 
-use super::account::LimitArguments;
 use super::output::Output;
 use crate::admin::Desk;
 use crate::admin::operation::domain::{Change, Create, Delete, List, Show, View};
@@ -24,7 +23,7 @@ pub(super) enum Command {
         /// Such as example.com
         name: String,
     },
-    /// Change who gets mail for unknown users, the separator, or the limits of all accounts together
+    /// Change who gets mail for unknown users, or the separator
     Change(ChangeArguments),
     /// Delete a domain that has no accounts, aliases and groups
     Delete {
@@ -43,8 +42,6 @@ pub(super) struct ChangeArguments {
     /// What separates a name from its detail, as in alice+shopping: one of + - _ = ~, or none
     #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true)]
     separator: Option<String>,
-    #[command(flatten)]
-    limits: LimitArguments,
 }
 
 impl Command {
@@ -53,7 +50,7 @@ impl Command {
         match self {
             Self::Create { name } => {
                 let made = desk.ask(Create { name }).await?;
-                output.answer(&made, || format!("Created the domain {}.\n", made.name));
+                output.answer(&made, || created(&made));
             }
             Self::List => {
                 let mut domains = Vec::new();
@@ -73,14 +70,11 @@ impl Command {
                 output.answer(&domain, || details(&domain));
             }
             Self::Change(arguments) => {
-                let (bytes, messages) = arguments.limits.changes()?;
                 let none = |text: String| if text == "none" { String::new() } else { text };
                 let change = Change {
                     name: arguments.name,
                     catch_all: arguments.catch_all.map(none),
                     separator: arguments.separator.map(none),
-                    bytes,
-                    messages,
                 };
                 let domain = desk.ask(change).await?;
                 output.answer(&domain, || details(&domain));
@@ -92,6 +86,14 @@ impl Command {
         }
         Ok(())
     }
+}
+
+fn created(domain: &View) -> String {
+    format!(
+        "Created the domain {0}.\nMail to postmaster@{0} leads nowhere yet, and every domain must take it (RFC 5321 \
+         §4.5.1):\ncreate an account, then run `magpie alias create postmaster@{0} ADDRESS`.\n",
+        domain.name
+    )
 }
 
 fn table(domains: &[View]) -> String {
@@ -110,7 +112,6 @@ fn details(domain: &View) -> String {
     pairs.row(["Name", &domain.name]);
     pairs.row(["Mail for unknown users", domain.catch_all.as_deref().unwrap_or("refused")]);
     pairs.row(["Separator", &domain.separator.map_or("none".to_owned(), |c| c.to_string())]);
-    pairs.row(["Limits", &super::account::limits(&domain.quota)]);
     pairs.row(["Created", &domain.created]);
     pairs.to_string()
 }

@@ -118,7 +118,8 @@ fn details(group: &View) -> String {
         pairs.row(["For", description]);
     }
     for member in group.members.iter().flatten() {
-        pairs.row(["Member", member]);
+        let gone = if group.gone.contains(member) { "  (gone: no mail goes there)" } else { "" };
+        pairs.row(["Member", &format!("{member}{gone}")]);
     }
     pairs.row(["Created", &group.created]);
     pairs.to_string()

@@ -5,7 +5,7 @@ use directory::{AccountSpec, AccountState, NewPassword, Quota};
 use serde::{Deserialize, Serialize};
 use types::AccountId;
 
-use super::{LimitChange, Part, QuotaView, account_named, address, domain_name, page_request};
+use super::{LimitChange, Part, QuotaView, account_named, address, domain, page_request};
 use crate::admin::Operation;
 use crate::node::Node;
 use crate::problem::Problem;
@@ -27,7 +27,7 @@ pub(crate) struct View {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
-    /// Everything
+    /// Everything: mail comes in and goes out
     Active,
     /// Nothing: no mail comes in and nobody logs in, but what is there stays
     Disabled,
@@ -99,7 +99,7 @@ impl Operation for List {
     type Answer = Part<View>;
 
     async fn run(self, node: &Node, _: Bytes) -> Result<Part<View>, Problem> {
-        let domain = self.domain.as_deref().map(domain_name).transpose()?;
+        let domain = domain::filter(node, self.domain.as_deref()).await?;
         let page = node.directory.accounts(domain.as_ref(), &page_request(self.after.as_deref())?).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for account in page.items {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use directory::{Address, Alias};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, address, domain_name, page_request};
+use super::{Part, address, domain, page_request};
 use crate::admin::Operation;
 use crate::node::Node;
 use crate::problem::Problem;
@@ -61,7 +61,7 @@ impl Operation for List {
     type Answer = Part<View>;
 
     async fn run(self, node: &Node, _: Bytes) -> Result<Part<View>, Problem> {
-        let domain = self.domain.as_deref().map(domain_name).transpose()?;
+        let domain = domain::filter(node, self.domain.as_deref()).await?;
         let page = node.directory.aliases(domain.as_ref(), &page_request(self.after.as_deref())?).await?;
         Ok(Part::of(page, View::from))
     }

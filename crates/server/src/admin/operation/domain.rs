@@ -1,10 +1,10 @@
 //! Domains.
 
 use bytes::Bytes;
-use directory::{Domain, DomainSettings, Separator};
+use directory::{Domain, DomainName, DomainSettings, Separator};
 use serde::{Deserialize, Serialize};
 
-use super::{LimitChange, Part, QuotaView, address, domain_name, page_request};
+use super::{Part, address, domain_name, page_request};
 use crate::admin::Operation;
 use crate::node::Node;
 use crate::problem::Problem;
@@ -16,7 +16,6 @@ pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) catch_all: Option<String>,
     pub(crate) separator: Option<char>,
-    pub(crate) quota: QuotaView,
     pub(crate) created: String,
 }
 
@@ -26,7 +25,6 @@ impl From<Domain> for View {
             name: domain.name.to_string(),
             catch_all: domain.catch_all.map(|address| address.to_string()),
             separator: domain.settings.separator.map(Separator::char),
-            quota: domain.settings.quota.into(),
             created: date_time(domain.created),
         }
     }
@@ -87,8 +85,6 @@ pub(crate) struct Change {
     pub(crate) catch_all: Option<String>,
     /// One character, or an empty text for none.
     pub(crate) separator: Option<String>,
-    pub(crate) bytes: LimitChange,
-    pub(crate) messages: LimitChange,
 }
 
 impl Operation for Change {
@@ -98,8 +94,6 @@ impl Operation for Change {
     async fn run(self, node: &Node, _: Bytes) -> Result<View, Problem> {
         let domain = find(node, &self.name).await?;
         let mut settings = domain.settings;
-        self.bytes.apply(&mut settings.quota.bytes);
-        self.messages.apply(&mut settings.quota.messages);
         if let Some(separator) = &self.separator {
             let mut characters = separator.chars();
             settings.separator = match (characters.next(), characters.next()) {
@@ -134,6 +128,14 @@ impl Operation for Delete {
         let domain = find(node, &self.name).await?;
         node.directory.delete_domain(&domain.name).await?;
         Ok(domain.into())
+    }
+}
+
+/// The domain that a list is limited to. One that is not here is told: its list would be empty for another reason.
+pub(super) async fn filter(node: &Node, name: Option<&str>) -> Result<Option<DomainName>, Problem> {
+    match name {
+        Some(name) => Ok(Some(find(node, name).await?.name)),
+        None => Ok(None),
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use directory::{Address, Group};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, address, domain_name, page_request};
+use super::{Part, address, domain, page_request};
 use crate::admin::Operation;
 use crate::node::Node;
 use crate::problem::Problem;
@@ -19,6 +19,9 @@ pub(crate) struct View {
     /// Only where one group is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) members: Option<Vec<String>>,
+    /// Those of them that have been deleted since, or belong to somebody else now: no mail goes there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gone: Vec<String>,
     pub(crate) created: String,
 }
 
@@ -29,6 +32,7 @@ impl From<Group> for View {
             description: group.description,
             member_count: group.members,
             members: None,
+            gone: Vec::new(),
             created: date_time(group.created),
         }
     }
@@ -49,10 +53,7 @@ impl Operation for Create {
     async fn run(self, node: &Node, _: Bytes) -> Result<View, Problem> {
         let name = address(&self.address)?;
         let members = self.members.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
-        node.directory.create_group(&name, self.description.as_deref()).await?;
-        for member in &members {
-            node.directory.add_member(&name, member).await?;
-        }
+        node.directory.create_group(&name, self.description.as_deref(), &members).await?;
         show(node, &name).await
     }
 }
@@ -69,7 +70,7 @@ impl Operation for List {
     type Answer = Part<View>;
 
     async fn run(self, node: &Node, _: Bytes) -> Result<Part<View>, Problem> {
-        let domain = self.domain.as_deref().map(domain_name).transpose()?;
+        let domain = domain::filter(node, self.domain.as_deref()).await?;
         let page = node.directory.groups(domain.as_ref(), &page_request(self.after.as_deref())?).await?;
         Ok(Part::of(page, View::from))
     }
@@ -104,8 +105,9 @@ impl Operation for Change {
 
     async fn run(self, node: &Node, _: Bytes) -> Result<View, Problem> {
         let name = address(&self.address)?;
-        for member in &self.add {
-            node.directory.add_member(&name, &address(member)?).await?;
+        let add = self.add.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
+        if !add.is_empty() {
+            node.directory.add_members(&name, &add).await?;
         }
         for member in &self.remove {
             if !node.directory.remove_member(&name, &address(member)?).await? {
@@ -142,6 +144,8 @@ async fn show(node: &Node, name: &Address) -> Result<View, Problem> {
     loop {
         let page = node.directory.members(name, &request).await?;
         members.extend(page.items.iter().map(|member| member.address.to_string()));
+        let gone = page.items.iter().filter(|member| !member.exists);
+        view.gone.extend(gone.map(|member| member.address.to_string()));
         if page.next.is_none() {
             break;
         }

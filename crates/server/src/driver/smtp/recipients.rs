@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use directory::{Directory, Error, Limits, Refusal, Resolution};
-use smtp::{ForwardPath, Origin, Recipient, RecipientVerdict};
+use directory::{Directory, Error, Quota, Refusal, Resolution};
+use smtp::{ForwardPath, Origin, Recipient, RecipientVerdict, RefusalCode};
 use types::AccountId;
 
 use super::SmtpServer;
@@ -12,7 +12,7 @@ use super::SmtpServer;
 #[derive(Clone, Debug)]
 pub(crate) struct Destination {
     pub(crate) account: AccountId,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Quota,
 }
 
 /// The recipients of one transaction.
@@ -51,7 +51,7 @@ impl Recipients {
     }
 
     async fn fits(&self, server: &SmtpServer, destination: &Destination) -> bool {
-        let Limits { bytes, messages, .. } = destination.limits;
+        let Quota { bytes, messages } = destination.limits;
         if bytes.is_none() && messages.is_none() {
             return true;
         }
@@ -66,6 +66,22 @@ impl Recipients {
     }
 }
 
+/// A name that takes no mail will take none when the sender tries again: all of this is permanent.
+fn refused(why: Refusal, address: &str) -> RecipientVerdict {
+    match why {
+        Refusal::Disabled => RecipientVerdict::Disabled,
+        Refusal::Empty => {
+            tracing::debug!(%address, "leads to nobody any more");
+            RecipientVerdict::Unknown
+        }
+        Refusal::TooLarge => {
+            tracing::warn!(%address, "leads to too many accounts or over too many steps, and takes no mail");
+            let text = "This list leads to too many mailboxes";
+            RecipientVerdict::Refuse(smtp::Refusal::new(RefusalCode::MailboxUnavailable, 2, 4, text))
+        }
+    }
+}
+
 async fn find(directory: &Directory, path: &ForwardPath) -> Result<Vec<Destination>, RecipientVerdict> {
     let address = path.mailbox().map_or_else(|| "postmaster".to_owned(), ToString::to_string);
     match directory.resolve(&address).await {
@@ -76,11 +92,7 @@ async fn find(directory: &Directory, path: &ForwardPath) -> Result<Vec<Destinati
         }
         Ok(Resolution::UnknownUser) => Err(RecipientVerdict::Unknown),
         Ok(Resolution::NotLocal) => Err(RecipientVerdict::RelayDenied),
-        Ok(Resolution::Refused(Refusal::Disabled)) => Err(RecipientVerdict::Disabled),
-        Ok(Resolution::Refused(why @ (Refusal::Empty | Refusal::TooLarge))) => {
-            tracing::warn!(%address, ?why, "an alias or group takes no mail");
-            Err(RecipientVerdict::Unavailable)
-        }
+        Ok(Resolution::Refused(why)) => Err(refused(why, &address)),
         Err(Error::Name(_)) => Err(RecipientVerdict::Unknown),
         Err(error) => {
             tracing::error!(%error, "the directory cannot be asked for a recipient");
