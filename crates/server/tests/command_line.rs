@@ -77,9 +77,77 @@ fn people_get_tables_and_words() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("ADDRESS"), "{text}");
     assert_eq!(text.lines().count(), 4);
+    assert!(text.lines().skip(1).all(|line| line.ends_with("active")), "{text}");
     let output = server.run(&["account", "show", "nobody@example.test", "--json"]);
     let problem: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(problem["error"]["kind"], "not_found");
+}
+
+#[test]
+fn mail_to_the_postmaster_is_always_taken() {
+    let mut server = Server::start();
+    let taken = |server: &Server| {
+        let mut smtp = server.smtp();
+        smtp.reply();
+        smtp.command("EHLO client.example.com");
+        smtp.command("MAIL FROM:<>");
+        for address in ["Postmaster", "POSTMASTER@example.test"] {
+            let reply = smtp.command(&format!("RCPT TO:<{address}>"));
+            assert!(reply.starts_with("250"), "{address}: {reply}");
+        }
+    };
+    taken(&server);
+    server.run(&["account", "delete", "alice@example.test", "--yes"]);
+    server.signal("TERM");
+    server.wait();
+    server.restart();
+    taken(&server);
+    let told = server.run(&["domain", "create", "new.test"]).stdout;
+    assert!(String::from_utf8_lossy(&told).contains("magpie alias create postmaster@new.test"));
+}
+
+#[test]
+fn what_leads_to_nobody_any_more_is_an_unknown_user() {
+    let server = Server::start();
+    server.json(&["alias", "create", "sales@example.test", "carol@example.test"]);
+    server.json(&["group", "create", "all@example.test", "carol@example.test", "bob@example.test"]);
+    server.json(&["group", "create", "none@example.test", "carol@example.test"]);
+    server.json(&["domain", "create", "caught.test"]);
+    server.json(&["domain", "change", "caught.test", "--catch-all", "sales@example.test"]);
+    server.json(&["account", "delete", "carol@example.test", "--yes"]);
+
+    let mut smtp = server.smtp();
+    smtp.reply();
+    smtp.command("EHLO client.example.com");
+    smtp.command("MAIL FROM:<>");
+    for address in ["sales@example.test", "none@example.test", "whoever@caught.test"] {
+        let reply = smtp.command(&format!("RCPT TO:<{address}>"));
+        assert!(reply.starts_with("550 5.1.1"), "{address}: {reply}");
+    }
+    assert!(smtp.command("RCPT TO:<all@example.test>").starts_with("250"));
+    let gone = serde_json::json!(["carol@example.test"]);
+    assert_eq!(server.json(&["alias", "show", "sales@example.test"])["gone"], gone);
+    assert_eq!(server.json(&["group", "show", "all@example.test"])["gone"], gone);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_leaves_nothing() {
+    let server = Server::start();
+    for words in [
+        &["group", "create", "g@example.test", "alice@example.test", "nobody@example.test"][..],
+        &["account", "list", "--domain", "unknown.test"],
+        &["alias", "list", "--domain", "unknown.test"],
+        &["group", "list", "--domain", "unknown.test"],
+    ] {
+        assert_eq!(server.run(words).status.code(), Some(5), "{words:?} a first time");
+        assert_eq!(server.run(words).status.code(), Some(5), "{words:?} a second time");
+    }
+    for words in [
+        &["account", "quota", "alice", "--bytes", "many"][..],
+        &["domain", "change", "example.test", "--messages", "2"],
+    ] {
+        assert_eq!(server.run(words).status.code(), Some(2), "{words:?}");
+    }
 }
 
 #[test]

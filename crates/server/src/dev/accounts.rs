@@ -36,6 +36,7 @@ impl Accounts {
             async move { ensure(node, &name, password, changed).await }
         });
         ensured.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+        ensure_postmaster(node).await?;
         // Only now: whoever was cut off before begins with the same question again.
         if changed {
             write_secret(&plan.data.dev_password(), format!("{password}\n").as_bytes())?;
@@ -55,6 +56,32 @@ async fn ensure(node: &Node, name: &str, password: &str, changed: bool) -> Resul
             Ok(_) | Err(Error::NameTaken(_)) => Ok(()),
             Err(error) => Err(error.into()),
         },
+    }
+}
+
+/// RFC 5321 §4.5.1: mail to the postmaster is always taken. Whoever has made somebody else the postmaster keeps that.
+async fn ensure_postmaster(node: &Node) -> Result<(), Problem> {
+    let named = |name| Ok::<_, Problem>(Address::new(LocalPart::parse(name)?, DomainName::parse(DOMAIN)?));
+    let (postmaster, alice) = (named("postmaster")?, [named("alice")?]);
+    match node.directory.create_alias(&postmaster, &alice).await {
+        Ok(_) => return Ok(()),
+        // Somebody has removed the name of alice in this moment: it is made again with the next start.
+        Err(Error::NoSuchTarget(_)) => return Ok(()),
+        Err(Error::NameTaken(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match node.directory.alias_targets(&postmaster).await {
+        // Whom it led to was deleted: alice is somebody else by now.
+        Ok(targets) if targets.iter().all(|target| !target.exists) => {
+            match node.directory.set_alias(&postmaster, &alice).await {
+                // The name of alice is an alias that somebody has made, and leads back or nowhere: it is theirs.
+                Ok(_) | Err(Error::NoSuchTarget(_) | Error::Circle { .. } | Error::TooLarge(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        }
+        // An account or a group.
+        Ok(_) | Err(Error::NoSuchAlias(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

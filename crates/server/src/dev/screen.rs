@@ -31,9 +31,12 @@ pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> Stri
         ),
     ];
     let read = format!("curl -sS --user alice:{password} 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=*'");
+    let administer = format!("magpie --data {} account list", shell(&data.path().display().to_string()));
     format!(
         "\n  Magpie is up for {DOMAIN}, on this machine only.\n\n{}\n  Send a mail, either way:\n\n     {}\n\n     {}\n\n  \
-         Read the newest one:\n\n     {read}\n\n  Stop with Ctrl-C. The mail stays for the next run.\n\n",
+         Read the newest one:\n\n     {read}\n\n  \
+         Look after it, from another terminal:\n\n     {administer}\n\n  \
+         Stop with Ctrl-C. The mail stays for the next run.\n\n",
         indented(&overview.to_string()),
         send[0],
         send[1],
