@@ -68,23 +68,32 @@ impl Arguments {
         if report.findings.is_empty() {
             return Ok(());
         }
-        Err(Problem::new(
-            Kind::Findings,
-            format!(
-                "{}: keep a copy of the data directory, check the disk, and restore what is damaged from a backup",
-                count(report.findings.len() as u64, "finding")
-            ),
-        ))
+        Err(Problem::new(Kind::Findings, advice(&report.findings)))
     }
 }
 
-fn text(report: &Report) -> String {
-    let mut text = String::new();
-    for found in &report.findings {
-        let account = found.account.as_deref().map(|account| format!("{account}: ")).unwrap_or_default();
-        let Finding { rule, place, what } = &found.finding;
-        text.push_str(&format!("{account}{place}: {what} (broken: {rule})\n"));
+/// What to do. Blobs are damaged by disks; the store below an account's records guards each of them with a checksum,
+/// so if these do not agree, they were written like that.
+fn advice(findings: &[Found]) -> String {
+    let count = count(findings.len() as u64, "finding");
+    let keep = "keep a copy of the data directory";
+    if findings.iter().any(|found| found.account.is_none()) {
+        format!("{count}: {keep}, check the disk, and restore what is damaged from a backup")
+    } else {
+        format!("{count}: {keep} and report this: it is a mistake in Magpie, and the disk is not to blame")
     }
+}
+
+/// One finding in a line. Some say themselves where they are.
+fn line(found: &Found) -> String {
+    let account = found.account.as_deref().map(|account| format!("{account}: ")).unwrap_or_default();
+    let Finding { rule, place, what } = &found.finding;
+    let place = if what.contains(place) { String::new() } else { format!("{place}: ") };
+    format!("{account}{place}{what} (broken: {rule})\n")
+}
+
+fn text(report: &Report) -> String {
+    let text: String = report.findings.iter().map(line).collect();
     let looked = format!(
         "Looked at {} with {}, {} ({})",
         count(report.accounts, "account"),
@@ -95,5 +104,37 @@ fn text(report: &Report) -> String {
     match report.findings.len() as u64 {
         0 => format!("{looked}: everything agrees.\n"),
         findings => format!("{text}{looked}: {}.\n", count(findings, "finding")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(account: Option<&str>, place: &str, what: &str) -> Found {
+        let finding = Finding { rule: "a rule".into(), place: place.into(), what: what.into() };
+        Found { account: account.map(str::to_owned), finding }
+    }
+
+    #[test]
+    fn a_finding_names_its_place_once() {
+        assert_eq!(
+            line(&found(None, "blob 5b", "blob 5b is damaged: short")),
+            "blob 5b is damaged: short (broken: a rule)\n"
+        );
+        assert_eq!(
+            line(&found(Some("a@b.test"), "thread 7", "is empty")),
+            "a@b.test: thread 7: is empty (broken: a rule)\n"
+        );
+    }
+
+    #[test]
+    fn only_blobs_point_to_the_disk() {
+        let (blob, record) = (found(None, "blob 5b", "x"), found(Some("a@b.test"), "thread 7", "x"));
+        assert!(!advice(std::slice::from_ref(&record)).contains("check the disk"));
+        assert!(
+            advice(&[record, blob])
+                .starts_with("2 findings: keep a copy of the data directory, check the disk")
+        );
     }
 }
