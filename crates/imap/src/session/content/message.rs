@@ -64,8 +64,7 @@ impl Message {
         if self.metadata.cuts.contains(Cuts::STRUCTURE) && self.tree.is_none() {
             let source = self.source(mail).await?;
             let raw = source.read(0..source.size()).await?;
-            let limits = ingest::Limits { parts: 100_000, ..ingest::Limits::default() };
-            self.tree = Some(ingest::structure(&raw, &limits).0);
+            self.tree = Some(ingest::structure(&raw, &ingest::Limits::default()).0);
         }
         Ok(self.tree.as_ref().unwrap_or(&self.metadata.structure))
     }
