@@ -142,6 +142,17 @@ async fn play(kind: Kind, calls: Vec<Call>) {
     store.assert_empty().await;
 }
 
+/// A blob that was swept and is kept again has its own grace period, whatever is still to be deleted.
+#[tokio::test]
+async fn deleting_an_old_object_does_not_shorten_the_grace_of_a_new_one() {
+    for kind in Kind::ALL {
+        let minutes = |n: u32| Call::Wait(n * 60);
+        let calls = [Call::Keep(2, 0), Call::Unlink(2, 0), minutes(60), Call::Sweep, Call::Keep(2, 0)];
+        let later = [Call::Unlink(2, 0), minutes(40), Call::Sweep, minutes(20), Call::Sweep];
+        play(kind, calls.into_iter().chain(later).collect()).await;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 

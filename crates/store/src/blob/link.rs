@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::prepare::{Fresh, Prepared};
 use super::tables::{
     BlobRecord, BlobTable, Candidate, Doomed, DoomedTable, GarbageTable, Mark, ReferenceTable, RetiredTable,
-    usage_key,
+    Task, usage_key,
 };
 use super::{Blobs, Hash, LinkError, Place};
 use crate::kv::{self, Table, Transaction};
@@ -82,7 +82,7 @@ impl Blobs {
     pub fn unlink(&self, tx: &Transaction, hash: &Hash, owner: &[u8]) -> Result<(), kv::Error> {
         tx.remove::<ReferenceTable>(&(*hash, Bytes::copy_from_slice(owner)))?;
         let due = self.clock.now().plus(self.options.grace);
-        tx.save::<GarbageTable>(&Candidate { due, hash: *hash }, &Mark {})
+        tx.save::<GarbageTable>(&Candidate { due, hash: *hash, task: Task::Judge }, &Mark {})
     }
 
     /// What was put for it, if that may still be linked.
@@ -129,7 +129,7 @@ impl Blobs {
         }
         let due = self.clock.now().plus(self.link_within());
         tx.save::<DoomedTable>(&(*hash, place), &Doomed { due })?;
-        tx.save::<GarbageTable>(&Candidate { due, hash: *hash }, &Mark {})
+        tx.save::<GarbageTable>(&Candidate { due, hash: *hash, task: Task::Delete }, &Mark {})
     }
 }
 

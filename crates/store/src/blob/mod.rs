@@ -63,7 +63,7 @@ pub use spool::Spool;
 pub use sweep::{SweepLimits, SweepReport};
 pub use tables::{
     BlobRecord, BlobTable, Candidate, Doomed, DoomedTable, GarbageTable, Mark, ReferenceTable, Retired,
-    RetiredTable,
+    RetiredTable, Task,
 };
 pub use verify::{Finding, VerifyReport};
 

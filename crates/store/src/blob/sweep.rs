@@ -1,13 +1,13 @@
 //! The sweep: blobs that nobody needs any more lose their row in one transaction, and only then their bytes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
 use types::Timestamp;
 
 use super::engine::Place;
-use super::tables::{BlobTable, Candidate, DoomedTable, GarbageTable, ReferenceTable};
+use super::tables::{BlobTable, Candidate, DoomedTable, GarbageTable, ReferenceTable, Task};
 use super::{Blobs, Error, Hash};
 use crate::kv::{self, Range, Transaction};
 
@@ -39,15 +39,6 @@ pub struct SweepReport {
     pub more: bool,
 }
 
-/// What one transaction found out about a few candidates.
-#[derive(Default)]
-struct Batch {
-    removed: u64,
-    removed_bytes: u64,
-    /// Objects whose time has come, by candidate.
-    deletable: BTreeMap<Candidate, Vec<Place>>,
-}
-
 impl Blobs {
     /// Candidates in one transaction: few, so that one that is linked meanwhile makes few run again.
     const BATCH: usize = 32;
@@ -63,8 +54,16 @@ impl Blobs {
             let (candidates, more) = self.due(shard, now, left).await?;
             left -= candidates.len();
             report.more |= more;
-            for batch in candidates.chunks(Self::BATCH) {
-                self.sweep_batch(batch, now, &mut report).await?;
+            report.candidates += candidates.len() as u64;
+            let (judge, delete): (Vec<_>, Vec<_>) =
+                candidates.into_iter().partition(|c| c.task == Task::Judge);
+            for batch in judge.chunks(Self::BATCH) {
+                let (removed, bytes) = self.kv.run(|tx| self.judge(tx, batch)).await?;
+                report.removed += removed;
+                report.removed_bytes += bytes;
+            }
+            for candidate in delete {
+                report.deleted += self.delete(candidate, now).await?;
             }
         }
         Ok(report)
@@ -78,75 +77,45 @@ impl Blobs {
         Ok((rows.into_iter().take(limit).map(|(candidate, _)| candidate).collect(), more))
     }
 
-    async fn sweep_batch(
-        &self,
-        candidates: &[Candidate],
-        now: Timestamp,
-        report: &mut SweepReport,
-    ) -> Result<(), Error> {
-        let batch = self.kv.run(|tx| self.judge(tx, candidates, now)).await?;
-        report.candidates += candidates.len() as u64;
-        report.removed += batch.removed;
-        report.removed_bytes += batch.removed_bytes;
-        for (candidate, places) in batch.deletable {
-            for place in &places {
-                self.engine.delete(&self.engine.extent(place)).await.map_err(Error::storing)?;
-            }
-            report.deleted += places.len() as u64;
-            let places = &places;
-            self.kv
-                .run(|tx| async move {
-                    for place in places {
-                        tx.remove::<DoomedTable>(&(candidate.hash, place.clone()))?;
-                    }
-                    tx.remove::<GarbageTable>(&candidate)
-                })
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Removes what nobody needs. A candidate is done with, unless it has objects to delete: those first.
-    async fn judge(
-        &self,
-        tx: Transaction,
-        candidates: &[Candidate],
-        now: Timestamp,
-    ) -> Result<Batch, kv::Error> {
-        let hashes: Vec<Hash> = candidates.iter().map(|candidate| candidate.hash).collect();
-        let referenced = try_join_all(hashes.iter().map(|hash| is_referenced(&tx, hash))).await?;
-        let doomed = try_join_all(hashes.iter().map(|hash| self.doomed(&tx, hash, now))).await?;
+    /// Removes the blobs among the candidates that nobody needs; returns how many, and the bytes that they took.
+    async fn judge(&self, tx: Transaction, candidates: &[Candidate]) -> Result<(u64, u64), kv::Error> {
+        let hashes: BTreeSet<Hash> = candidates.iter().map(|candidate| candidate.hash).collect();
+        let hashes: Vec<Hash> = hashes.into_iter().collect();
+        let needed = try_join_all(hashes.iter().map(|hash| is_referenced(&tx, hash))).await?;
         let rows = tx.load_many::<BlobTable>(&hashes).await?;
-
-        let mut batch = Batch::default();
-        let mut seen = std::collections::HashSet::new();
-        for (((candidate, referenced), doomed), row) in
-            candidates.iter().zip(referenced).zip(doomed).zip(rows)
-        {
-            if doomed.is_empty() {
-                tx.remove::<GarbageTable>(candidate)?;
-            } else {
-                batch.deletable.insert(*candidate, doomed);
-            }
-            let first = seen.insert(candidate.hash);
-            if let Some(row) = row.filter(|_| !referenced && first) {
-                batch.removed += 1;
-                batch.removed_bytes += row.stored;
-                tx.remove::<BlobTable>(&candidate.hash)?;
+        let (mut removed, mut bytes) = (0, 0);
+        for ((hash, needed), row) in hashes.iter().zip(needed).zip(rows) {
+            if let Some(row) = row.filter(|_| !needed) {
+                removed += 1;
+                bytes += row.stored;
+                tx.remove::<BlobTable>(hash)?;
                 self.count_usage(&tx, &row, -1)?;
-                self.doom(&tx, &candidate.hash, row.place)?;
+                self.doom(&tx, hash, row.place)?;
             }
         }
-        Ok(batch)
+        candidates.iter().try_for_each(|candidate| tx.remove::<GarbageTable>(candidate))?;
+        Ok((removed, bytes))
     }
 
-    /// The objects of this blob that may be deleted now.
-    async fn doomed(&self, tx: &Transaction, hash: &Hash, now: Timestamp) -> Result<Vec<Place>, kv::Error> {
-        if self.engine.packs() {
-            return Ok(Vec::new());
+    /// Deletes the doomed objects of a blob whose time has come: first the objects, then the rows that say so.
+    async fn delete(&self, candidate: Candidate, now: Timestamp) -> Result<u64, Error> {
+        let range = Range::new(DoomedTable::of(&candidate.hash)).snapshot();
+        let range = &range;
+        let doomed = self.look(|tx| async move { tx.rows::<DoomedTable>(range.clone()).all().await }).await?;
+        let due = doomed.into_iter().filter(|(_, doomed)| doomed.due <= now).map(|((_, place), _)| place);
+        let places: Vec<Place> = due.collect();
+        for place in &places {
+            self.engine.delete(&self.engine.extent(place)).await.map_err(Error::storing)?;
         }
-        let rows = tx.rows::<DoomedTable>(Range::new(DoomedTable::of(hash)).snapshot()).all().await?;
-        Ok(rows.into_iter().filter(|(_, doomed)| doomed.due <= now).map(|((_, place), _)| place).collect())
+        let places = &places;
+        let forget = self.kv.run(|tx| async move {
+            for place in places {
+                tx.remove::<DoomedTable>(&(candidate.hash, place.clone()))?;
+            }
+            tx.remove::<GarbageTable>(&candidate)
+        });
+        forget.await?;
+        Ok(places.len() as u64)
     }
 }
 

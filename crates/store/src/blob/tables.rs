@@ -101,9 +101,18 @@ impl Table for ReferenceTable {
     }
 }
 
-/// `bg` shard, due, hash: look at this blob when the time has come: it may be unreferenced, or have places to
-/// delete. The shard keeps the queue from being one hot range.
+/// `bg` shard, due, hash, task: look at this blob when the time has come. The shard keeps the queue from being
+/// one hot range.
 pub enum GarbageTable {}
+
+/// What the sweep is to do when it looks at a blob.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Task {
+    /// Remove the blob if nobody needs it: an owner's need has ended.
+    Judge,
+    /// Delete its doomed objects.
+    Delete,
+}
 
 /// Names a row of [`GarbageTable`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -112,6 +121,8 @@ pub struct Candidate {
     pub due: Timestamp,
     /// At which blob.
     pub hash: Hash,
+    /// What for.
+    pub task: Task,
 }
 
 impl GarbageTable {
@@ -135,16 +146,25 @@ impl Table for GarbageTable {
     const NAME: &'static str = "blob garbage";
 
     fn key(candidate: &Candidate) -> Bytes {
-        let shard = Self::shard(&candidate.hash);
-        KeyWriter::new(b"bg").u8(shard).u64(candidate.due.0).bytes(candidate.hash.as_bytes()).done()
+        let Candidate { due, hash, task } = candidate;
+        let task = match task {
+            Task::Judge => 0,
+            Task::Delete => 1,
+        };
+        KeyWriter::new(b"bg").u8(Self::shard(hash)).u64(due.0).bytes(hash.as_bytes()).u8(task).done()
     }
 
     fn parse(key: &[u8]) -> Option<Candidate> {
         let mut key = KeyReader::new(key, b"bg")?;
         key.u8()?;
-        let candidate = Candidate { due: Timestamp(key.u64()?), hash: Hash::from_bytes(key.take()?) };
+        let (due, hash) = (Timestamp(key.u64()?), Hash::from_bytes(key.take()?));
+        let task = match key.u8()? {
+            0 => Task::Judge,
+            1 => Task::Delete,
+            _ => return None,
+        };
         key.end()?;
-        Some(candidate)
+        Some(Candidate { due, hash, task })
     }
 }
 

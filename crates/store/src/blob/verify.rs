@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::engine::Extent;
 use super::sweep::is_referenced;
 use super::tables::{
-    BlobRecord, BlobTable, Candidate, GarbageTable, ReferenceTable, usage_extent, usage_range,
+    BlobRecord, BlobTable, Candidate, GarbageTable, ReferenceTable, Task, usage_extent, usage_range,
 };
 use super::{Blobs, Error, Hash};
 use crate::kv::{self, KeyRange, Range, Table, after_key};
@@ -240,7 +240,7 @@ impl<V: FnMut(Finding) + Send> Verification<'_, V> {
                 .await?;
             let Some(last) = page.last() else { return Ok(()) };
             rest.begin = after_key(&GarbageTable::key(last));
-            for candidate in &page {
+            for candidate in page.iter().filter(|candidate| candidate.task == Task::Judge) {
                 self.unneeded.remove(&candidate.hash);
             }
         }
