@@ -92,6 +92,10 @@ def dependencies_are_explained() -> Iterator[str]:
             yield f"docs/dependencies.md does not say why `{name}` is there"
         if name not in used:
             yield f"`{name}` in the root Cargo.toml is used by no crate"
+    # What a row of a table begins with is a crate; it has to be there.
+    for name in re.findall(r"^\| `([a-z0-9_-]+)` \|", page, re.MULTILINE):
+        if name not in manifest["workspace"]["dependencies"]:
+            yield f"docs/dependencies.md explains `{name}`, which is no dependency"
 
 
 def links_lead_somewhere() -> Iterator[str]:
