@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use store::blob::ReferenceTable;
-use store::kv::Range;
+use store::kv::{Range, Transaction};
 use types::{AccountId, EmailId, Keyword, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
 
 use crate::edit::thread_keys;
@@ -15,7 +15,7 @@ use crate::record::ThreadKey;
 use crate::table::{
     AccountState, AccountStates, Changes, EmailState, Emails, Expungeds, MailboxCounters, MailboxNames,
     MemberRecord, Members, Metadatas, ReceivedKey, ReceivedRow, Receiveds, Sources, ThreadEmail, ThreadKeys,
-    ThreadState, Threads, mailbox_names,
+    ThreadState, Threads, mailbox_names, read_many,
 };
 use crate::tree::Tree;
 use crate::{Error, Mail};
@@ -57,9 +57,11 @@ impl Mail {
     }
 
     async fn verify_once(&self, account: AccountId) -> Result<Vec<Finding>, Error> {
-        let tx = self.kv().read().await?;
-        let Some(state) = tx.snapshot_load::<AccountStates>(&account).await? else { return Ok(Vec::new()) };
-        let tree = Tree::read(&tx, account, true).await?;
+        let begin = |tx: Transaction| async move {
+            let state = tx.snapshot_load::<AccountStates>(&account).await?;
+            Ok((state, Tree::read(&tx, account, true).await?))
+        };
+        let (Some(state), tree) = self.look(begin).await? else { return Ok(Vec::new()) };
         let mut check = Check {
             account,
             state,
@@ -127,8 +129,8 @@ impl Check {
         rest: &mut store::kv::KeyRange,
         rows: usize,
     ) -> Result<Option<Vec<(T::Key, T::Record)>>, Error> {
-        let tx = mail.kv().read().await?;
-        let page = tx.rows::<T>(Range::new(rest.clone()).limit(rows).snapshot()).all().await?;
+        let range = &Range::new(rest.clone()).limit(rows).snapshot();
+        let page = mail.look(|tx| async move { Ok(tx.rows::<T>(range.clone()).all().await?) }).await?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         rest.begin = store::kv::after_key(&T::key(last));
         Ok(Some(page))
@@ -393,10 +395,12 @@ impl Check {
         if *hasher.finalize().as_bytes() != source.hash() {
             return Err(Error::lost_email(self.account, email, "its bytes are not those that came"));
         }
-        let tx = mail.kv().read().await?;
-        for hash in hashes {
-            let reference = (hash, Bytes::copy_from_slice(&owner(self.account, email)));
-            if tx.snapshot_load::<ReferenceTable>(&reference).await?.is_none() {
+        let own = Bytes::copy_from_slice(&owner(self.account, email));
+        let references = &hashes.iter().map(|hash| (*hash, own.clone())).collect::<Vec<_>>();
+        let marks =
+            mail.look(|tx| async move { Ok(read_many::<ReferenceTable>(&tx, references).await?) }).await?;
+        for (hash, mark) in hashes.iter().zip(marks) {
+            if mark.is_none() {
                 return Err(Error::lost_email(
                     self.account,
                     email,

@@ -1,0 +1,204 @@
+//! What hot paths cost, counted where they cross the stores' contracts. `docs/performance.md` states these numbers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mail::{
+    Delivery, DeliveryId, FlagAction, FlagChange, ImportId, ImportItem, ListRequest, MailOptions,
+    MailboxPath, Quota,
+};
+use store::{blob, kv};
+use support::{Letter, Node, START, World, keywords, letter, to_inbox};
+use types::{AccountId, MailboxId, Uid};
+
+const ALICE: AccountId = AccountId(1);
+const BOB: AccountId = AccountId(2);
+const INBOX: MailboxId = MailboxId::INBOX;
+
+/// A node whose stores count.
+struct Counted {
+    node: Node,
+    rows: Arc<kv::Metered>,
+    objects: Arc<blob::Metered>,
+    _world: World,
+}
+
+impl Counted {
+    fn new() -> Self {
+        let world = World::new();
+        let rows = Arc::new(kv::Metered::new(world.engine.clone()));
+        let objects = Arc::new(blob::Metered::new(world.memory.clone()));
+        let node = world.node_on(rows.clone(), objects.clone(), MailOptions::default());
+        Self { node, rows, objects, _world: world }
+    }
+
+    fn take(&self) -> (kv::Counts, blob::Counts) {
+        (self.rows.take(), self.objects.take())
+    }
+
+    /// Emails of about nothing, each a thread of its own, a minute apart.
+    async fn fill(&self, account: AccountId, mailbox: MailboxId, count: u64) {
+        let letter = Letter { id: None, ..Letter::new("", "bulk") };
+        let message = self.node.mail.ingest(letter.text(10).write()).await.unwrap();
+        for batch in 0..count.div_ceil(1000) {
+            let numbers = batch * 1000..count.min((batch + 1) * 1000);
+            let items: Vec<ImportItem> = numbers
+                .map(|number| {
+                    let mut item = [0; 16];
+                    item[..8].copy_from_slice(&number.to_be_bytes());
+                    item[8..12].copy_from_slice(&mailbox.to_be_bytes());
+                    ImportItem {
+                        message: message.clone(),
+                        mailbox,
+                        keywords: keywords(&["$seen"]),
+                        deleted: false,
+                        received: START.plus(Duration::from_secs(60 * number)),
+                        id: ImportId { source: [0; 16], item },
+                    }
+                })
+                .collect();
+            let results = self.node.mail.import(account, &items, Quota::default()).await.unwrap();
+            assert!(results.iter().all(Result::is_ok));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_short_message_to_one_recipient() {
+    let counted = Counted::new();
+    let mail = &counted.node.mail;
+    let unborn = mail.ingest(Letter::new("0", "first of all").text(10_000).write()).await.unwrap();
+    let first = mail.ingest(Letter::new("1", "new thread").text(10_000).write()).await.unwrap();
+    let reply = Letter::new("2", "Re: new thread").reply_to(&["0", "1"]).text(10_000);
+    let reply = mail.ingest(reply.write()).await.unwrap();
+    for (what, message, rounds) in
+        [("the first mail of an account", unborn, 1), ("a new thread", first, 1), ("a reply", reply, 2)]
+    {
+        counted.take();
+        let id = Some(DeliveryId([u8::try_from(message.size() % 251).unwrap(); 16]));
+        let delivery = Delivery { id, ..to_inbox(ALICE) };
+        mail.deliver(&message, &[delivery]).await.remove(0).unwrap();
+        let (rows, objects) = counted.take();
+        assert_eq!((rows.commits, rows.snapshots), (1, 1), "{what}: {rows:?}");
+        assert!(rows.read_rounds <= rounds, "{what}: {rows:?}");
+        assert!(rows.rows_written <= 30 && rows.bytes_written < 16_000, "{what}: {rows:?}");
+        assert_eq!(objects, blob::Counts::default(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn ingest_of_a_short_message_touches_no_store() {
+    let counted = Counted::new();
+    counted.take();
+    counted.node.mail.ingest(Letter::new("1", "x").text(10_000).write()).await.unwrap();
+    assert_eq!(counted.take(), (kv::Counts::default(), blob::Counts::default()));
+}
+
+#[tokio::test]
+async fn a_long_message_with_a_known_attachment() {
+    let counted = Counted::new();
+    let letter = |id: &str| Letter::new(id, "report").attach(letter::noise(1, 750_000)).write();
+    counted.node.deliver(BOB, letter("1")).await.unwrap();
+    let (_, objects) = counted.take();
+    assert_eq!(objects.puts, 1);
+    let raw = letter("2");
+    assert!(raw.len() > 1_000_000);
+    counted.node.deliver(ALICE, raw).await.unwrap();
+    let (rows, objects) = counted.take();
+    assert_eq!((objects.put_rounds, objects.bytes_put), (0, 0));
+    assert_eq!(rows.commits, 1);
+    assert!(rows.read_rounds <= 4, "{rows:?}");
+    assert!(rows.bytes_written < 4000, "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_of_a_hundred_thousand() {
+    let counted = Counted::new();
+    let mail = &counted.node.mail;
+    counted.fill(ALICE, INBOX, 100_000).await;
+    let inbox = mail.mailbox(ALICE, INBOX).await.unwrap().unwrap();
+    assert_eq!((inbox.total, inbox.threads), (100_000, 100_000));
+
+    let first = ListRequest { after: None, limit: 50, collapse: false };
+    for collapse in [false, true] {
+        counted.take();
+        let page = mail.list(ALICE, INBOX, ListRequest { collapse, ..first }).await.unwrap();
+        let (rows, _) = counted.take();
+        assert_eq!(page.rows.len(), 50);
+        assert!(
+            rows.rows_read <= 60 && rows.read_rounds <= 2,
+            "the first page, collapsed {collapse}: {rows:?}"
+        );
+        let next = ListRequest { after: page.next, collapse, ..first };
+        assert_eq!(mail.list(ALICE, INBOX, next).await.unwrap().rows.len(), 50);
+        let (rows, _) = counted.take();
+        assert!(
+            rows.rows_read <= 110 && rows.read_rounds <= 3,
+            "the second page, collapsed {collapse}: {rows:?}"
+        );
+    }
+
+    counted.take();
+    let members = mail.members(ALICE, INBOX, Uid(50_000), Uid(u32::MAX), 100).await.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!(members.len(), 100);
+    assert!(rows.rows_read <= 101 && rows.read_rounds == 1, "a page of members: {rows:?}");
+
+    let since = mail.modseq(ALICE).await.unwrap();
+    let seen = FlagChange { action: FlagAction::Remove, keywords: keywords(&["$seen"]), deleted: false };
+    counted.take();
+    mail.store(ALICE, INBOX, &[Uid(77_777)], &seen, None).await.unwrap();
+    let (rows, _) = counted.take();
+    assert!(rows.commits == 1 && rows.rows_read <= 12 && rows.rows_written <= 10, "one flag: {rows:?}");
+    let changes = mail.mailbox_changes(ALICE, INBOX, since).await.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!(changes.changed, [Uid(77_777)]);
+    assert!(rows.rows_read <= 2 && rows.read_rounds <= 2, "one change: {rows:?}");
+    mail.changes(ALICE, since, 100).await.unwrap();
+    let (rows, _) = counted.take();
+    assert!(rows.rows_read <= 3 && rows.read_rounds <= 3, "one change: {rows:?}");
+
+    mail.mailboxes(ALICE).await.unwrap();
+    let (rows, _) = counted.take();
+    assert!(rows.rows_read <= 30 && rows.read_rounds <= 2, "all mailboxes with their counters: {rows:?}");
+
+    counted.node.deliver(ALICE, Letter::new("1", "x").text(10_000).write()).await.unwrap();
+    let (rows, _) = counted.take();
+    assert!(rows.rows_read <= 20, "a delivery to a full mailbox: {rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn select_of_ten_thousand() {
+    let counted = Counted::new();
+    let mail = &counted.node.mail;
+    let small = mail.create_path(ALICE, &MailboxPath::parse("small").unwrap(), None).await.unwrap().id;
+    counted.fill(ALICE, small, 10).await;
+    counted.fill(ALICE, INBOX, 10_000).await;
+    counted.take();
+    assert_eq!(mail.select(ALICE, small).await.unwrap().uids.len(), 10);
+    let (little, _) = counted.take();
+    assert_eq!(mail.select(ALICE, INBOX).await.unwrap().uids.len(), 10_000);
+    let (much, _) = counted.take();
+    // One range, whose pages grow to 4,096 rows.
+    assert!(much.read_rounds <= little.read_rounds + 4, "{little:?} {much:?}");
+    assert!(much.rows_read < 10_000 + 50, "{much:?}");
+    assert!(mail.expunge(ALICE, INBOX, None).await.unwrap().uids.is_empty());
+    let (nothing, _) = counted.take();
+    assert!(nothing.rows_read <= 5, "nothing to expunge: {nothing:?}");
+}
+
+/// Many recipients cost one transaction for each hundred.
+#[tokio::test]
+async fn a_message_to_many() {
+    let counted = Counted::new();
+    let message = counted.node.mail.ingest(Letter::new("1", "x").write()).await.unwrap();
+    let deliveries: Vec<Delivery> = (1..=100).map(|id| to_inbox(AccountId(id))).collect();
+    counted.take();
+    assert!(counted.node.mail.deliver(&message, &deliveries).await.iter().all(Result::is_ok));
+    let (rows, _) = counted.take();
+    assert_eq!((rows.commits, rows.snapshots, rows.read_rounds), (1, 1, 100), "{rows:?}");
+}

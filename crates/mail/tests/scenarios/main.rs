@@ -1,0 +1,12 @@
+//! One scenario after the other: what has to come out is known beforehand.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod deletion;
+mod delivery;
+mod import;
+mod limits;
+mod listing;
+#[path = "../support/mod.rs"]
+mod support;
+mod threads;
+mod transfer;
