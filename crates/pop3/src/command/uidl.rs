@@ -1,0 +1,16 @@
+//! UIDL (RFC 1939 §7).
+
+use super::{Arguments, Outcome, one_or_all};
+use crate::error::Error;
+use crate::listing::{Listed, Listing};
+use crate::reply::Reply;
+use crate::user::User;
+
+pub(super) fn run(arguments: &Arguments, user: &User) -> Result<Outcome, Error> {
+    one_or_all(
+        arguments,
+        user,
+        |entry| Reply::ok(format!("{} {}", entry.number, user.maildrop.unique_id(entry))),
+        || Outcome::Listing(Reply::ok("unique ids follow"), Listing::new(Listed::UniqueIds)),
+    )
+}
