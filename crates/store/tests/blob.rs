@@ -7,9 +7,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blob_store::{GRACE, Kind, Store, noise, text};
+use blob_store::{Faults, GRACE, Kind, Store, noise, text};
 use bytes::Bytes;
-use store::blob::{Content, Error, Hash, LinkError, Prepared, SweepLimits};
+use store::blob::{ChaosRates, Content, Error, Hash, LinkError, Prepared, SweepLimits};
 use store::kv;
 
 const FRAME: usize = 256 << 10;
@@ -295,5 +295,22 @@ async fn a_sweep_keeps_to_its_limit_and_says_so() {
             }
         }
         assert_eq!(removed, 50);
+    }
+}
+
+#[tokio::test]
+async fn wrong_bytes_from_an_engine_are_never_handed_out() {
+    let wrong = ChaosRates { delay: 0.0, unavailable: 0.0, lost_answer: 0.0, wrong_bytes: 1.0 };
+    for kind in Kind::ALL {
+        let store = Store::with_faults(kind, Faults { blob: Some((wrong, 1)), kv: None });
+        for content in [text(1000), noise(1000, 1), text(3 * FRAME), noise(3 * FRAME, 2)] {
+            let hash = store.keep(content.clone(), b"owner").await;
+            let refused = store.blobs.get(&hash).await.unwrap_err();
+            assert!(matches!(refused, Error::Corrupt { .. }), "{refused}");
+            let middle = content.len() as u64 / 2;
+            let part = store.blobs.read_range(&hash, middle..middle + 1).await.unwrap();
+            assert!(matches!(part.collect().await, Err(Error::Corrupt { .. })));
+            assert_eq!(store.calm().blobs.get(&hash).await.unwrap(), content);
+        }
     }
 }
