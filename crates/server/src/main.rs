@@ -32,6 +32,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Gives memory back that the system's allocator keeps: password hashes and large messages come and go on many
+/// threads, and each would leave its share behind.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     cli::Cli::parse().run()
 }

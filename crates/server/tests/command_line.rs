@@ -1,9 +1,9 @@
 //! The commands, with a server and without one: the answers are the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
+mod world;
 
-use common::{Server, message};
+use world::{Server, message};
 
 fn error(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -171,7 +171,7 @@ fn a_changed_password_counts_from_the_next_login_on() {
     server.json(&["account", "password", "alice", "--password", "something else"]);
     let mut imap = server.imap();
     imap.line();
-    imap.send(&format!("t LOGIN alice {}\r\n", common::PASSWORD));
+    imap.send(&format!("t LOGIN alice {}\r\n", world::PASSWORD));
     assert!(imap.line().starts_with("t NO"));
     imap.imap("LOGIN alice \"something else\"");
 }

@@ -1,9 +1,9 @@
 //! Mail comes in by SMTP and LMTP, and is read by IMAP; what each reply promises holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
+mod world;
 
-use common::{Server, message};
+use world::{Server, message};
 
 #[test]
 fn delivered_by_smtp_and_read_by_imap() {
@@ -100,8 +100,31 @@ fn half_closed_clients_get_their_answers() {
 fn health_is_told_over_http() {
     let server = Server::start();
     for (path, status) in [("live", "200"), ("ready", "200"), ("other", "404")] {
-        let mut http = common::Wire::connect(server.base + 80);
+        let mut http = world::Wire::connect(server.base + 80);
         http.send(&format!("GET /healthz/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         assert!(http.line().starts_with(&format!("HTTP/1.1 {status}")));
     }
+}
+
+#[test]
+fn a_refusal_for_one_recipient_makes_no_copies_for_the_others() {
+    let server = Server::start();
+    server.json(&["account", "quota", "bob", "--bytes", "10"]);
+    let mut smtp = server.smtp();
+    smtp.reply();
+    smtp.command("EHLO client.example.com");
+    for attempt in ["452 4.2.2", "452 4.2.2", "250 2.0.0"] {
+        if attempt.starts_with("250") {
+            server.json(&["account", "quota", "bob", "--bytes", "none"]);
+        }
+        smtp.command("MAIL FROM:<sender@example.com>");
+        assert!(smtp.command("RCPT TO:<alice@example.test>").starts_with("250"));
+        assert!(smtp.command("RCPT TO:<bob@example.test>").starts_with("250"));
+        smtp.command("DATA");
+        smtp.send(&format!("{}\r\n.\r\n", message("both")));
+        let reply = smtp.reply();
+        assert!(reply.starts_with(attempt), "{reply}");
+    }
+    smtp.command("QUIT");
+    assert_eq!((server.inbox("alice").len(), server.inbox("bob").len()), (1, 1));
 }

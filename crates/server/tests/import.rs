@@ -1,13 +1,13 @@
 //! Import from Maildir and mbox: everything arrives once, whatever happens in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
+mod world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{PASSWORD, Server};
+use world::{PASSWORD, Server};
 
 fn maildir(root: &Path, folder: &str, messages: &[(&str, &str)]) -> PathBuf {
     let path = root.join(folder);

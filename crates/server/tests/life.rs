@@ -1,11 +1,11 @@
 //! How a server begins and ends, and what outlives it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
+mod world;
 
 use std::net::TcpListener;
 
-use common::{Server, message};
+use world::{Server, message};
 
 #[test]
 fn sessions_are_told_when_the_server_goes_down() {
@@ -130,4 +130,11 @@ fn the_password_and_the_certificate_stay() {
     server.restart();
     assert_eq!(std::fs::read(server.data().join("tls/cert.pem")).unwrap(), certificate);
     assert_eq!(server.inbox("alice").len(), 1);
+}
+
+/// A socket's address holds a hundred bytes; a data directory may lie deeper.
+#[test]
+fn a_data_directory_may_have_a_long_name() {
+    let server = Server::start_in(&"deep/".repeat(40));
+    assert_eq!(server.json(&["account", "list"]).as_array().unwrap().len(), 3);
 }

@@ -1,12 +1,12 @@
 //! STARTTLS and TLS from the first byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
+mod world;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use common::{PASSWORD, Server, message};
+use world::{PASSWORD, Server, message};
 
 /// Fault 3: whoever sits in between could have put there what follows STARTTLS in the same packet.
 #[test]

@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     again: bool,
 }
 
+/// How many failures are listed one by one for people.
+const FAILURES: usize = 100;
+
 #[derive(Serialize)]
 struct Summary<'a> {
     account: &'a str,
@@ -95,8 +98,12 @@ fn text(summary: &Summary<'_>) -> String {
     for moved in tally.folders.iter().filter(|moved| moved.folder != moved.mailbox) {
         text.push_str(&format!("  {} went to {}\n", moved.folder, moved.mailbox));
     }
-    for failed in &tally.failed {
+    for failed in tally.failed.iter().take(FAILURES) {
         text.push_str(&format!("  {}: {}\n", failed.place, failed.reason));
+    }
+    if tally.failed.len() > FAILURES {
+        let more = number((tally.failed.len() - FAILURES) as u64);
+        text.push_str(&format!("  and {more} more: --json lists all of them\n"));
     }
     text
 }

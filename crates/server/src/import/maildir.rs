@@ -29,9 +29,10 @@ struct Folder {
 /// How many messages there are.
 pub(super) fn extent(root: &Path) -> Result<Extent, SourceError> {
     let mut messages = 0;
-    for folder in folders(root)? {
+    for folder in folders(root)?.found {
         for part in ["new", "cur"] {
-            messages += files(&folder.path.join(part))?.count() as u64;
+            // What cannot be read is told when it is read.
+            messages += files(&folder.path.join(part)).map_or(0, |files| files.count() as u64);
         }
     }
     Ok(Extent::Messages(messages))
@@ -40,18 +41,32 @@ pub(super) fn extent(root: &Path) -> Result<Extent, SourceError> {
 /// Reads the Maildir and all folders below it, each in the order in which its messages came.
 pub(super) fn read(root: &Path, sink: Sink<'_>) -> Result<(), SourceError> {
     let mut progress = 0;
-    for folder in folders(root)? {
+    let Tree { found, failed } = folders(root)?;
+    for unreadable in failed {
+        if sink(Found::Failed(unreadable)).is_break() {
+            return Ok(());
+        }
+    }
+    for folder in found {
         let names = Arc::new(folder.names);
         if sink(Found::Folder(names.clone())).is_break() {
             return Ok(());
         }
-        let letters = letters(&folder.path)?;
         let mut messages = Vec::new();
-        for (part, is_new) in [("cur", false), ("new", true)] {
-            for entry in files(&folder.path.join(part))? {
-                messages.push(Message::new(entry, is_new));
+        let mut look = |part, is_new| -> Result<(), SourceError> {
+            messages.extend(files(&folder.path.join(part))?.map(|entry| Message::new(entry, is_new)));
+            Ok(())
+        };
+        let looked = look("cur", false).and(look("new", true)).and(letters(&folder.path));
+        let letters = match looked {
+            Ok(letters) => letters,
+            Err(error) => {
+                if sink(Found::Failed(unreadable(&folder.path, &error))).is_break() {
+                    return Ok(());
+                }
+                Letters::default()
             }
-        }
+        };
         messages.sort_by(|a, b| (a.received, &a.path).cmp(&(b.received, &b.path)));
         for message in messages {
             progress += 1;
@@ -139,16 +154,27 @@ fn received(name: &OsStr, changed: Timestamp) -> Timestamp {
     }
 }
 
+/// The Maildirs that were found, and the directories that could not be looked into.
+#[derive(Default)]
+struct Tree {
+    found: Vec<Folder>,
+    failed: Vec<Unreadable>,
+}
+
+fn unreadable(path: &Path, error: &SourceError) -> Unreadable {
+    Unreadable { place: path.display().to_string(), reason: error.to_string() }
+}
+
 /// All Maildirs of the tree, the root first, then by name.
-fn folders(root: &Path) -> Result<Vec<Folder>, SourceError> {
-    let mut found = Vec::new();
+fn folders(root: &Path) -> Result<Tree, SourceError> {
+    let mut tree = Tree::default();
     let mut seen = HashSet::new();
-    collect(root, &FolderPath::default(), DEPTH, &mut seen, &mut found)?;
-    if found.is_empty() {
+    collect(root, &FolderPath::default(), DEPTH, &mut seen, &mut tree)?;
+    if tree.found.is_empty() {
         return Err(SourceError::NoMaildir(root.to_owned()));
     }
-    found.sort_by(|a, b| a.names.cmp(&b.names));
-    Ok(found)
+    tree.found.sort_by(|a, b| a.names.cmp(&b.names));
+    Ok(tree)
 }
 
 fn collect(
@@ -156,7 +182,7 @@ fn collect(
     names: &FolderPath,
     depth: usize,
     seen: &mut HashSet<PathBuf>,
-    found: &mut Vec<Folder>,
+    tree: &mut Tree,
 ) -> Result<(), SourceError> {
     let real = directory.canonicalize().map_err(SourceError::io(directory))?;
     if depth == 0 || !seen.insert(real) {
@@ -164,7 +190,7 @@ fn collect(
     }
     let is_maildir = directory.join("cur").is_dir();
     if is_maildir {
-        found.push(Folder { path: directory.to_owned(), names: names.clone() });
+        tree.found.push(Folder { path: directory.to_owned(), names: names.clone() });
     }
     for entry in list(directory)? {
         let entry = entry.map_err(SourceError::io(directory))?;
@@ -178,13 +204,20 @@ fn collect(
                 if path.join("cur").is_dir() {
                     let below = dotted.split(|b| *b == b'.').filter(|part| !part.is_empty());
                     let below = below.fold(names.clone(), |names, part| names.child(readable(part)));
-                    collect(&path, &below, depth - 1, seen, found)?;
+                    descend(&path, &below, depth - 1, seen, tree);
                 }
             }
-            None => collect(&path, &names.child(readable(name.as_bytes())), depth - 1, seen, found)?,
+            None => descend(&path, &names.child(readable(name.as_bytes())), depth - 1, seen, tree),
         }
     }
     Ok(())
+}
+
+/// Looks into a directory below the root. That one of them cannot be read leaves the others as they are.
+fn descend(directory: &Path, names: &FolderPath, depth: usize, seen: &mut HashSet<PathBuf>, tree: &mut Tree) {
+    if let Err(error) = collect(directory, names, depth, seen, tree) {
+        tree.failed.push(unreadable(directory, &error));
+    }
 }
 
 /// A folder's name: in modified UTF-7, else in UTF-8, else as far as it can be read.

@@ -45,7 +45,7 @@ pub(super) fn read(root: &Path, format: Format, limit: usize, sink: Sink<'_>) ->
         if sink(Found::Folder(names.clone())).is_break() {
             return Ok(());
         }
-        if read_box(&file, &names, format, limit, before, sink)?.is_break() {
+        if read_box(&file, &names, format, limit, before, sink).is_break() {
             return Ok(());
         }
         before += file.size;
@@ -60,30 +60,35 @@ fn read_box(
     limit: usize,
     before: u64,
     sink: Sink<'_>,
-) -> Result<ControlFlow<()>, SourceError> {
+) -> ControlFlow<()> {
     let failed = |place: String, reason: String| Found::Failed(Unreadable { place, reason });
-    let input = File::open(&file.path).map_err(SourceError::io(&file.path))?;
+    let input = match File::open(&file.path) {
+        Ok(input) => input,
+        Err(error) => {
+            return sink(failed(file.path.display().to_string(), format!("cannot be read: {error}")));
+        }
+    };
     let changed = input.metadata().ok().and_then(|file| file.modified().ok());
     let changed = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let changed = Timestamp(changed.and_then(|d| u64::try_from(d.as_millis()).ok()).unwrap_or(0));
     let name = file.path.display().to_string();
     let mut mbox = match Mbox::open(BufReader::with_capacity(BUFFER, input), format, limit) {
         Ok(mbox) => mbox,
-        Err(error) => return Ok(sink(failed(name, error.to_string()))),
+        Err(error) => return sink(failed(name, error.to_string())),
     };
     let mut copies: HashMap<[u8; 16], u32> = HashMap::new();
     loop {
         let entry = match mbox.read() {
             Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(ControlFlow::Continue(())),
+            Ok(None) => return ControlFlow::Continue(()),
             Err(error @ (MboxError::Io(_) | MboxError::NoMbox)) => {
-                return Ok(sink(failed(name, error.to_string())));
+                return sink(failed(name, error.to_string()));
             }
         };
         let place = format!("{name}, message {}", entry.number);
         let Some(raw) = entry.raw else {
             if sink(failed(place, too_large(limit as u64))).is_break() {
-                return Ok(ControlFlow::Break(()));
+                return ControlFlow::Break(());
             }
             continue;
         };
@@ -104,7 +109,7 @@ fn read_box(
             progress: before + mbox.position().unwrap_or(0),
         };
         if sink(Found::Message(Box::new(item))).is_break() {
-            return Ok(ControlFlow::Break(()));
+            return ControlFlow::Break(());
         }
     }
 }
@@ -201,3 +206,6 @@ fn looks_like_mbox(path: &Path) -> bool {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     start.starts_with(b"From ") || (read == 0 && path.extension().is_none())
 }
+
+#[cfg(test)]
+mod tests;

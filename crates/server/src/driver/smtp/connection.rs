@@ -168,7 +168,7 @@ impl<'a> Connection<'a> {
                 };
                 match timeout(patience, incoming.deliver(spool)).await {
                     Ok(outcome) => {
-                        self.unconfirmed = outcome.fingerprints;
+                        self.unconfirmed = outcome.settled;
                         outcome.verdicts
                     }
                     Err(_late) => refuse_all(envelope, &try_again()),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use mail::{Delivered, Delivery, Quota};
-use smtp::{DeliveryVerdict, Envelope, Receipt, Refusal, RefusalCode, Trace};
+use smtp::{DeliveryVerdict, Envelope, Protocol, Receipt, Refusal, RefusalCode, Trace};
 use types::{AccountId, Keywords, MailboxId, Randomness};
 
 use super::SmtpServer;
@@ -21,10 +21,10 @@ pub(crate) struct Incoming<'a> {
     pub(crate) client: IpAddr,
 }
 
-/// The verdicts in the envelope's order, and what was delivered.
+/// The verdicts in the envelope's order, and what is settled when the client has got the reply.
 pub(crate) struct Outcome {
     pub(crate) verdicts: Vec<DeliveryVerdict>,
-    pub(crate) fingerprints: Vec<Fingerprint>,
+    pub(crate) settled: Vec<Fingerprint>,
 }
 
 /// What became of the message for one account.
@@ -70,12 +70,18 @@ impl Incoming<'_> {
             }
         }
         let verdict = |path| self.verdict(self.recipients.destinations(path), &fates, &id);
-        let verdicts = self.envelope.recipients.iter().map(|recipient| verdict(&recipient.path)).collect();
-        Outcome { verdicts, fingerprints }
+        let verdicts: Vec<_> =
+            self.envelope.recipients.iter().map(|recipient| verdict(&recipient.path)).collect();
+        let settled = self.settled(&verdicts, &fates, fingerprints);
+        Outcome { verdicts, settled }
     }
 
     /// One delivery for each account that any recipient leads to.
-    async fn deliveries(&self, hash: &blake3::Hash, recognisable: bool) -> (Vec<Delivery>, Vec<Fingerprint>) {
+    async fn deliveries(
+        &self,
+        hash: &blake3::Hash,
+        recognisable: bool,
+    ) -> (Vec<Delivery>, Vec<(AccountId, Fingerprint)>) {
         let received = self.server.clock.now();
         let mut deliveries: Vec<Delivery> = Vec::new();
         let mut fingerprints = Vec::new();
@@ -88,7 +94,7 @@ impl Incoming<'_> {
                 if recognisable {
                     let fingerprint = Fingerprint::new(&self.envelope.origin.sender, *account, hash);
                     id = Some(self.server.retries.name(&fingerprint).await);
-                    fingerprints.push(fingerprint);
+                    fingerprints.push((*account, fingerprint));
                 }
                 deliveries.push(Delivery {
                     account: *account,
@@ -103,19 +109,20 @@ impl Incoming<'_> {
         (deliveries, fingerprints)
     }
 
-    /// What one recipient's sender is told. Where an address leads to many accounts, the message counts as taken
-    /// when one has it for good, as a list would; a passing failure of any makes the client try again, and those
-    /// who have the message do not get it twice.
+    /// What one recipient's sender is told. Where an address leads to many accounts, the message counts as taken when
+    /// one has it and the others refuse it for good or are full, as on a list: the healthy ones would else get it
+    /// again with every retry after a day. A failure of ours makes the client try again, and those who have the
+    /// message do not get it twice.
     fn verdict(&self, destinations: &[Destination], fates: &[Fate], id: &str) -> DeliveryVerdict {
         let mut delivered = false;
         let mut refused = None;
         for destination in destinations {
-            let fate =
-                fates.iter().find(|(account, _)| *account == destination.account).map(|(_, fate)| fate);
-            match fate {
+            match fate_of(fates, destination.account) {
                 Some(Ok(_)) => delivered = true,
-                Some(Err(error)) if error.is_temporary() => return DeliveryVerdict::Refuse(refusal(error)),
-                Some(Err(error)) => refused = Some(refusal(error)),
+                Some(Err(error @ (mail::Error::OverQuota { .. } | mail::Error::TooLarge { .. }))) => {
+                    refused = Some(refusal(error));
+                }
+                Some(Err(error)) => return DeliveryVerdict::Refuse(refusal(error)),
                 None => return DeliveryVerdict::Refuse(try_again()),
             }
         }
@@ -127,9 +134,36 @@ impl Incoming<'_> {
         }
     }
 
-    fn refused(&self, refusal: &Refusal) -> Outcome {
-        Outcome { verdicts: refuse_all(self.envelope, refusal), fingerprints: Vec::new() }
+    /// What the client will not send again once it has our reply. In SMTP one refused recipient makes it send the
+    /// message again for all of them; in LMTP each has a reply of its own.
+    fn settled(
+        &self,
+        verdicts: &[DeliveryVerdict],
+        fates: &[Fate],
+        fingerprints: Vec<(AccountId, Fingerprint)>,
+    ) -> Vec<Fingerprint> {
+        let taken = |verdict: &DeliveryVerdict| matches!(verdict, DeliveryVerdict::Durable(_));
+        let one_reply = self.server.config.protocol == Protocol::Smtp;
+        if one_reply && !verdicts.iter().all(taken) {
+            return Vec::new();
+        }
+        let leads_to =
+            |path, account| self.recipients.destinations(path).iter().any(|d| d.account == account);
+        let settled = fingerprints.into_iter().filter(|(account, _)| {
+            let mut leading =
+                self.envelope.recipients.iter().zip(verdicts).filter(|(r, _)| leads_to(&r.path, *account));
+            leading.all(|(_, verdict)| taken(verdict)) && matches!(fate_of(fates, *account), Some(Ok(_)))
+        });
+        settled.map(|(_, fingerprint)| fingerprint).collect()
     }
+
+    fn refused(&self, refusal: &Refusal) -> Outcome {
+        Outcome { verdicts: refuse_all(self.envelope, refusal), settled: Vec::new() }
+    }
+}
+
+fn fate_of(fates: &[Fate], account: AccountId) -> Option<&Result<Delivered, mail::Error>> {
+    fates.iter().find(|(other, _)| *other == account).map(|(_, fate)| fate)
 }
 
 /// A failure of the mail store in SMTP's words.

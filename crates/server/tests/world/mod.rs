@@ -16,13 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Server {
     pub base: u16,
     directory: tempfile::TempDir,
+    below: String,
     process: Option<(Child, BufReader<ChildStdout>)>,
 }
 
 impl Server {
     pub fn start() -> Self {
+        Self::start_in("")
+    }
+
+    /// Starts in a directory `below` the one that is made for it.
+    pub fn start_in(below: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut server = Self { base: free_base(), directory, process: None };
+        let mut server = Self { base: free_base(), directory, below: below.to_owned(), process: None };
         server.restart();
         server
     }
@@ -65,7 +71,7 @@ impl Server {
     }
 
     pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.directory.path().join(&self.below).join("data")
     }
 
     pub fn signal(&self, name: &str) {
