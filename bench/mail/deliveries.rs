@@ -53,7 +53,7 @@ pub(crate) async fn run(stores: &Stores, limits: &Limits, span: Duration) -> Res
 async fn commits(kv: &Kv, writers: u64, span: Duration) -> Result<Measured, Failure> {
     let (begun, cpu) = (Instant::now(), cpu_time());
     let tasks: Vec<_> = (0..writers)
-        .map(|_| {
+        .map(|writer| {
             let kv = kv.clone();
             tokio::spawn(async move {
                 let mut latencies = Vec::new();

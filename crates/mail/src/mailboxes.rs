@@ -122,6 +122,7 @@ impl Mail {
             let name = name.as_str().to_owned();
             edit.tx().save::<MailboxNames>(&(account, parent, name.clone()), &mailbox)?;
             edit.update_mailbox(mailbox, MailboxRecord { name, parent, ..record })?;
+            take_subscriptions(&mut edit, mailbox).await?;
             Ok((edit, ()))
         })
         .await
@@ -153,12 +154,11 @@ impl Mail {
                     return Err(Error::HasChildren);
                 }
                 edit.read_mailboxes(subtree.iter().copied()).await?;
+                let infos = subtree.iter().filter_map(|id| tree.info(*id)).filter(|info| info.subscribed);
+                edit.keep_subscriptions(infos.map(|info| info.path).collect()).await?;
                 for id in &subtree {
                     let record = edit.mailbox(*id).await?.clone();
                     edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
-                    if let Some(info) = tree.info(*id).filter(|info| info.subscribed) {
-                        edit.keep_subscription(info.path).await?;
-                    }
                     edit.update_mailbox(*id, MailboxRecord { deleting: true, ..record })?;
                     edit.mailbox_changed(*id, Changed::Destroyed);
                     edit.state_mut().mailboxes = edit.state().mailboxes.saturating_sub(1);
@@ -349,6 +349,23 @@ impl Mail {
         (info.uidnext, info.modseq) = (types::Uid(1), edit.modseq());
         Ok((edit, info))
     }
+}
+
+/// A mailbox and all below it have new paths: names that were subscribed to without a mailbox have one again.
+async fn take_subscriptions(edit: &mut Edit, mailbox: MailboxId) -> Result<(), Error> {
+    let lost = edit.lost_subscriptions().await?;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let tree = Tree::read(edit.tx(), edit.account(), false).await?;
+    for info in tree.subtree(mailbox).into_iter().filter_map(|id| tree.info(id)) {
+        if lost.contains(&info.path) {
+            edit.take_subscription(info.path).await?;
+            let record = edit.mailbox(info.id).await?.clone();
+            edit.update_mailbox(info.id, MailboxRecord { subscribed: true, ..record })?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a mailbox has the role, or has it still while it is being deleted.

@@ -1,5 +1,7 @@
 //! Subscriptions by name, as IMAP has them: they outlive their mailboxes.
 
+use std::collections::BTreeSet;
+
 use store::kv::{Range, Transaction};
 use types::AccountId;
 
@@ -28,12 +30,21 @@ impl Mail {
 }
 
 impl Edit {
-    /// The subscribed mailbox of that path is being deleted: its name stays subscribed to.
-    pub(crate) async fn keep_subscription(&self, path: MailboxPath) -> Result<(), Error> {
-        if lost(self.tx(), self.account()).await?.len() < Subscriptions::MOST {
+    /// The subscribed mailboxes of these paths are being deleted: their names stay subscribed to.
+    pub(crate) async fn keep_subscriptions(&self, paths: Vec<MailboxPath>) -> Result<(), Error> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let room = Subscriptions::MOST.saturating_sub(self.lost_subscriptions().await?.len());
+        for path in paths.into_iter().take(room) {
             self.tx().save::<Subscriptions>(&(self.account(), path), &Subscribed {})?;
         }
         Ok(())
+    }
+
+    /// Names that are subscribed to though no mailbox has them.
+    pub(crate) async fn lost_subscriptions(&self) -> Result<BTreeSet<MailboxPath>, Error> {
+        Ok(lost(self.tx(), self.account()).await?.into_iter().collect())
     }
 
     /// A mailbox of that path is being made: whether its name was subscribed to before.

@@ -20,6 +20,8 @@ pub struct Account {
     pub boxes: BTreeMap<MailboxId, Mailbox>,
     pub emails: BTreeMap<EmailId, Email>,
     pub expunged: BTreeMap<EmailId, Expunged>,
+    /// Paths that are subscribed to though no mailbox has them (RFC 9051 §6.3.7).
+    pub lost: BTreeSet<String>,
     keys: BTreeMap<Key, (ThreadId, u64)>,
     next_email: EmailId,
     next_thread: ThreadId,
@@ -112,6 +114,7 @@ impl Account {
             boxes,
             emails: BTreeMap::new(),
             expunged: BTreeMap::new(),
+            lost: BTreeSet::new(),
             keys: BTreeMap::new(),
             next_email: EmailId(1),
             next_thread: ThreadId(1),
@@ -296,6 +299,29 @@ impl Account {
         assert!(uidvalidity >= self.next_uidvalidity, "UIDVALIDITY {uidvalidity} was given out before");
         (self.next_mailbox, self.next_uidvalidity) = (id.next(), uidvalidity.next());
         self.boxes.insert(id, Mailbox { uidvalidity, ..mailbox });
+        self.take_subscriptions(id);
+    }
+
+    /// A mailbox and all below it have new paths: those that were subscribed to are so again.
+    pub fn take_subscriptions(&mut self, root: MailboxId) {
+        for id in self.subtree(root) {
+            if self.lost.remove(&self.path(id)) {
+                self.boxes.get_mut(&id).unwrap().subscribed = true;
+            }
+        }
+    }
+
+    /// A mailbox goes with all below it, and with the emails that are in no other.
+    pub fn delete(&mut self, root: MailboxId, at: Timestamp) {
+        let subtree = self.subtree(root);
+        let subscribed = subtree.iter().filter(|id| self.boxes[id].subscribed).map(|id| self.path(*id));
+        let subscribed: Vec<String> = subscribed.collect();
+        self.lost.extend(subscribed);
+        for mailbox in subtree {
+            let uids: Vec<Uid> = self.boxes[&mailbox].members.keys().copied().collect();
+            uids.into_iter().for_each(|uid| self.leave(mailbox, uid, at));
+            self.boxes.remove(&mailbox);
+        }
     }
 
     /// Whether clients can see a difference.

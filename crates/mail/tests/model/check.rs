@@ -37,6 +37,11 @@ async fn compare_mailboxes(mail: &Mail, model: &Account) {
     let infos = mail.mailboxes(model.id).await.unwrap();
     let shown: BTreeSet<MailboxId> = infos.iter().map(|info| info.id).collect();
     assert_eq!(shown, model.boxes.keys().copied().collect(), "mailboxes");
+    let lost = mail.lost_subscriptions(model.id).await.unwrap();
+    assert!(
+        lost.iter().map(ToString::to_string).eq(model.lost.iter().cloned()),
+        "subscriptions without a mailbox"
+    );
     let mut seen = BTreeSet::new();
     for info in infos {
         let wanted = &model.boxes[&info.id];
@@ -230,6 +235,7 @@ pub async fn read(mail: &Mail, id: AccountId) -> Account {
         boxes.insert(info.id, mailbox);
     }
     account.boxes = boxes;
+    account.lost = mail.lost_subscriptions(id).await.unwrap().iter().map(ToString::to_string).collect();
     for gone in mail.expunged(id, None, 100_000).await.unwrap() {
         let raw = mail.source(id, gone.email).await.unwrap().read(0..u64::MAX).await.unwrap();
         let content = Content { raw, keys: Vec::new() };

@@ -19,6 +19,7 @@ impl Script {
             2 | 3 => self.rename().await,
             4 => self.delete().await,
             5 => self.set_role().await,
+            6 if self.rng.random_bool(0.3) => self.end_lost_subscription().await,
             6 => self.subscribe().await,
             _ => self.rename_inbox().await,
         }
@@ -122,6 +123,7 @@ impl Script {
         let (parent, name) = path.rsplit_once('/').map_or((None, &*path), |(p, n)| (model.find(p), n));
         let this = model.boxes.get_mut(&mailbox).unwrap();
         (this.parent, this.name) = (parent, name.to_owned());
+        model.take_subscriptions(mailbox);
     }
 
     async fn delete(&mut self) {
@@ -138,11 +140,7 @@ impl Script {
         if refused(&expected, &deleted) {
             return;
         }
-        for mailbox in subtree {
-            let uids: Vec<_> = model.boxes[&mailbox].members.keys().copied().collect();
-            uids.into_iter().for_each(|uid| model.leave(mailbox, uid, now));
-            model.boxes.remove(&mailbox);
-        }
+        model.delete(mailbox, now);
     }
 
     async fn set_role(&mut self) {
@@ -168,6 +166,16 @@ impl Script {
         let set = self.node.mail.set_subscribed(id, mailbox, subscribed).await;
         if !refused(&self.missing(id, mailbox), &set) {
             self.models.get_mut(&id).unwrap().boxes.get_mut(&mailbox).unwrap().subscribed = subscribed;
+        }
+    }
+
+    async fn end_lost_subscription(&mut self) {
+        let (id, path) = (self.account(), self.path());
+        let ended = self.node.mail.end_lost_subscription(id, &MailboxPath::parse(&path).unwrap()).await;
+        let expected =
+            if self.models[&id].lost.contains(&path) { vec![] } else { vec![Error::NoSuchMailbox] };
+        if !refused(&expected, &ended) {
+            self.models.get_mut(&id).unwrap().lost.remove(&path);
         }
     }
 

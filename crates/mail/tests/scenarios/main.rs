@@ -6,6 +6,7 @@ mod delivery;
 mod import;
 mod limits;
 mod listing;
+mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 mod threads;
