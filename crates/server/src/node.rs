@@ -83,7 +83,7 @@ impl From<mail::Error> for Problem {
     fn from(error: mail::Error) -> Self {
         use mail::Error as E;
         let kind = match &error {
-            E::Unavailable(_) => Kind::Unavailable,
+            E::Unavailable(_) | E::Full(_) => Kind::Unavailable,
             E::Corrupt { .. } => Kind::Damaged,
             E::NoSuchMailbox | E::NoSuchEmail => Kind::NotFound,
             E::Exists => Kind::Exists,

@@ -231,7 +231,8 @@ impl Store {
 /// A failure of one message, unless it is one of the store: that ends the import, to be resumed later.
 fn fate_of(error: mail::Error) -> Result<Fate, Problem> {
     match error {
-        mail::Error::Unavailable(_) | mail::Error::Corrupt { .. } => Err(error.into()),
+        error @ mail::Error::Corrupt { .. } => Err(error.into()),
+        error if error.is_temporary() => Err(error.into()),
         refused => Ok(Fate::Failed(refused.to_string())),
     }
 }

@@ -140,7 +140,10 @@ impl<'a> Connection<'a> {
             }
             Err(error) => {
                 tracing::error!(%error, "mail is turned away: the store refuses writes");
-                BeginVerdict::Unavailable
+                match error {
+                    store::kv::Error::Full(_) => BeginVerdict::InsufficientStorage,
+                    _ => BeginVerdict::Unavailable,
+                }
             }
         };
         Ok(self.session.begin(verdict)?)

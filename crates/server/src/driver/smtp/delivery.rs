@@ -178,7 +178,7 @@ fn refusal(error: &mail::Error) -> Refusal {
         }
         error => {
             tracing::error!(%error, "a message is turned away: the mail store failed");
-            try_again()
+            if matches!(error, mail::Error::Full(_)) { no_room() } else { try_again() }
         }
     }
 }
