@@ -1,5 +1,6 @@
 //! The items of FETCH that carry a body: announced with their size, then sent chunk by chunk.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -10,6 +11,9 @@ use super::super::super::error::Error;
 use crate::wire::command::{FetchItem, Rfc822};
 use crate::wire::response::{FetchLine, Output};
 use crate::wire::{Partial, Section, SectionText};
+
+/// Bytes of a body that are read before its size is announced.
+const READ_AHEAD: usize = 512 << 10;
 
 /// A body on its way out.
 pub(super) struct Body {
@@ -25,7 +29,8 @@ pub(super) struct Body {
 enum Supply {
     Nothing,
     Bytes(Bytes),
-    Source(Box<SourceStream>),
+    /// Chunks that were read before the size was announced, and the rest.
+    Source(VecDeque<Bytes>, Box<SourceStream>),
     Decoded(Box<(SourceStream, Decoder)>),
 }
 
@@ -86,7 +91,10 @@ impl Body {
         match &mut self.from {
             Supply::Nothing => Ok(None),
             Supply::Bytes(bytes) => Ok(Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())),
-            Supply::Source(stream) => stream.next().await,
+            Supply::Source(ready, stream) => match ready.pop_front() {
+                Some(chunk) => Ok(Some(chunk)),
+                None => stream.next().await,
+            },
             Supply::Decoded(decoded) => {
                 let (stream, decoder) = &mut **decoded;
                 let mut plain = Vec::new();
@@ -126,8 +134,10 @@ impl Body {
             Content::Range(range) => {
                 let range = part_of(range, partial);
                 let size = range.end - range.start;
-                let stream = message.source(mail).await?.stream(range);
-                Self { size: Some(size), left: size, skip: 0, from: Supply::Source(Box::new(stream)) }
+                let mut stream = message.source(mail).await?.stream(range);
+                let ready = read_ahead(&mut stream).await?;
+                let from = Supply::Source(ready, Box::new(stream));
+                Self { size: Some(size), left: size, skip: 0, from }
             }
         })
     }
@@ -150,6 +160,18 @@ impl Body {
         let from = Supply::Decoded(Box::new((source.stream(range), decoder)));
         Ok(Some(Self { size: Some(size), left: size, skip: wanted.start, from }))
     }
+}
+
+/// Reads the beginning before anything is announced: a short message that is damaged is then refused with a NO,
+/// where afterwards only the end of the connection is left.
+async fn read_ahead(stream: &mut SourceStream) -> Result<VecDeque<Bytes>, Error> {
+    let (mut ready, mut length) = (VecDeque::new(), 0);
+    while length < READ_AHEAD {
+        let Some(chunk) = stream.next().await? else { break };
+        length += chunk.len();
+        ready.push_back(chunk);
+    }
+    Ok(ready)
 }
 
 async fn decoded_size(source: &Source, range: Range<u64>, mut decoder: Decoder) -> Result<u64, Error> {

@@ -72,7 +72,8 @@ async fn part_text(
         let fields = header(&block, inner.charset().as_deref());
         return Ok(Some(fields.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()));
     }
-    if !part.media_type.starts_with("text/") {
+    // Reports (RFC 3464, RFC 8098) are text by their definition, and what people look for in a bounce.
+    if !part.media_type.starts_with("text/") && !part.media_type.starts_with("message/") {
         return Ok(None);
     }
     let end = part.end.min(part.body.saturating_add(PART));
