@@ -85,6 +85,16 @@ impl Original {
         files
     }
 
+    /// Whether `file` is a manifest that a newer one has replaced, and that the tree had no time to remove.
+    fn is_superseded(&self, file: &Path) -> bool {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let Some(number) = name.strip_prefix('v').and_then(|number| number.parse::<u64>().ok()) else {
+            return false;
+        };
+        let current = fs::read(self.directory.path().join(file).with_file_name("current")).unwrap();
+        u64::from_le_bytes(*current.first_chunk().unwrap()) != number
+    }
+
     /// A copy in which `file` may be changed. Tables are shared with the original: they are never changed.
     fn copy(&self, file: &Path) -> (TempDir, PathBuf) {
         let copy = tempfile::tempdir().unwrap();
@@ -151,10 +161,8 @@ async fn is_always_told() {
         let name = file.display();
         let (copy, gone) = original.copy(file);
         fs::remove_file(gone).unwrap();
-        assert!(
-            original.is_told(copy.path(), &format!("{name} is gone")).await,
-            "{name} is gone, and nobody said so"
-        );
+        let told = original.is_told(copy.path(), &format!("{name} is gone")).await;
+        assert!(told || original.is_superseded(file), "{name} is gone, and nobody said so");
 
         let length = fs::metadata(original.directory.path().join(file)).unwrap().len();
         for cut in [0, length / 2, length.saturating_sub(1)] {
