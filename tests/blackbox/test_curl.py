@@ -1,27 +1,15 @@
 """curl reads and writes mail: imap://, imaps://, smtp://."""
 
-import subprocess
 from pathlib import Path
 
 from harness import corpus, giants, mailbox
+from harness.curl import curl
 from harness.server import PASSWORD, Magpie
-
-
-def curl(*arguments: str) -> bytes:
-    done = subprocess.run(["curl", "--silent", "--show-error", "--max-time", "60", *arguments], capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
-
-
-def deliver(magpie: Magpie, address: str, *mails: bytes) -> None:
-    with magpie.smtp() as client:
-        for mail in mails:
-            client.sendmail("bob@example.com", [address], mail)
 
 
 def test_imap(magpie: Magpie, user: str, address: str) -> None:
     sent = [giants.letter(number) for number in (1, 2)]
-    deliver(magpie, address, *sent)
+    magpie.deliver(address, *sent)
     url, login = f"imap://127.0.0.1:{magpie.port('imap')}", ["--user", f"{user}:{PASSWORD}"]
     assert b"INBOX" in curl(*login, f"{url}/")
     for uid, mail in enumerate(sent, 1):
@@ -36,7 +24,7 @@ def test_imap(magpie: Magpie, user: str, address: str) -> None:
 
 def test_imaps(magpie: Magpie, user: str, address: str) -> None:
     sent = giants.letter(3)
-    deliver(magpie, address, sent)
+    magpie.deliver(address, sent)
     stored = curl("--insecure", "--user", f"{user}:{PASSWORD}", f"imaps://127.0.0.1:{magpie.port('imaps')}/INBOX;UID=1")
     assert corpus.without_trace(stored, sent) == sent
 

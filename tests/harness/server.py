@@ -4,6 +4,7 @@ import contextlib
 import imaplib
 import json
 import os
+import poplib
 import random
 import signal
 import smtplib
@@ -156,6 +157,12 @@ class Magpie:
     def smtp(self, protocol: str = "smtp", timeout: float = 60) -> smtplib.SMTP:
         return smtplib.SMTP("127.0.0.1", self.port(protocol), local_hostname="client.example.com", timeout=timeout)
 
+    def deliver(self, address: str, *mails: bytes) -> None:
+        """Sends mails to one address over one connection."""
+        with self.smtp() as client:
+            for mail in mails:
+                client.sendmail("bob@example.com", [address], mail)
+
     def imap(self, user: str | None = None, timeout: float = 60) -> imaplib.IMAP4:
         """An IMAP connection; with a user, logged in."""
         client = imaplib.IMAP4("127.0.0.1", self.port("imap"), timeout=timeout)
@@ -167,6 +174,21 @@ class Magpie:
         client = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=any_certificate(), timeout=timeout)
         if user:
             client.login(user, PASSWORD)
+        return client
+
+    def pop3(self, user: str | None = None, timeout: float = 60) -> poplib.POP3:
+        """A POP3 connection; with a user, logged in."""
+        return self._enter(poplib.POP3("127.0.0.1", self.port("pop3"), timeout=timeout), user)
+
+    def pop3s(self, user: str | None = None, timeout: float = 60) -> poplib.POP3_SSL:
+        client = poplib.POP3_SSL("127.0.0.1", self.port("pop3s"), context=any_certificate(), timeout=timeout)
+        return self._enter(client, user)
+
+    @staticmethod
+    def _enter(client, user: str | None):
+        if user:
+            client.user(user)
+            client.pass_(PASSWORD)
         return client
 
     # The command line. ---------------------------------------------------------------------------------

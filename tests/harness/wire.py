@@ -14,7 +14,7 @@ class Wire:
     def __init__(self, server: Magpie, protocol: str, timeout: float = 30):
         self.socket: socket.socket = socket.create_connection(("127.0.0.1", server.port(protocol)), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if protocol in ("imaps", "submissions"):
+        if protocol in ("imaps", "pop3s", "submissions"):
             self.start_tls()
         self.buffer = b""
 

@@ -6,7 +6,7 @@
 //! ```text
 //!   cli ──┬── dev ──> node (all services on one data directory)
 //!         │            ├── net: listeners, TLS, admission, the end of a server
-//!         │            ├── driver: smtp and lmtp, imap, http
+//!         │            ├── driver: smtp and lmtp, imap, pop3, http
 //!         │            ├── admin: the socket that the other commands talk to
 //!         │            └── upkeep
 //!         └── other commands ──> admin::Desk ──> the running server, or a node of their own

@@ -15,8 +15,10 @@ use self::accounts::Accounts;
 use crate::admin::Counter;
 use crate::data_dir::DataDir;
 use crate::driver::budget::{Budget, BudgetLimits};
+use crate::driver::conversation::{Opening, Port};
 use crate::driver::http::HttpServer;
-use crate::driver::imap::{ImapServer, ImapTimeouts, Opening};
+use crate::driver::imap::{ImapServer, ImapTimeouts};
+use crate::driver::pop3::Pop3Server;
 use crate::driver::smtp::{SmtpServer, SmtpServices};
 use crate::net::tls::{Identity, install_provider};
 use crate::net::{Admission, AdmissionLimits, Endpoint, Lifecycle, Listener};
@@ -65,6 +67,14 @@ impl Ports {
         )
     }
 
+    const fn pop3(self) -> Endpoint {
+        self.endpoint("pop3", 110, b"-ERR [SYS/TEMP] too many connections; try again in a while\r\n")
+    }
+
+    const fn pop3s(self) -> Endpoint {
+        self.endpoint("pop3s", 995, b"")
+    }
+
     const fn imap(self) -> Endpoint {
         self.endpoint("imap", 143, b"* BYE [UNAVAILABLE] too many connections; try again in a while\r\n")
     }
@@ -82,6 +92,8 @@ impl Ports {
 struct Listeners {
     smtp: Listener,
     lmtp: Listener,
+    pop3: Listener,
+    pop3s: Listener,
     imap: Listener,
     imaps: Listener,
     http: Listener,
@@ -92,6 +104,8 @@ impl Listeners {
         Ok(Self {
             smtp: Listener::loopback(ports.smtp()).await?,
             lmtp: Listener::loopback(ports.lmtp()).await?,
+            pop3: Listener::loopback(ports.pop3()).await?,
+            pop3s: Listener::loopback(ports.pop3s()).await?,
             imap: Listener::loopback(ports.imap()).await?,
             imaps: Listener::loopback(ports.imaps()).await?,
             http: Listener::loopback(ports.http()).await?,
@@ -170,18 +184,31 @@ fn serve(
         let config =
             imap::Config { hostname: HOSTNAME.to_owned(), plaintext_login: true, ..imap::Config::default() };
         let server = Arc::new(ImapServer {
+            port: Port { opening, tls: identity.acceptor()? },
             config: Arc::new(config),
             services: imap::Services {
                 mail: node.mail.clone(),
                 directory: node.directory.clone(),
                 clock: node.clock.clone(),
             },
-            tls: identity.acceptor()?,
             timeouts: ImapTimeouts::default(),
         });
         let tasks = lifecycle.clone();
         listener.run(&Admission::new(ADMISSION), lifecycle, move |socket, peer| {
-            server.clone().serve(socket, peer, opening, tasks.clone())
+            server.clone().serve(socket, peer, tasks.clone())
+        });
+    }
+    for (listener, opening) in [(listeners.pop3, Opening::Plain), (listeners.pop3s, Opening::Tls)] {
+        let config =
+            pop3::Config { hostname: HOSTNAME.to_owned(), plaintext_login: true, ..pop3::Config::default() };
+        let server = Arc::new(Pop3Server {
+            port: Port { opening, tls: identity.acceptor()? },
+            config: Arc::new(config),
+            services: pop3::Services { mail: node.mail.clone(), directory: node.directory.clone() },
+        });
+        let tasks = lifecycle.clone();
+        listener.run(&Admission::new(ADMISSION), lifecycle, move |socket, peer| {
+            server.clone().serve(socket, peer, tasks.clone())
         });
     }
     let server = Arc::new(HttpServer::new(node.kv.clone(), node.blobs.clone(), lifecycle.clone()));

@@ -9,6 +9,7 @@ use crate::text::Columns;
 pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> String {
     let (smtp, lmtp, imap, imaps, http) =
         (ports.smtp().port, ports.lmtp().port, ports.imap().port, ports.imaps().port, ports.http().port);
+    let (pop3, pop3s) = (ports.pop3().port, ports.pop3s().port);
     let password = shell(&accounts.password);
     let mut overview = Columns::pairs();
     overview.row(["Accounts", &names(accounts.users)]);
@@ -19,6 +20,8 @@ pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> Stri
     overview.row(["lmtp", &format!("127.0.0.1:{lmtp}   STARTTLS offered")]);
     overview.row(["imap", &format!("127.0.0.1:{imap}   STARTTLS offered, login without it allowed")]);
     overview.row(["imaps", &format!("127.0.0.1:{imaps}   TLS")]);
+    overview.row(["pop3", &format!("127.0.0.1:{pop3}   STLS offered, login without it allowed")]);
+    overview.row(["pop3s", &format!("127.0.0.1:{pop3s}   TLS")]);
     overview.row(["http", &format!("http://127.0.0.1:{http}/healthz/ready")]);
     overview.row(["certificate", &data.tls().join("cert.pem").display().to_string()]);
     let send = [

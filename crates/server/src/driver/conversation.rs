@@ -1,0 +1,211 @@
+//! The loop around a session that talks in commands and answers: moves bytes between its connection and the session,
+//! and keeps the time. IMAP and POP3 share it; what a protocol means is in its own crate.
+
+use std::future::{Future, pending, ready};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+use tokio_rustls::TlsAcceptor;
+
+use crate::net::{Lifecycle, Link, LinkError};
+
+/// How long a client may leave answers unread.
+const STALL: Duration = Duration::from_secs(60);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+/// Room that the input buffer has at least before a read, in bytes.
+const ROOM: usize = 8 << 10;
+
+/// A session as the loop sees it.
+pub(crate) trait Conversation: Send {
+    /// The protocol's name, for the log.
+    const PROTOCOL: &'static str;
+
+    /// Goes on with what the client has sent, as far as it can.
+    fn advance(&mut self, input: &mut BytesMut) -> impl Future<Output = Step> + Send;
+
+    /// What the session waits for, when so many reads have brought something.
+    fn waiting(&self, reads: u64) -> Waiting;
+
+    /// TLS protects the connection now.
+    fn secured(&mut self);
+
+    /// The client was silent for too long.
+    fn timed_out(&mut self);
+
+    /// The server stops.
+    fn shutdown(&mut self);
+
+    /// Resolves when the session has something to say without being asked. Nothing is lost if it is dropped.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
+
+    /// The connection is over, however that came.
+    fn end(self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized,
+    {
+        ready(())
+    }
+}
+
+/// What a session asks of the loop.
+pub(crate) enum Step {
+    /// Send these bytes.
+    Send(Vec<Bytes>),
+    /// Read more, or wait until something has changed.
+    NeedInput,
+    /// Begin TLS.
+    StartTls,
+    /// Close the connection.
+    Close,
+}
+
+/// What a session waits for, and how long: the clock starts again whenever [`Self::on`] changes, and only then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) on: WaitingFor,
+    pub(crate) timeout: Duration,
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WaitingFor {
+    /// A login, since the connection was made.
+    Login,
+    /// The next of what is counted: commands or reads, as the protocol wants it.
+    Next(u64),
+}
+
+/// Whether TLS begins before anything is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Opening {
+    Plain,
+    Tls,
+}
+
+/// How the connections of a port begin.
+pub(crate) struct Port {
+    pub(crate) opening: Opening,
+    pub(crate) tls: TlsAcceptor,
+}
+
+impl Port {
+    /// Serves one connection to its end. `begin` makes its session, and is told whether TLS protects it already.
+    pub(crate) async fn serve<C: Conversation>(
+        &self,
+        socket: TcpStream,
+        client: IpAddr,
+        lifecycle: &Lifecycle,
+        begin: impl FnOnce(bool) -> C,
+    ) {
+        let mut link = Link::new(socket, STALL);
+        let ended = match self.open(&mut link).await {
+            Ok(tls) => {
+                let mut session = begin(tls);
+                let ended = self.converse(&mut session, &mut link, lifecycle).await;
+                session.end().await;
+                ended
+            }
+            Err(why) => Err(why),
+        };
+        if let Err(why) = ended {
+            tracing::debug!(%client, %why, "{} connection ended", C::PROTOCOL);
+        }
+        link.close().await;
+    }
+
+    async fn open(&self, link: &mut Link) -> Result<bool, LinkError> {
+        let tls = self.opening == Opening::Tls;
+        if tls {
+            link.start_tls(&self.tls, HANDSHAKE).await?;
+        }
+        Ok(tls)
+    }
+
+    async fn converse<C: Conversation>(
+        &self,
+        session: &mut C,
+        link: &mut Link,
+        lifecycle: &Lifecycle,
+    ) -> Result<(), LinkError> {
+        let mut input = BytesMut::new();
+        let mut clock = Clock { on: WaitingFor::Login, since: Instant::now() };
+        let mut reads = 0;
+        let mut told_to_leave = false;
+        loop {
+            match session.advance(&mut input).await {
+                Step::Send(chunks) => {
+                    for chunk in chunks {
+                        link.send(&chunk).await?;
+                    }
+                }
+                Step::StartTls => {
+                    // What was sent before the handshake must never count as said inside it.
+                    if !input.is_empty() {
+                        return Ok(());
+                    }
+                    link.start_tls(&self.tls, HANDSHAKE).await?;
+                    session.secured();
+                }
+                Step::Close => return Ok(()),
+                Step::NeedInput => {
+                    let deadline = clock.deadline(session.waiting(reads), Instant::now());
+                    input.reserve(ROOM);
+                    tokio::select! {
+                        biased;
+                        () = lifecycle.stopping(), if !told_to_leave => {
+                            told_to_leave = true;
+                            session.shutdown();
+                        }
+                        received = link.receive(&mut input) => {
+                            if received? == 0 {
+                                return Ok(());
+                            }
+                            reads += 1;
+                        }
+                        () = session.changed() => {}
+                        () = sleep_until(deadline) => session.timed_out(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Since when a session waits for what it waits for.
+struct Clock {
+    on: WaitingFor,
+    since: Instant,
+}
+
+impl Clock {
+    fn deadline(&mut self, waiting: Waiting, now: Instant) -> Instant {
+        if self.on != waiting.on {
+            *self = Self { on: waiting.on, since: now };
+        }
+        self.since + waiting.timeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_waited_for_starts_the_clock_again() {
+        let start = Instant::now();
+        let (patience, later) = (Duration::from_secs(60), start + Duration::from_secs(50));
+        let mut clock = Clock { on: WaitingFor::Login, since: start };
+        let wait = |on| Waiting { on, timeout: patience };
+        assert_eq!(clock.deadline(wait(WaitingFor::Login), later), start + patience);
+        assert_eq!(clock.deadline(wait(WaitingFor::Next(1)), later), later + patience);
+        let much_later = later + Duration::from_secs(50);
+        assert_eq!(clock.deadline(wait(WaitingFor::Next(1)), much_later), later + patience);
+        assert_eq!(clock.deadline(wait(WaitingFor::Next(2)), much_later), much_later + patience);
+    }
+}
