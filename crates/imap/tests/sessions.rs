@@ -252,6 +252,57 @@ async fn thousands_of_messages() {
     assert_eq!(two.check().await, (2_401..=2_500).collect::<Vec<_>>());
 }
 
+/// A search that takes long says how far it is, every ten seconds and no more often (RFC 9585).
+#[tokio::test]
+async fn a_long_command_tells_its_progress() {
+    let world = World::new().await;
+    deliver_many(&world, 3_000).await;
+    let mut client = world.alice().await;
+    client.say("a SELECT INBOX").await;
+    let quick = client.say("b SEARCH TEXT nothing").await;
+    assert!(!quick.contains("INPROGRESS"), "{quick}");
+    let time = async {
+        loop {
+            world.hand.advance(std::time::Duration::from_millis(500));
+            tokio::task::yield_now().await;
+        }
+    };
+    let slow =
+        tokio::select! { slow = client.say("c SEARCH TEXT nothing") => slow, () = time => String::new() };
+    let told: Vec<&str> = slow.lines().filter(|line| line.contains("INPROGRESS")).collect();
+    assert_eq!(
+        told,
+        [
+            "* OK [INPROGRESS (\"c\" 1000 3000)] 1000 of 3000 messages",
+            "* OK [INPROGRESS (\"c\" 2000 3000)] 2000 of 3000 messages",
+            "* OK [INPROGRESS (\"c\" 3000 3000)] 3000 of 3000 messages",
+        ]
+    );
+    assert!(slow.ends_with("* SEARCH\r\nc OK searched\r\n"), "{slow}");
+}
+
+/// Messages of one command in one transaction, so that a crash leaves none or all; too many for one are refused.
+#[tokio::test]
+async fn several_messages_are_one_change() {
+    let world = World::new().await;
+    let mut client = world.alice().await;
+    client.say("a STATUS INBOX (MESSAGES)").await;
+    let before = world.mail.modseq(world.alice).await.unwrap();
+    let many = |count: usize, size: usize| {
+        let text = format!("Subject: x\r\n\r\n{}", "y".repeat(size));
+        let one = format!(" {{{}+}}\r\n{text}", text.len());
+        format!("b APPEND INBOX{}", one.repeat(count))
+    };
+    let answer = client.say(&many(150, 10)).await;
+    assert!(answer.contains(" 1:150] appended"), "{answer}");
+    assert_eq!(world.mail.modseq(world.alice).await.unwrap().0, before.0 + 1);
+    let answer = client.say(&many(1_001, 10)).await;
+    assert!(answer.starts_with("b BAD the command has more than 1000 literals"), "{answer}");
+    let answer = client.say(&many(900, 10)).await;
+    assert!(answer.contains(" 151:1050] appended") || answer.starts_with("b NO [LIMIT]"), "{answer}");
+    assert!(world.mail.verify(world.alice).await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_session_that_slept_longer_than_the_change_log_reaches_back() {
     let world = World::new().await;

@@ -1,5 +1,4 @@
-//! Delivery: the one way by which a message becomes an email of one or many accounts, and APPEND, which is
-//! delivery by the owner.
+//! Delivery: how a message becomes an email of one or many accounts.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +6,7 @@ use futures::future::try_join_all;
 use store::blob::LinkError;
 use store::kv::{Table, Transaction, decode};
 use tokio::sync::OwnedMutexGuard;
-use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid, UidValidity};
+use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::place::{Placing, needs, owner};
@@ -57,21 +56,6 @@ pub struct Delivered {
     pub uid: Uid,
     /// It was there already from an earlier attempt of the same delivery: nothing was written.
     pub duplicate: bool,
-}
-
-/// What became of an APPEND.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Appended {
-    /// The new email.
-    pub email: EmailId,
-    /// Its thread.
-    pub thread: ThreadId,
-    /// Its UID.
-    pub uid: Uid,
-    /// The mailbox's UIDVALIDITY.
-    pub uidvalidity: UidValidity,
-    /// The account's modseq after it.
-    pub modseq: ModSeq,
 }
 
 impl Quota {
@@ -148,42 +132,6 @@ impl Mail {
             rest = later;
         }
         results
-    }
-
-    /// Adds a message to a mailbox for its owner. Durable when it returns.
-    #[expect(clippy::too_many_arguments, reason = "each is a datum of IMAP's APPEND")]
-    pub async fn append(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        message: &Message,
-        keywords: Keywords,
-        deleted: bool,
-        received: Timestamp,
-        quota: Quota,
-    ) -> Result<Appended, Error> {
-        let placing = Placing { mailbox, keywords, deleted, received, quota };
-        let placing = &placing;
-        let _turn = self.turn(account).await;
-        let appended = self
-            .placing_transaction(message, |message, tx| async move {
-                let wants = needs(vec![mailbox], [&message].into_iter(), Vec::new());
-                let (mut edit, _) = Edit::open_with(&tx, account, self.now(), wants).await?;
-                let placed = edit.place(&message, placing).await?;
-                self.link(&tx, account, placed.email, &message).await?;
-                let uidvalidity = edit.uidvalidity(mailbox)?;
-                let modseq = edit.finish().await?;
-                Ok(Appended {
-                    email: placed.email,
-                    thread: placed.thread,
-                    uid: placed.uid,
-                    uidvalidity,
-                    modseq,
-                })
-            })
-            .await?;
-        self.announce(account, appended.modseq).await;
-        Ok(appended)
     }
 
     /// How many of the first deliveries go into one transaction: each account at most once.

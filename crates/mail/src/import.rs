@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use store::kv::Table;
 use types::{AccountId, Keywords, MailboxId, ModSeq, Timestamp};
 
-use crate::deliver::{Appended, Failure, Quota};
+use crate::append::Appended;
+use crate::deliver::{Failure, Quota};
 use crate::edit::Edit;
 use crate::place::{Placing, needs};
 use crate::table::Imports;

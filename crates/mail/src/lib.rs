@@ -13,6 +13,7 @@
 //! state: the mailboxes that it is in, with a UID in each, and its keywords. `\Deleted` belongs to the place in
 //! a mailbox, all other flags to the email. `docs/keyspace.md` lists the rows.
 
+mod append;
 mod changes;
 mod deliver;
 mod edit;
@@ -41,8 +42,9 @@ mod upkeep;
 mod verify;
 mod view;
 
+pub use append::{Appended, NewEmail};
 pub use changes::{Changes, EmailChanged, MailboxChanged};
-pub use deliver::{Appended, Delivered, Delivery, DeliveryId, Quota};
+pub use deliver::{Delivered, Delivery, DeliveryId, Quota};
 pub use error::Error;
 pub use expunge::Expunged;
 pub use flags::{FlagAction, FlagChange, Stored};

@@ -3,7 +3,8 @@
 use store::kv::{Range, Table};
 use types::{AccountId, EmailId, Keywords, MailboxId, Timestamp};
 
-use crate::deliver::{Appended, Failure, Quota};
+use crate::append::Appended;
+use crate::deliver::{Failure, Quota};
 use crate::edit::{Edit, thread_keys};
 use crate::place::owner;
 use crate::table::{Expungeds, Metadatas, Sources};

@@ -91,6 +91,11 @@ impl Mail {
         Ok(self.state(account).await?.map(usage).unwrap_or_default())
     }
 
+    /// The longest message, in octets.
+    pub fn message_size(&self) -> u64 {
+        self.options().message_size
+    }
+
     /// Follows an account: a message after each change, holding its modseq in 8 big-endian bytes. Messages may
     /// be lost or doubled; the change log says what really happened.
     pub fn subscribe(&self, account: AccountId) -> Subscription {

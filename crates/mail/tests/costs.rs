@@ -90,6 +90,28 @@ async fn a_short_message_to_one_recipient() {
     }
 }
 
+/// APPEND of several messages, and REPLACE: one commit each, however much there is to do.
+#[tokio::test]
+async fn messages_by_their_owner() {
+    let counted = Counted::new();
+    let mail = &counted.node.mail;
+    let mut emails = Vec::new();
+    for number in 0..20 {
+        let letter = Letter::new(&number.to_string(), &format!("subject {number}"));
+        let message = mail.ingest(letter.text(1_000).write()).await.unwrap();
+        emails.push(mail::NewEmail { message, keywords: keywords(&[]), deleted: false, received: START });
+    }
+    let other = emails.pop().unwrap();
+    counted.take();
+    mail.append_all(ALICE, INBOX, emails, Quota::default()).await.unwrap();
+    let (rows, objects) = counted.take();
+    assert_eq!((rows.commits, rows.read_rounds), (1, 1), "{rows:?}");
+    mail.replace(ALICE, (INBOX, Uid(3)), INBOX, other, Quota::default()).await.unwrap();
+    let (rows, _) = counted.take();
+    assert!(rows.commits == 1 && rows.read_rounds <= 5, "{rows:?}");
+    assert_eq!(objects, blob::Counts::default());
+}
+
 #[tokio::test]
 async fn ingest_of_a_short_message_touches_no_store() {
     let counted = Counted::new();

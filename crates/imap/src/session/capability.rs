@@ -2,14 +2,14 @@
 
 use super::config::Config;
 
-/// IMAP4rev2 contains all of these; rev1 clients look for the names (RFC 9051 appendix E). BINARY is not among
+/// IMAP4rev2 contains the first of these; rev1 clients look for the names (RFC 9051 appendix E). BINARY is not among
 /// them: IMAP4rev2 has its FETCH side only.
 const EXTENSIONS: &str = "ENABLE IDLE NAMESPACE UNSELECT UIDPLUS ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS MOVE \
-                          SPECIAL-USE CHILDREN STATUS=SIZE";
+                          SPECIAL-USE CHILDREN STATUS=SIZE ID CREATE-SPECIAL-USE MULTIAPPEND INPROGRESS";
 
 /// Before login.
 pub(crate) fn before_login(config: &Config, tls: bool) -> String {
-    let mut words = "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL-".to_owned();
+    let mut words = "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ LITERAL-".to_owned();
     if config.starttls && !tls {
         words.push_str(" STARTTLS");
     }
@@ -19,7 +19,7 @@ pub(crate) fn before_login(config: &Config, tls: bool) -> String {
     words
 }
 
-/// After login.
-pub(crate) fn after_login() -> String {
-    format!("IMAP4rev1 IMAP4rev2 LITERAL- {EXTENSIONS}")
+/// After login. `append_limit` is the largest message that may be appended, in bytes.
+pub(crate) fn after_login(append_limit: u64) -> String {
+    format!("IMAP4rev1 IMAP4rev2 LITERAL+ LITERAL- {EXTENSIONS} UNAUTHENTICATE APPENDLIMIT={append_limit}")
 }

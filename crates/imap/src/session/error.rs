@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// The user may not act for somebody else.
     #[error("acting for another user is not allowed")]
     Authorization,
+    /// A special use that a mailbox cannot get.
+    #[error("{0}")]
+    SpecialUse(&'static str),
     /// A SASL mechanism that is not offered.
     #[error("this authentication mechanism is not offered")]
     Mechanism,
@@ -76,7 +79,9 @@ impl Error {
         let text = self.to_string();
         let (condition, code) = match self {
             Self::Syntax(_) => (Condition::Bad, Some(Code::Parse)),
-            Self::Frame(FrameError::MessageTooLarge(_)) => (Condition::No, Some(Code::TooBig)),
+            Self::Frame(FrameError::MessageTooLarge(_) | FrameError::MessagesTooLarge(_)) => {
+                (Condition::No, Some(Code::TooBig))
+            }
             Self::Frame(_) | Self::NotNow(_) | Self::BeyondEnd(_) | Self::Bad(_) => (Condition::Bad, None),
             Self::Name(_) => (Condition::No, Some(Code::Cannot)),
             Self::NoMailbox => (Condition::No, Some(Code::NonExistent)),
@@ -87,6 +92,7 @@ impl Error {
             Self::Privacy => (Condition::No, Some(Code::PrivacyRequired)),
             Self::Credentials => (Condition::No, Some(Code::AuthenticationFailed)),
             Self::Authorization => (Condition::No, Some(Code::AuthorizationFailed)),
+            Self::SpecialUse(_) => (Condition::No, Some(Code::UseAttr)),
             Self::Mechanism => (Condition::No, Some(Code::Cannot)),
             Self::TooManyLogins => (Condition::No, Some(Code::Limit)),
             Self::NoDirectory => (Condition::No, Some(Code::Unavailable)),
@@ -121,9 +127,11 @@ fn mail_code(error: &mail::Error) -> Option<Code> {
         E::Exists | E::RoleTaken => Code::AlreadyExists,
         E::HasChildren => Code::HasChildren,
         E::Inbox | E::Loop | E::Name(_) | E::Empty => Code::Cannot,
-        E::TooManyMailboxes { .. } | E::TooManyKeywords { .. } | E::TooMany { .. } | E::OutOfUids => {
-            Code::Limit
-        }
+        E::TooManyMailboxes { .. }
+        | E::TooManyKeywords { .. }
+        | E::TooMany { .. }
+        | E::TooMuch(_)
+        | E::OutOfUids => Code::Limit,
         E::OverQuota { .. } => Code::OverQuota,
         E::TooLarge { .. } => Code::TooBig,
         E::Unavailable(_) | E::Full(_) => Code::Unavailable,

@@ -15,6 +15,7 @@ mod command;
 mod config;
 mod content;
 mod error;
+mod progress;
 mod user;
 mod view;
 
@@ -27,6 +28,7 @@ use self::command::append::Appending;
 use self::command::authenticate::Exchange;
 use self::command::{Outcome, Task};
 use self::error::Error;
+use self::progress::Progress;
 use self::user::User;
 use crate::wire::command::{Tag, parse};
 use crate::wire::response::{Code, Condition, Output, Reply};
@@ -58,6 +60,8 @@ pub struct Session {
     out: Output,
     user: Option<User>,
     doing: Doing,
+    /// How far the command in [`Doing::Task`] has come.
+    progress: Progress,
     /// Bad commands and refused logins so far.
     errors: u32,
 }
@@ -101,7 +105,17 @@ impl Session {
         let words = capability::before_login(&config, peer.tls);
         let greeting = Reply::ok(format!("{} ready", config.hostname)).code(Code::Capability(words));
         greeting.write_untagged(&mut out);
-        Self { config, services, peer, framer, out, user: None, doing: Doing::Nothing, errors: 0 }
+        Self {
+            config,
+            services,
+            peer,
+            framer,
+            out,
+            user: None,
+            doing: Doing::Nothing,
+            progress: Progress::default(),
+            errors: 0,
+        }
     }
 
     /// Goes on with what `input` holds, as far as it can; takes from `input` what it has understood.
@@ -210,7 +224,7 @@ impl Session {
             Framed::NeedInput => return Turn::Wait,
             Framed::Continue => self.out.put(b"+ go ahead\r\n"),
             Framed::Command(frame) => self.command(&frame, input).await,
-            Framed::Append { head, size } => self.append(&head, size).await,
+            Framed::Append { head, size, .. } => self.append(&head, size).await,
             Framed::Refused { tag, error } => {
                 let tag = tag.and_then(Tag::from_framer);
                 self.refuse(tag, &error.into());
@@ -236,6 +250,11 @@ impl Session {
             Ok(tagged) => (Some(tagged.tag), self.begin_append(tagged.command, size).await),
             Err(malformed) => (malformed.tag, Err(malformed.error.into())),
         };
+        self.await_message(tag, begun);
+    }
+
+    /// Lets the next message of an APPEND come, or refuses it.
+    fn await_message(&mut self, tag: Option<Tag>, begun: Result<Appending, Error>) {
         match (tag, begun) {
             (Some(tag), Ok(appending)) => {
                 if self.framer.accept_append() {
@@ -265,7 +284,10 @@ impl Session {
                     self.doing = Doing::Announcing(Announcing::new(tell, Some((tag, reply))));
                 }
             }
-            Ok(Outcome::Task(task)) => self.doing = Doing::Task(tag, task),
+            Ok(Outcome::Task(task)) => {
+                self.progress = Progress::begin(task.left(), self.services.clock.now());
+                self.doing = Doing::Task(tag, task);
+            }
             Ok(Outcome::Idle) => {
                 self.out.put(b"+ idling\r\n");
                 self.doing = Doing::Idle(tag, true);
@@ -313,7 +335,14 @@ impl Session {
         // What is in memory comes without waiting; one client's long answer must not hold up the others.
         tokio::task::yield_now().await;
         match task.step(user, &tag, &mut self.out).await {
-            Ok(None) => self.doing = Doing::Task(tag, task),
+            Ok(None) => {
+                let progress = self.progress.report(&tag, task.left(), self.services.clock.now());
+                self.doing = Doing::Task(tag, task);
+                if let Some(reply) = progress {
+                    reply.write_untagged(&mut self.out);
+                    return Turn::Done(Step::Send(self.out.take()));
+                }
+            }
             Ok(Some((reply, tell))) => self.settle(tag, Ok(Outcome::Done(reply, tell))),
             Err(Error::Torn) => {
                 // The client counts the bytes of a literal: nothing that could be said would be heard.
@@ -413,13 +442,19 @@ impl Session {
                 appending.push(&bytes);
                 self.doing = Doing::Appending(tag, appending);
             }
-            Framed::Tail(tail) if tail.is_empty() => {
-                let outcome = self.finish_append(appending).await;
+            Framed::Append { head, size, .. } => {
+                let next = self.next_append(appending, &head, size).await;
+                self.await_message(Some(tag), next);
+            }
+            Framed::Tail(tail) => {
+                let outcome = self.finish_append(appending, &tail).await;
                 self.settle(tag, outcome);
             }
             Framed::Refused { error, .. } => self.refuse(Some(tag), &error.into()),
             Framed::Fatal(error) => self.say_bye(Reply::bye(error.to_string())),
-            _ => self.refuse(Some(tag), &Error::Bad("expected the end of the command after the message")),
+            Framed::Continue | Framed::Command(_) => {
+                self.refuse(Some(tag), &Error::Bad("expected a message"))
+            }
         }
         Turn::More
     }

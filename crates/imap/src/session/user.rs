@@ -20,6 +20,8 @@ pub(crate) struct User {
     pub(crate) dialect: Dialect,
     /// The selected mailbox.
     pub(crate) view: Option<View>,
+    /// The largest message that may be appended, in bytes.
+    pub(crate) append_limit: u64,
 }
 
 impl User {

@@ -295,6 +295,11 @@ impl View {
 }
 
 impl Picked {
+    /// How many are left.
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.iter().map(Range::len).sum()
+    }
+
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.ranges.is_empty()

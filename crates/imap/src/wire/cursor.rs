@@ -141,6 +141,11 @@ impl<'a> Cursor<'a> {
         if self.peek() == Some(b'"') { self.quoted() } else { self.literal() }
     }
 
+    /// `nstring`: a string, or `NIL` for none.
+    pub fn nstring(&mut self) -> Result<Option<Bytes>, Syntax> {
+        if self.take_word("NIL") { Ok(None) } else { self.string().map(Some) }
+    }
+
     /// `literal` or `literal8`.
     pub fn literal(&mut self) -> Result<Bytes, Syntax> {
         if self.at < self.text.len() {

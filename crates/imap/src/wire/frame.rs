@@ -5,7 +5,7 @@
 //! is read, whatever the parser thinks of the command, and a literal too large to swallow ends the session.
 //!
 //! Memory is bounded before it is spent: a literal's size is checked when it is announced, and nothing is
-//! reserved for it. APPEND's message is handed on as it arrives.
+//! reserved for it. The messages of APPEND and REPLACE are handed on as they arrive.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
@@ -42,16 +42,18 @@ pub enum Framed {
     Continue,
     /// A whole command.
     Command(Frame),
-    /// APPEND up to its message. Answer with [`Framer::accept_append`] or [`Framer::refuse_append`].
+    /// APPEND or REPLACE up to a message. Answer with [`Framer::accept_append`] or [`Framer::refuse_append`].
     Append {
-        /// The command before the message.
+        /// What stands before the message: the command, or whatever follows the message before.
         head: Frame,
         /// The message's size in bytes.
         size: u64,
+        /// `~{n}`: it may hold NUL.
+        eight: bool,
     },
-    /// The next bytes of APPEND's message.
+    /// The next bytes of a message.
     Data(Bytes),
-    /// What follows APPEND's message; empty in a well-formed command.
+    /// What follows the last message; empty in most commands.
     Tail(Frame),
     /// A command that was refused and is out of the way.
     Refused {
@@ -76,18 +78,18 @@ pub enum FrameError {
     /// A literal above its limit.
     #[error("the literal is larger than {0} bytes")]
     LiteralTooLarge(u64),
-    /// APPEND's message is larger than [`Limits::append`].
+    /// A message is larger than [`Limits::append`].
     #[error("the message is larger than {0} bytes")]
     MessageTooLarge(u64),
+    /// The messages of one command are larger than [`Limits::append_together`].
+    #[error("the messages of one command are larger than {0} bytes together")]
+    MessagesTooLarge(u64),
     /// More literals than [`Limits::literals`].
     #[error("the command has more than {0} literals")]
     TooManyLiterals(usize),
     /// More text and literals than [`Limits::command`].
     #[error("the command is larger than {0} bytes")]
     CommandTooLarge(usize),
-    /// A second message in one APPEND.
-    #[error("APPEND takes one message")]
-    SecondMessage,
 }
 
 /// The incremental reader of one connection.
@@ -102,8 +104,12 @@ pub struct Framer {
     literals: usize,
     /// How much of the input was searched for LF without success.
     searched: usize,
+    /// Bytes of messages that this command has announced so far.
+    messages: u64,
     tag: Option<Bytes>,
     refusal: Option<FrameError>,
+    /// The client has its answer already: what is left of the command is swallowed without a word.
+    answered: bool,
     /// How many more bytes of a refused command are swallowed before the session is given up.
     patience: u64,
     tail: Vec<u8>,
@@ -118,7 +124,7 @@ enum State {
         size: usize,
         eight: bool,
     },
-    /// Handed out APPEND's head; the session has not decided yet.
+    /// Handed out what stands before a message; the session has not decided yet.
     Deciding {
         size: u64,
         synchronising: bool,
@@ -172,8 +178,10 @@ impl Framer {
             held: 0,
             literals: 0,
             searched: 0,
+            messages: 0,
             tag: None,
             refusal: None,
+            answered: false,
             patience,
             tail: Vec::new(),
         }
@@ -182,6 +190,12 @@ impl Framer {
     /// From now on the limits after login hold.
     pub fn logged_in(&mut self) {
         self.logged_in = true;
+        self.patience = self.full_patience();
+    }
+
+    /// From now on the limits before login hold again.
+    pub fn logged_out(&mut self) {
+        self.logged_in = false;
         self.patience = self.full_patience();
     }
 
@@ -248,7 +262,7 @@ impl Framer {
         }
     }
 
-    /// Lets APPEND's message come. True if the client waits for a `+` continuation.
+    /// Lets a message come. True if the client waits for a `+` continuation.
     pub fn accept_append(&mut self) -> bool {
         match self.state {
             State::Deciding { size, synchronising } => {
@@ -259,21 +273,22 @@ impl Framer {
         }
     }
 
-    /// Refuses APPEND's message, or what is left of it: whatever the client sends of it, and what follows
-    /// to the end of the command, is swallowed and then reported as [`Framed::Tail`]. True if that is still
-    /// to come; false if the command is over because the client waits for a continuation that it does not get.
+    /// Refuses a message, or what is left of it: whatever the client sends of it, and what follows to the end
+    /// of the command, further messages included, is swallowed and then reported as [`Framed::Tail`]. True if
+    /// that is still to come; false if the command is over, because it has ended or because the client waits for a
+    /// continuation that it does not get.
     pub fn refuse_append(&mut self) -> bool {
+        self.answered = true;
         match self.state {
-            State::Deciding { synchronising: true, .. } => {
-                self.reset();
-                false
-            }
-            State::Deciding { size: left, .. } | State::Append { left } => {
+            State::Deciding { size: left, synchronising: false } | State::Append { left } => {
                 self.state = State::Append { left };
                 true
             }
             State::AppendTail => true,
-            _ => false,
+            _ => {
+                self.reset();
+                false
+            }
         }
     }
 
@@ -287,8 +302,10 @@ impl Framer {
         self.frame = Frame::default();
         self.held = 0;
         self.literals = 0;
+        self.messages = 0;
         self.tag = None;
         self.refusal = None;
+        self.answered = false;
         self.patience = self.full_patience();
         self.tail.clear();
     }
@@ -355,28 +372,46 @@ impl Framer {
     fn end_of_line(&mut self, line: Bytes) -> Option<Framed> {
         self.learn_tag(&line);
         let Some(announced) = announcement(&line) else { return Some(self.end_of_command(line)) };
-        let message = self.is_message(&line, announced);
+        let message = self.state == State::AppendTail || self.is_message(&line, announced);
         let error = self.refusal.or_else(|| self.objection(announced, message));
         if let Some(error) = error {
             return self.refuse(announced, error);
         }
         self.held += line.len();
+        self.literals += 1;
         self.frame.pieces.push(Piece::Text(line.slice(..announced.text)));
         let size = announced.size.unwrap_or(0);
+        if message && self.answered {
+            // Further messages of a command that was refused.
+            if announced.synchronising {
+                self.reset();
+                return Some(Framed::Tail(Frame::default()));
+            }
+            self.frame = Frame::default();
+            self.state = State::Append { left: size };
+            self.messages += size;
+            return None;
+        }
         if message {
+            self.messages += size;
             self.state = State::Deciding { size, synchronising: announced.synchronising };
-            let mut head = std::mem::take(&mut self.frame);
-            trim_end(&mut head);
-            return Some(Framed::Append { head, size });
+            return Some(Framed::Append {
+                head: std::mem::take(&mut self.frame),
+                size,
+                eight: announced.eight,
+            });
         }
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         self.held += size;
-        self.literals += 1;
         self.state = State::Literal { size, eight: announced.eight };
         announced.synchronising.then_some(Framed::Continue)
     }
 
     fn end_of_command(&mut self, line: Bytes) -> Framed {
+        if self.answered {
+            self.reset();
+            return Framed::Tail(Frame::default());
+        }
         if let Some(error) = self.refusal {
             let tag = self.tag.take();
             self.reset();
@@ -401,9 +436,13 @@ impl Framer {
     fn refuse(&mut self, announced: Announcement, error: FrameError) -> Option<Framed> {
         self.frame = Frame::default();
         if announced.synchronising {
-            let tag = self.tag.take();
+            let (tag, answered) = (self.tag.take(), self.answered);
             self.reset();
-            return Some(Framed::Refused { tag, error });
+            return Some(if answered {
+                Framed::Tail(Frame::default())
+            } else {
+                Framed::Refused { tag, error }
+            });
         }
         match announced.size.and_then(|size| Some((size, self.patience.checked_sub(size)?))) {
             Some((left, patience)) => {
@@ -429,10 +468,11 @@ impl Framer {
         let limit = if message { self.limits.append } else { literal };
         let size = announced.size.unwrap_or(u64::MAX);
         let command = self.command_limit();
-        if self.state == State::AppendTail {
-            Some(FrameError::SecondMessage)
-        } else if size > limit && message {
+        let together = self.limits.append_together;
+        if size > limit && message {
             Some(FrameError::MessageTooLarge(limit))
+        } else if message && self.messages.saturating_add(size) > together {
+            Some(FrameError::MessagesTooLarge(together))
         } else if size > limit {
             Some(FrameError::LiteralTooLarge(limit))
         } else if self.literals >= self.limits.literals {
@@ -444,28 +484,25 @@ impl Framer {
         }
     }
 
-    /// Whether a literal is APPEND's message. The only other literal in APPEND is the mailbox's name, and
-    /// that follows the verb directly.
+    /// Whether a literal is a message. The only other literal in APPEND and REPLACE is the mailbox's name, and that
+    /// stands in a fixed place.
     fn is_message(&self, line: &[u8], announced: Announcement) -> bool {
         let first = match self.frame.pieces.first() {
             Some(Piece::Text(text)) => text,
             _ => line.get(..announced.text).unwrap_or_default(),
         };
-        let mut words = first.splitn(3, |b| *b == b' ');
-        let verb = words.nth(1).unwrap_or_default();
-        let argument = words.next().unwrap_or_default();
+        let Some(place) = mailbox_place(first).filter(|_| self.logged_in) else { return false };
         let in_first_line = self.frame.pieces.is_empty();
-        self.logged_in && verb.eq_ignore_ascii_case(b"APPEND") && !(in_first_line && argument.is_empty())
+        let named = first.splitn(place + 1, |b| *b == b' ').nth(place).is_some_and(|word| !word.is_empty());
+        !in_first_line || named
     }
 }
 
-/// The space before the message literal belongs to neither the head nor the message.
-fn trim_end(head: &mut Frame) {
-    if let Some(Piece::Text(text)) = head.pieces.last_mut()
-        && text.last() == Some(&b' ')
-    {
-        text.truncate(text.len() - 1);
-    }
+/// Which word of a command that carries messages is its mailbox.
+fn mailbox_place(line: &[u8]) -> Option<usize> {
+    let mut words = line.split(|b| *b == b' ').skip(1);
+    let verb = words.next()?;
+    if verb.eq_ignore_ascii_case(b"APPEND") { Some(2) } else { None }
 }
 
 /// `{n}`, `{n+}`, `~{n}` or `~{n+}` at the end of a line. Where an overlong line was cut and shows only the end of the

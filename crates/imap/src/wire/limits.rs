@@ -7,13 +7,15 @@ pub struct Limits {
     pub line: usize,
     /// One literal before login.
     pub literal_before_login: usize,
-    /// One literal after login, except APPEND's message.
+    /// One literal after login, except messages.
     pub literal: usize,
-    /// APPEND's message.
+    /// A message.
     pub append: u64,
+    /// All messages of one APPEND; they are held in memory until the last one is here.
+    pub append_together: u64,
     /// Literals in one command.
     pub literals: usize,
-    /// Everything of one command that is held in memory: its lines and its literals, not APPEND's message.
+    /// Everything of one command that is held in memory: its lines and its literals, but not messages.
     pub command: usize,
     /// The same before login.
     pub command_before_login: usize,
@@ -31,6 +33,7 @@ impl Default for Limits {
             literal_before_login: 8 * 1024,
             literal: 128 * 1024,
             append: 50 * 1024 * 1024,
+            append_together: 64 * 1024 * 1024,
             literals: 1_000,
             command: 1024 * 1024,
             command_before_login: 32 * 1024,

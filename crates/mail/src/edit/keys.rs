@@ -108,9 +108,11 @@ impl Edit {
             }
         }
         for entry in state.emails {
-            if let Some(email) = self.emails.get_mut(&entry.email).and_then(|e| e.after.as_mut()) {
-                email.thread = to;
-            }
+            // One that the same change takes away goes with its old thread.
+            let Some(email) = self.emails.get_mut(&entry.email).and_then(|e| e.after.as_mut()) else {
+                continue;
+            };
+            email.thread = to;
             // Counted here so that the next merge sees the new length; `finish` puts in the same entry.
             self.thread_mut(to).put(entry);
         }

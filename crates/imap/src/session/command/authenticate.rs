@@ -103,16 +103,18 @@ impl Session {
             AuthError::RateLimited { .. } => Error::TooManyLogins,
             AuthError::SendingBlocked | AuthError::Busy | AuthError::Store(_) => Error::NoDirectory,
         })?;
+        let append_limit = self.config.limits.append.min(self.services.mail.message_size());
         self.user = Some(User {
             account: authenticated.account(),
             mail: self.services.mail.clone(),
             directory: self.services.directory.clone(),
             dialect: Dialect::Rev1,
             view: None,
+            append_limit,
         });
         self.framer.logged_in();
         self.errors = 0;
-        let code = Code::Capability(capability::after_login());
+        let code = Code::Capability(capability::after_login(append_limit));
         Ok(Outcome::Done(Reply::ok("logged in").code(code), Tell::Nothing))
     }
 }

@@ -6,7 +6,7 @@ use super::Outcome;
 impl Session {
     pub(super) fn capability(&mut self) -> Outcome {
         let words = match &self.user {
-            Some(_) => capability::after_login(),
+            Some(user) => capability::after_login(user.append_limit),
             None => capability::before_login(&self.config, self.peer.tls),
         };
         self.out.print(format_args!("* CAPABILITY {words}\r\n"));

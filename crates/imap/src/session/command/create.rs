@@ -1,4 +1,6 @@
-//! CREATE (RFC 9051 §6.3.4).
+//! CREATE (RFC 9051 §6.3.4), also for a special use (RFC 6154 §3).
+
+use mail::Role;
 
 use super::super::error::Error;
 use super::super::user::User;
@@ -7,10 +9,36 @@ use crate::wire::MailboxName;
 use crate::wire::command::Create;
 
 pub(super) async fn run(command: Create, user: &mut User) -> Result<Outcome, Error> {
+    let role = role(&command.special_use)?;
     // A trailing separator says that mailboxes will be created below; any mailbox can have some.
     let name = command.mailbox.as_bytes();
     let name = MailboxName::new(name.strip_suffix(b"/").unwrap_or(name).to_vec());
     let path = user.path(&name)?;
-    user.mail.create_path(user.account, &path, None).await?;
-    Ok(Outcome::ok("created"))
+    match user.mail.create_path(user.account, &path, role).await {
+        Err(mail::Error::RoleTaken) => Err(Error::SpecialUse("another mailbox has this special use already")),
+        created => created.map(|_| Outcome::ok("created")).map_err(Error::from),
+    }
+}
+
+/// The role that special-use attributes ask for.
+fn role(attributes: &[String]) -> Result<Option<Role>, Error> {
+    match attributes {
+        [] => Ok(None),
+        [one] => named(one).map(Some),
+        _ => Err(Error::SpecialUse("a mailbox can have one special use")),
+    }
+}
+
+/// The role of an attribute in lower case, without its backslash.
+pub(super) fn named(attribute: &str) -> Result<Role, Error> {
+    Ok(match attribute {
+        "archive" => Role::Archive,
+        "drafts" => Role::Drafts,
+        "important" => Role::Important,
+        "junk" => Role::Junk,
+        "sent" => Role::Sent,
+        "trash" => Role::Trash,
+        // \All and \Flagged are views of messages that are elsewhere.
+        _ => return Err(Error::SpecialUse("a mailbox for this special use cannot be created")),
+    })
 }

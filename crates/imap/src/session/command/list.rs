@@ -38,7 +38,7 @@ pub(super) async fn run(command: List, user: &mut User, out: &mut Output) -> Res
     let tree = Tree::new(&mailboxes, select);
     for (i, mailbox) in mailboxes.iter().enumerate() {
         if patterns.iter().any(|p| p.matches(&tree.path(i))) {
-            tell(mailbox, i, &tree, select, &returns, user.dialect, out);
+            tell(mailbox, i, &tree, select, &returns, user, out);
         }
     }
     if select.subscribed && !select.special_use {
@@ -78,7 +78,7 @@ fn tell(
     tree: &Tree,
     select: ListSelect,
     returns: &ListReturn,
-    dialect: Dialect,
+    user: &User,
     out: &mut Output,
 ) {
     let child = select.recursive_match && tree.below(index);
@@ -98,9 +98,9 @@ fn tell(
         subscribed_child: child && select.subscribed,
         special_use_child: child && select.special_use,
     };
-    response::list(&listed, dialect, out);
+    response::list(&listed, user.dialect, out);
     if let Some(items) = returns.status.as_ref().filter(|_| selected) {
-        status::write(mailbox, items, dialect, out);
+        status::write(mailbox, items, user, out);
     }
 }
 

@@ -11,6 +11,7 @@ mod delete;
 mod enable;
 mod expunge;
 mod fetch;
+mod id;
 mod idle;
 mod list;
 mod login;
@@ -26,6 +27,7 @@ mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod unauthenticate;
 mod unselect;
 
 use bytes::BytesMut;
@@ -83,6 +85,15 @@ impl Task {
             Self::Store(storing) => storing.step(user, out).await,
         }
     }
+
+    /// How many messages are left to look at, where the client hears nothing until that is done.
+    pub(super) fn left(&self) -> Option<usize> {
+        match self {
+            Self::Fetch(_) => None,
+            Self::Search(searching) => Some(searching.left()),
+            Self::Store(storing) => Some(storing.left()),
+        }
+    }
 }
 
 impl Outcome {
@@ -111,6 +122,8 @@ impl Session {
             Command::StartTls => self.starttls(input),
             Command::Authenticate(command) => self.authenticate(command).await,
             Command::Login(command) => self.login(command).await,
+            Command::Id(command) => Ok(self.id(&command)),
+            Command::Unauthenticate => self.unauthenticate(),
             command => {
                 let user = self.user.as_mut().ok_or(Error::NotNow("log in first"))?;
                 with_user(command, user, &mut self.out).await
@@ -149,6 +162,8 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         | Command::Noop
         | Command::Logout
         | Command::StartTls
+        | Command::Id(_)
+        | Command::Unauthenticate
         | Command::Authenticate(_)
         | Command::Login(_) => Err(Error::NotNow("already logged in")),
     }

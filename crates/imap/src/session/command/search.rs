@@ -53,6 +53,11 @@ pub(super) fn run(command: Search, user: &mut User) -> Result<Outcome, Error> {
 }
 
 impl Searching {
+    /// How many messages are left to look at.
+    pub(super) fn left(&self) -> usize {
+        self.candidates.len()
+    }
+
     /// Looks at a page of messages, or answers.
     pub(super) async fn step(
         &mut self,

@@ -5,17 +5,16 @@ use mail::MailboxInfo;
 use super::super::error::Error;
 use super::super::user::User;
 use super::Outcome;
-use crate::wire::Dialect;
 use crate::wire::command::{Status, StatusItem};
 use crate::wire::response::{self, Output};
 
 pub(super) async fn run(command: Status, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
     let mailbox = user.find(&command.mailbox).await?;
-    write(&mailbox, &command.items, user.dialect, out);
+    write(&mailbox, &command.items, user, out);
     Ok(Outcome::ok("that is its status"))
 }
 
-pub(super) fn write(mailbox: &MailboxInfo, items: &[StatusItem], dialect: Dialect, out: &mut Output) {
+pub(super) fn write(mailbox: &MailboxInfo, items: &[StatusItem], user: &User, out: &mut Output) {
     let figure = |item: &StatusItem| match item {
         StatusItem::Messages => mailbox.total,
         StatusItem::Recent => 0,
@@ -24,7 +23,8 @@ pub(super) fn write(mailbox: &MailboxInfo, items: &[StatusItem], dialect: Dialec
         StatusItem::Unseen => mailbox.unseen,
         StatusItem::Deleted => mailbox.deleted,
         StatusItem::Size => mailbox.size,
+        StatusItem::AppendLimit => user.append_limit,
     };
     let figures: Vec<(StatusItem, u64)> = items.iter().map(|item| (*item, figure(item))).collect();
-    response::status(&mailbox.path.to_string(), &figures, dialect, out);
+    response::status(&mailbox.path.to_string(), &figures, user.dialect, out);
 }

@@ -48,6 +48,11 @@ pub(super) fn keywords(flags: Vec<Flag>) -> Keywords {
 }
 
 impl Storing {
+    /// How many messages are left to change.
+    pub(super) fn left(&self) -> usize {
+        self.picked.len()
+    }
+
     pub(super) async fn step(&mut self, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
         let mail = user.mail.clone();
         let view = user.view()?;

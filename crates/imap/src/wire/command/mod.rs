@@ -8,6 +8,7 @@ mod delete;
 mod enable;
 mod expunge;
 mod fetch;
+mod id;
 mod list;
 mod login;
 mod lsub;
@@ -24,7 +25,7 @@ use super::cursor::{Cursor, Syntax, is_tag_char};
 use super::frame::Frame;
 use super::set::Unit;
 
-pub use append::Append;
+pub use append::{Append, AppendForm, AppendMessage};
 pub use authenticate::{Authenticate, InitialResponse};
 pub use copy::{Copy, Move};
 pub use create::Create;
@@ -32,6 +33,7 @@ pub use delete::Delete;
 pub use enable::Enable;
 pub use expunge::Expunge;
 pub use fetch::{Fetch, FetchItem, Rfc822};
+pub use id::Id;
 pub use list::{List, ListReturn, ListSelect};
 pub use login::{Login, Secret};
 pub use lsub::Lsub;
@@ -45,7 +47,7 @@ pub use subscribe::{Subscribe, Unsubscribe};
 /// What the client wants. RFC 3501 and RFC 9051 in their base form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// `APPEND` up to its message.
+    /// `APPEND` up to its first message.
     Append(Append),
     /// `AUTHENTICATE`
     Authenticate(Authenticate),
@@ -69,6 +71,8 @@ pub enum Command {
     Expunge(Expunge),
     /// `FETCH`, `UID FETCH`
     Fetch(Fetch),
+    /// `ID`
+    Id(Id),
     /// `IDLE`
     Idle,
     /// `LIST`
@@ -99,6 +103,8 @@ pub enum Command {
     Store(Store),
     /// `SUBSCRIBE`
     Subscribe(Subscribe),
+    /// `UNAUTHENTICATE`
+    Unauthenticate,
     /// `UNSELECT`
     Unselect,
     /// `UNSUBSCRIBE`
@@ -194,6 +200,7 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "EXAMINE" => Command::Examine(Examine::parse(cursor)?),
         "EXPUNGE" => Command::Expunge(Expunge::default()),
         "FETCH" => Command::Fetch(Fetch::parse(Unit::Sequence, cursor)?),
+        "ID" => Command::Id(Id::parse(cursor)?),
         "IDLE" => Command::Idle,
         "LIST" => Command::List(List::parse(cursor)?),
         "LOGIN" => Command::Login(Login::parse(cursor)?),
@@ -209,6 +216,7 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "STATUS" => Command::Status(Status::parse(cursor)?),
         "STORE" => Command::Store(Store::parse(Unit::Sequence, cursor)?),
         "SUBSCRIBE" => Command::Subscribe(Subscribe::parse(cursor)?),
+        "UNAUTHENTICATE" => Command::Unauthenticate,
         "UNSELECT" => Command::Unselect,
         "UNSUBSCRIBE" => Command::Unsubscribe(Unsubscribe::parse(cursor)?),
         _ => return Err(cursor.expected("a command that this server knows")),

@@ -26,6 +26,8 @@ pub enum StatusItem {
     Deleted,
     /// All messages' sizes, in bytes.
     Size,
+    /// The largest message that APPEND takes, in bytes (RFC 7889).
+    AppendLimit,
 }
 
 impl Status {
@@ -47,7 +49,8 @@ impl StatusItem {
             "UNSEEN" => Self::Unseen,
             "DELETED" => Self::Deleted,
             "SIZE" => Self::Size,
-            _ => return Err(cursor.expected("MESSAGES, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED or SIZE")),
+            "APPENDLIMIT" => Self::AppendLimit,
+            _ => return Err(cursor.expected("a status item that this server knows")),
         })
     }
 
@@ -61,6 +64,7 @@ impl StatusItem {
             Self::Unseen => "UNSEEN",
             Self::Deleted => "DELETED",
             Self::Size => "SIZE",
+            Self::AppendLimit => "APPENDLIMIT",
         }
     }
 }

@@ -134,18 +134,56 @@ fn store_and_append_forms() {
     assert_eq!((store.action, store.silent, store.flags.len()), (StoreAction::Add, true, 2));
     let Command::Store(store) = good("a STORE 1 FLAGS ()") else { panic!() };
     assert!(store.flags.is_empty());
-    let Command::Append(append) = good("a APPEND x (\\Deleted) \"01-Jan-1971 00:00:00 +0000\"") else {
+    let Command::Append(append) = good("a APPEND x (\\Deleted) \"01-Jan-1971 00:00:00 +0000\" ") else {
         panic!()
     };
-    assert_eq!((append.flags, append.received.unwrap().secs()), (vec![Flag::Deleted], 365 * 86_400));
+    assert_eq!(
+        (append.message.flags, append.message.received.unwrap().secs()),
+        (vec![Flag::Deleted], 365 * 86_400)
+    );
     for line in [
         "a STORE 1 FLAGS",
         "a STORE 1 FLAGS (\\Recent)",
         "a STORE 1 FLAGS.LOUD ()",
         "a APPEND",
-        "a APPEND x ",
+        "a APPEND x",
         "a APPEND x \"now\"",
     ] {
+        bad(line);
+    }
+}
+
+#[test]
+fn what_stands_between_two_messages() {
+    let next = |text: &'static str| AppendMessage::parse_next(&Frame::line(text), AppendForm::Plain);
+    assert_eq!(next(" "), Ok(AppendMessage::default()));
+    let flagged = next(" (\\Deleted) \"01-Jan-1971 00:00:00 +0000\" ").unwrap();
+    assert_eq!((flagged.flags, flagged.received.unwrap().secs()), (vec![Flag::Deleted], 365 * 86_400));
+    for wrong in ["", "x", " (\\Deleted)", " x ", " () () ", "  "] {
+        assert!(next(wrong).is_err(), "{wrong:?}");
+    }
+    assert_eq!(AppendForm::Plain.parse_end(&Frame::line("")), Ok(()));
+    assert!(AppendForm::Plain.parse_end(&Frame::line(" ")).is_err());
+}
+
+#[test]
+fn id_and_create_forms() {
+    assert_eq!(good("a ID NIL"), Command::Id(Id::default()));
+    assert_eq!(good("a ID ()"), Command::Id(Id::default()));
+    let Command::Id(id) = good("a ID (\"name\" \"x\" \"version\" NIL)") else { panic!() };
+    assert_eq!(id.fields, [("name".into(), Some("x".into())), ("version".into(), None)]);
+    let many = |n: usize| format!("a ID ({})", vec!["\"n\" \"v\""; n].join(" "));
+    assert!(matches!(good(&many(30)), Command::Id(id) if id.fields.len() == 30));
+    let long =
+        |name: usize, value: usize| format!("a ID (\"{}\" \"{}\")", "n".repeat(name), "v".repeat(value));
+    good(&long(30, 1024));
+    for line in [&many(31), &long(31, 1), &long(1, 1025), "a ID", "a ID (\"x\")", "a ID x", "a ID (\"x\" y)"]
+    {
+        bad(line);
+    }
+    let Command::Create(create) = good("a CREATE x (USE (\\Drafts \\SENT))") else { panic!() };
+    assert_eq!(create.special_use, ["drafts", "sent"]);
+    for line in ["a CREATE x ()", "a CREATE x (USE)", "a CREATE x (USE (Drafts))", "a CREATE x (X (y))"] {
         bad(line);
     }
 }
@@ -173,7 +211,7 @@ fn outcome(stream: &[u8], step: usize) -> Vec<String> {
                 Framed::NeedInput => break,
                 Framed::Data(bytes) => data += bytes.len(),
                 Framed::Command(frame) => seen.push(format!("{:?}", parse(&frame))),
-                Framed::Append { head, size } => {
+                Framed::Append { head, size, .. } => {
                     seen.push(format!("{:?} {size}", parse(&head)));
                     framer.accept_append();
                 }

@@ -126,8 +126,8 @@ fn append_streams_its_message() {
     let mut framer = framer(true);
     let mut input = BytesMut::from(&b"a APPEND {5}\r\nINBOX (\\Seen) {10}\r\n"[..]);
     assert_eq!(framer.next(&mut input), Framed::Continue);
-    let Framed::Append { head, size: 10 } = framer.next(&mut input) else { panic!() };
-    assert_eq!(head.pieces, [text("a APPEND "), literal("INBOX"), text(" (\\Seen)")]);
+    let Framed::Append { head, size: 10, eight: false } = framer.next(&mut input) else { panic!() };
+    assert_eq!(head.pieces, [text("a APPEND "), literal("INBOX"), text(" (\\Seen) ")]);
     assert!(framer.accept_append());
     input.extend_from_slice(b"01234");
     assert_eq!(framer.next(&mut input), Framed::Data(Bytes::from_static(b"01234")));
@@ -168,5 +168,70 @@ fn a_thousand_literals_are_enough() {
     assert!(matches!(
         framer.next(&mut input),
         Framed::Refused { error: FrameError::TooManyLiterals(1000), .. }
+    ));
+}
+
+#[test]
+fn several_messages_in_one_command() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::from(&b"a APPEND INBOX {3+}\r\nabc (\\Seen) ~{2}\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Append { size: 3, eight: false, .. }));
+    assert!(!framer.accept_append());
+    assert_eq!(framer.next(&mut input), Framed::Data(Bytes::from_static(b"abc")));
+    let Framed::Append { head, size: 2, eight: true } = framer.next(&mut input) else { panic!() };
+    assert_eq!(head.pieces, [text(" (\\Seen) ")]);
+    assert!(framer.accept_append());
+    input.extend_from_slice(b"de\r\nb NOOP\r\n");
+    assert_eq!(framer.next(&mut input), Framed::Data(Bytes::from_static(b"de")));
+    assert!(matches!(framer.next(&mut input), Framed::Tail(frame) if frame.is_empty()));
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+}
+
+/// The client has its NO: neither the messages that it goes on to send nor the rest get another answer.
+#[test]
+fn what_follows_a_refused_message_is_swallowed() {
+    let mut framer = framer(true);
+    let mut input =
+        BytesMut::from(&b"a APPEND x {2+}\r\nab () {11+}\r\nx1 LOGOUT\r\n {1+}\r\nz\r\nb NOOP\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Append { .. }));
+    assert!(framer.refuse_append());
+    let mut framed = framer.next(&mut input);
+    while matches!(framed, Framed::Data(_)) {
+        framed = framer.next(&mut input);
+    }
+    assert_eq!(framed, Framed::Tail(Frame::default()));
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+    // The next one waits for a continuation that it does not get: the command is over.
+    let mut input = BytesMut::from(&b"a APPEND x {2+}\r\nab {1}\r\nb NOOP\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Append { .. }));
+    assert!(framer.refuse_append());
+    while let Framed::Data(_) = framer.next(&mut input) {}
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+}
+
+#[test]
+fn messages_have_a_limit_together() {
+    let limits = Limits { append: 10, append_together: 15, ..Limits::default() };
+    let mut framer = Framer::new(limits);
+    framer.logged_in();
+    let mut input = BytesMut::from(&b"a APPEND x {10+}\r\n0123456789 {6+}\r\n012345\r\nb NOOP\r\n"[..]);
+    assert!(matches!(framer.next(&mut input), Framed::Append { .. }));
+    framer.accept_append();
+    assert!(matches!(framer.next(&mut input), Framed::Data(_)));
+    let refused = framer.next(&mut input);
+    assert!(matches!(refused, Framed::Refused { tag: Some(_), error: FrameError::MessagesTooLarge(15) }));
+    assert_eq!(command(framer.next(&mut input)), [text("b NOOP")]);
+}
+
+#[test]
+fn after_logout_the_small_limits_hold() {
+    let mut framer = framer(true);
+    framer.logged_out();
+    let mut input = BytesMut::from(&b"a APPEND x {9000+}\r\n"[..]);
+    input.extend_from_slice(&[b'x'; 9000]);
+    input.extend_from_slice(b"\r\n");
+    assert!(matches!(
+        framer.next(&mut input),
+        Framed::Refused { error: FrameError::LiteralTooLarge(8192), .. }
     ));
 }

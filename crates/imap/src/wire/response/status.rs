@@ -29,8 +29,8 @@ pub enum Code {
     Alert,
     /// `ALREADYEXISTS`
     AlreadyExists,
-    /// `APPENDUID`
-    AppendUid(UidValidity, Uid),
+    /// `APPENDUID`: the UIDs in the order of the messages
+    AppendUid(UidValidity, SequenceSet),
     /// `AUTHENTICATIONFAILED`
     AuthenticationFailed,
     /// `AUTHORIZATIONFAILED`
@@ -53,6 +53,8 @@ pub enum Code {
     ExpungeIssued,
     /// `HASCHILDREN`
     HasChildren,
+    /// `INPROGRESS` (RFC 9585): the command's tag, how much is done, and of how much
+    InProgress(String, u64, u64),
     /// `INUSE`
     InUse,
     /// `LIMIT`
@@ -87,6 +89,8 @@ pub enum Code {
     UidValidity(UidValidity),
     /// `UNAVAILABLE`
     Unavailable,
+    /// `USEATTR` (RFC 6154)
+    UseAttr,
     /// `UNKNOWN-CTE`
     UnknownCte,
     /// `UNSEEN`: the sequence number of the first unseen message (IMAP4rev1)
@@ -198,10 +202,18 @@ impl fmt::Display for Code {
             Self::TryCreate => "TRYCREATE",
             Self::Unavailable => "UNAVAILABLE",
             Self::UnknownCte => "UNKNOWN-CTE",
-            Self::AppendUid(validity, uid) => return write!(f, "APPENDUID {validity} {uid}"),
+            Self::UseAttr => "USEATTR",
+            Self::AppendUid(validity, uids) => return write!(f, "APPENDUID {validity} {uids}"),
             Self::BadCharset(charsets) => return write!(f, "BADCHARSET ({})", charsets.join(" ")),
             Self::Capability(words) => return write!(f, "CAPABILITY {words}"),
             Self::CopyUid(validity, from, to) => return write!(f, "COPYUID {validity} {from} {to}"),
+            Self::InProgress(tag, done, goal) => {
+                // A bracket in the tag would end the code for clients that look no further.
+                return match tag.contains(']') {
+                    true => write!(f, "INPROGRESS (NIL {done} {goal})"),
+                    false => write!(f, "INPROGRESS (\"{tag}\" {done} {goal})"),
+                };
+            }
             Self::PermanentFlags(flags) => return write!(f, "PERMANENTFLAGS ({flags})"),
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
             Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
