@@ -75,6 +75,26 @@ impl Quota {
     }
 }
 
+/// What else a delivering transaction does, so that both happen or neither.
+pub trait Companion: Sync {
+    /// Joins the transaction; `fates` says what it does to each of the accounts that it is about. An error gives up
+    /// the transaction, and is what every delivery in it comes to.
+    fn join(
+        &self,
+        tx: &Transaction,
+        fates: &[(AccountId, Result<Delivered, Error>)],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Nothing else.
+struct Alone;
+
+impl Companion for Alone {
+    async fn join(&self, _: &Transaction, _: &[(AccountId, Result<Delivered, Error>)]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// Why a delivering transaction has to be begun anew, or cannot be.
 pub(crate) enum Failure {
     /// An attachment that was known when the message was prepared has been swept since.
@@ -115,12 +135,23 @@ impl Mail {
     /// For one recipient: one commit; one read round for a new thread, two for a reply, and one more for a
     /// message with attachments.
     pub async fn deliver(&self, message: &Message, deliveries: &[Delivery]) -> Vec<Result<Delivered, Error>> {
+        self.deliver_with(message, deliveries, &Alone).await
+    }
+
+    /// [`Self::deliver`], with a companion in each of its transactions. There is one transaction, unless there are
+    /// many deliveries, large ones, or several to one account.
+    pub async fn deliver_with(
+        &self,
+        message: &Message,
+        deliveries: &[Delivery],
+        companion: &impl Companion,
+    ) -> Vec<Result<Delivered, Error>> {
         let mut results = Vec::with_capacity(deliveries.len());
         let mut rest = deliveries;
         let mut most = Self::ACCOUNTS_AT_ONCE;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(Self::chunk(message, rest).min(most));
-            match self.deliver_chunk(message, chunk).await {
+            match self.deliver_chunk(message, chunk, companion).await {
                 Ok(delivered) => results.extend(delivered),
                 // A message that makes long threads one drags their emails along, for each account.
                 Err(error) if error.is_too_much() && chunk.len() > 1 => {
@@ -145,12 +176,19 @@ impl Mail {
         &self,
         message: &Message,
         deliveries: &[Delivery],
+        companion: &impl Companion,
     ) -> Result<Vec<Result<Delivered, Error>>, Error> {
         let _turns = self.turns(deliveries).await;
         let committed = self
             .placing_transaction(message, |message, tx| async move {
                 let each = deliveries.iter().map(|delivery| self.deliver_one(&tx, &message, delivery));
-                try_join_all(each).await
+                let outcomes = try_join_all(each).await?;
+                let fates = deliveries.iter().zip(&outcomes);
+                let fates: Vec<_> = fates
+                    .map(|(delivery, outcome)| (delivery.account, outcome.clone().map(|(done, _)| done)))
+                    .collect();
+                companion.join(&tx, &fates).await?;
+                Ok(outcomes)
             })
             .await?;
         let mut results = Vec::with_capacity(committed.len());

@@ -104,6 +104,12 @@ pub enum Error {
         /// What was found, and where.
         what: String,
     },
+    /// A packed message cannot be put together any more.
+    #[error("a packed message is damaged: {0}; run `magpie verify`")]
+    DamagedPack(String),
+    /// Whoever asked for a delivery has no right to it any more: nothing was delivered.
+    #[error("the delivery was withdrawn: {0}")]
+    Withdrawn(String),
 }
 
 impl Error {

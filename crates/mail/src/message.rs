@@ -144,7 +144,7 @@ fn cut(raw: &Bytes, limits: &ingest::Limits, attachment_size: usize, inline_size
 }
 
 /// The literal bytes as the row holds them, if they fit.
-fn inline(literal: &[u8], most: usize) -> Option<(u8, Vec<u8>)> {
+pub(crate) fn inline(literal: &[u8], most: usize) -> Option<(u8, Vec<u8>)> {
     // Mail text seldom shrinks to less than a tenth: no need to try with a long one.
     if literal.len() > most * 10 {
         return None;

@@ -16,12 +16,28 @@ use crate::{Error, Mail};
 /// Where an email's bytes are. Cheap to clone if the message is short.
 #[derive(Clone)]
 pub struct Source {
-    account: AccountId,
-    email: EmailId,
+    holder: Holder,
     blobs: Blobs,
     record: SourceRecord,
     /// The literal bytes, if they are inline.
     literal: Option<Bytes>,
+}
+
+/// Whose bytes they are.
+#[derive(Clone, Copy)]
+pub(crate) enum Holder {
+    Email(AccountId, EmailId),
+    /// Whoever has packed them.
+    Pack,
+}
+
+impl Holder {
+    fn lost(self, what: &str) -> Error {
+        match self {
+            Self::Email(account, email) => Error::lost_email(account, email, what),
+            Self::Pack => Error::DamagedPack(what.to_owned()),
+        }
+    }
 }
 
 /// A range of a source, chunk by chunk.
@@ -54,8 +70,12 @@ impl Mail {
         &self,
         account: AccountId,
         email: EmailId,
-        mut record: SourceRecord,
+        record: SourceRecord,
     ) -> Result<Source, Error> {
+        self.opened_by(Holder::Email(account, email), record)
+    }
+
+    pub(crate) fn opened_by(&self, holder: Holder, mut record: SourceRecord) -> Result<Source, Error> {
         let inline = std::mem::take(&mut record.inline);
         let literal = match (record.literal, record.codec) {
             (Some(_), _) => None,
@@ -63,16 +83,16 @@ impl Mail {
             (None, ZSTD) => {
                 let size = usize::try_from(record.literal_size).unwrap_or(usize::MAX);
                 let unpacked = zstd::bulk::decompress(&inline, size.min(64 << 20));
-                let lost = |e| Error::lost_email(account, email, &format!("its source does not unpack: {e}"));
+                let lost = |e| holder.lost(&format!("its source does not unpack: {e}"));
                 Some(unpacked.map_err(lost)?.into())
             }
             (None, codec) => {
                 let what =
                     format!("its source is stored in a way (codec {codec}) that only a newer release knows");
-                return Err(Error::lost_email(account, email, &what));
+                return Err(holder.lost(&what));
             }
         };
-        Ok(Source { account, email, blobs: self.blobs().clone(), record, literal })
+        Ok(Source { holder, blobs: self.blobs().clone(), record, literal })
     }
 }
 
@@ -125,11 +145,10 @@ impl Source {
     }
 
     fn unreadable(&self, error: &store::blob::Error) -> Error {
-        let (account, email) = (self.account, self.email);
         match error {
             store::blob::Error::Unavailable(why) => Error::Unavailable(why.clone()),
             store::blob::Error::Kv(error) => error.clone().into(),
-            lost => Error::lost_email(account, email, &lost.to_string()),
+            lost => self.holder.lost(&lost.to_string()),
         }
     }
 }
@@ -183,9 +202,7 @@ impl SourceStream {
                     self.open = Some(Open { reader: source.blob(hash, range).await?, encoder: None });
                     Ok(None)
                 }
-                (None, None) => {
-                    Err(Error::lost_email(source.account, source.email, "its source names no bytes"))
-                }
+                (None, None) => Err(source.holder.lost("its source names no bytes")),
             },
             Piece::Attachment { hash, plain, encoder } => {
                 let reader = source.blob(hash, plain).await?;

@@ -7,6 +7,7 @@
 //!   cli ──┬── dev ──> node (all services on one data directory)
 //!         │            ├── net: listeners, TLS, admission, the end of a server
 //!         │            ├── driver: smtp and lmtp, imap, pop3, http
+//!         │            ├── inbound: the queue behind smtp, and what delivers from it
 //!         │            ├── admin: the socket that the other commands talk to
 //!         │            └── upkeep
 //!         └── other commands ──> admin::Desk ──> the running server, or a node of their own
@@ -20,6 +21,7 @@ mod data_dir;
 mod dev;
 mod driver;
 mod import;
+mod inbound;
 mod log;
 mod net;
 mod node;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use directory::Directory;
 use mail::{Mail, MailOptions};
+use queue::Queue;
 use store::blob::{self, Blobs, BlobsOptions, Segments, SegmentsOptions};
 use store::bus::Bus;
 use store::kv::{self, Embedded, EmbeddedOptions, Kv};
@@ -26,6 +27,7 @@ pub(crate) struct Node {
     pub(crate) bus: Bus,
     pub(crate) directory: Directory,
     pub(crate) mail: Mail,
+    pub(crate) inbound: Queue,
     pub(crate) clock: Clock,
 }
 
@@ -43,7 +45,14 @@ impl Node {
         let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), options);
         let mail_options = MailOptions { message_size: MESSAGE + TRACE, ..MailOptions::default() };
         let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), mail_options);
-        Ok(Self { kv, blobs, bus, directory, mail, clock })
+        let inbound = Queue::new(
+            queue::Kind::Inbound,
+            kv.clone(),
+            blobs.clone(),
+            clock.clone(),
+            queue::Options::inbound(),
+        );
+        Ok(Self { kv, blobs, bus, directory, mail, inbound, clock })
     }
 }
 
@@ -84,10 +93,24 @@ impl From<mail::Error> for Problem {
         use mail::Error as E;
         let kind = match &error {
             E::Unavailable(_) | E::Full(_) => Kind::Unavailable,
-            E::Corrupt { .. } => Kind::Damaged,
+            E::Corrupt { .. } | E::DamagedPack(_) => Kind::Damaged,
             E::NoSuchMailbox | E::NoSuchEmail => Kind::NotFound,
             E::Exists => Kind::Exists,
             _ => Kind::Invalid,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<queue::Error> for Problem {
+    fn from(error: queue::Error) -> Self {
+        use queue::Error as E;
+        let kind = match &error {
+            E::Kv(_) | E::Vanished => Kind::Unavailable,
+            E::NoSuchEntry(_) | E::LeaseLost(_) => Kind::NotFound,
+            E::Exists(_) => Kind::Exists,
+            E::Damaged { .. } => Kind::Damaged,
+            E::Empty | E::TooMany { .. } => Kind::Invalid,
         };
         Self::new(kind, error.to_string())
     }

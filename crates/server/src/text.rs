@@ -79,6 +79,17 @@ pub(crate) fn date_time(at: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// A length of time in its two largest units: `3 min 10 s`, `2 d 4 h`, `45 s`.
+pub(crate) fn span(seconds: u64) -> String {
+    let (large, small, unit, below) = match seconds {
+        ..60 => return format!("{seconds} s"),
+        60..3_600 => (seconds / 60, seconds % 60, "min", "s"),
+        3_600..86_400 => (seconds / 3_600, seconds % 3_600 / 60, "h", "min"),
+        _ => (seconds / 86_400, seconds % 86_400 / 3_600, "d", "h"),
+    };
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {below}") }
+}
+
 /// A table with aligned columns, as text.
 pub(crate) struct Columns {
     rows: Vec<Vec<String>>,
@@ -164,6 +175,12 @@ mod tests {
         assert_eq!(date_time(Timestamp(0)), "1970-01-01T00:00:00Z");
         assert_eq!(date_time(Timestamp::from_secs(951_782_400)), "2000-02-29T00:00:00Z");
         assert_eq!(date_time(Timestamp::from_secs(1_795_359_480)), "2026-11-22T14:58:00Z");
+    }
+
+    #[test]
+    fn spans() {
+        let spans = [0, 59, 60, 190, 3_600, 7_260, 86_400, 190_000].map(span);
+        assert_eq!(spans, ["0 s", "59 s", "1 min", "3 min 10 s", "1 h", "2 h 1 min", "1 d", "2 d 4 h"]);
     }
 
     #[test]

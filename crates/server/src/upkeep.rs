@@ -34,6 +34,7 @@ pub(crate) fn start(node: Node, lifecycle: &Lifecycle) {
 
 async fn round(node: &Node) {
     log_failure("mailboxes", mailboxes(node).await);
+    log_failure("the inbound queue", queues(node).await);
     log_failure("blobs", blobs(node).await);
     let markers = node.kv.forget_markers().await.map_err(|error| Problem::unavailable(error.to_string()));
     log_failure("transaction markers", markers);
@@ -55,6 +56,17 @@ async fn mailboxes(node: &Node) -> Result<(), Problem> {
             None => return Ok(()),
         }
     }
+}
+
+async fn queues(node: &Node) -> Result<(), Problem> {
+    for id in node.inbound.trim().await? {
+        tracing::warn!(%id, "dropped: it was in the error queue for as long as that keeps anything");
+    }
+    let failed = node.inbound.depth().await?.failed;
+    if failed > 0 {
+        tracing::warn!(failed, "mail waits in the error queue: see `magpie queue inbound list --failed`");
+    }
+    Ok(())
 }
 
 async fn blobs(node: &Node) -> Result<(), Problem> {

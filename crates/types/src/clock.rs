@@ -1,8 +1,8 @@
 //! Time and randomness as arguments, so that expiry, back-off and leases are tested in virtual time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use minicbor::{Decode, Encode};
 use rand::Rng;
@@ -43,45 +43,64 @@ impl Timestamp {
 
 /// Where a component gets the time from: the system, or a hand that a test moves.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Option<Arc<AtomicU64>>);
+pub struct Clock(Option<Arc<Hands>>);
+
+/// What a manual clock shows.
+#[derive(Debug, Default)]
+struct Hands {
+    wall: AtomicU64,
+    steady: AtomicU64,
+}
 
 impl Clock {
-    /// The system's wall clock.
+    /// The system's clocks.
     pub const fn system() -> Self {
         Self(None)
     }
 
     /// A clock that stands at `start` until the [`ManualClock`] moves it.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
-        let hand = Arc::new(AtomicU64::new(start.0));
-        (Self(Some(hand.clone())), ManualClock(hand))
+        let hands = Arc::new(Hands { wall: AtomicU64::new(start.0), steady: AtomicU64::new(0) });
+        (Self(Some(hands.clone())), ManualClock(hands))
     }
 
-    /// The present moment.
+    /// The present moment, as the wall clock shows it. Operators and time servers may set it, forward or back.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Some(hand) => Timestamp(hand.load(Ordering::SeqCst)),
+            Some(hands) => Timestamp(hands.wall.load(Ordering::SeqCst)),
             None => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
                 Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
         }
     }
+
+    /// How long it is since some moment in this process's past. Nobody can set it: what counts is the difference
+    /// of two readings.
+    pub fn steady(&self) -> Duration {
+        static BEGINNING: OnceLock<Instant> = OnceLock::new();
+        match &self.0 {
+            Some(hands) => Duration::from_millis(hands.steady.load(Ordering::SeqCst)),
+            None => BEGINNING.get_or_init(Instant::now).elapsed(),
+        }
+    }
 }
 
 /// The hand of a manual [`Clock`].
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<Hands>);
 
 impl ManualClock {
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.0.wall.fetch_add(millis, Ordering::SeqCst);
+        self.0.steady.fetch_add(millis, Ordering::SeqCst);
     }
 
-    /// Sets the clock, forward or back.
+    /// Sets the wall clock, forward or back, as somebody does with a machine's: no time passes.
     pub fn set(&self, to: Timestamp) {
-        self.0.store(to.0, Ordering::SeqCst);
+        self.0.wall.store(to.0, Ordering::SeqCst);
     }
 }
 
@@ -94,5 +113,20 @@ impl Randomness {
         let mut bytes = [0; N];
         rand::rng().fill_bytes(&mut bytes);
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setting_the_wall_clock_lets_no_time_pass() {
+        let (clock, hand) = Clock::manual(Timestamp(1_000));
+        hand.advance(Duration::from_secs(5));
+        hand.set(Timestamp(0));
+        assert_eq!((clock.now(), clock.steady()), (Timestamp(0), Duration::from_secs(5)));
+        let before = Clock::system().steady();
+        assert!(Clock::system().steady() >= before);
     }
 }

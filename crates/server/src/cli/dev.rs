@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::data_dir::DataDir;
 use crate::dev::{self, Plan};
+use crate::inbound::InboundOptions;
 use crate::problem::Problem;
 
 use super::account::make_password;
@@ -22,16 +23,22 @@ pub(super) struct Arguments {
     /// How many accounts user1, user2 … there are besides alice, bob and carol
     #[arg(long, value_name = "N", default_value_t = 0)]
     users: u32,
+    /// How many deliveries under way send further messages to the inbound queue; 0 sends all
+    #[arg(long, hide = true, value_name = "N")]
+    inbound_mark: Option<usize>,
 }
 
 impl Arguments {
     pub(super) async fn run(self, data: DataDir) -> Result<(), Problem> {
+        let usual = InboundOptions::default();
+        let inbound = InboundOptions { deliveries: self.inbound_mark.unwrap_or(usual.deliveries), ..usual };
         let plan = Plan {
             data,
             port_base: self.port_base,
             password: self.password,
             make_password,
             users: self.users,
+            inbound,
         };
         dev::run(plan, output::write).await
     }

@@ -8,6 +8,7 @@ mod domain;
 mod group;
 mod import;
 mod output;
+mod queue;
 mod verify;
 
 use std::path::PathBuf;
@@ -70,6 +71,9 @@ enum Command {
     /// Passwords for single apps and devices
     #[command(subcommand)]
     AppPassword(app_password::Command),
+    /// Mail that is on its way, and what to do about it
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Import mail from a Maildir or mbox files
     Import(import::Arguments),
     /// Look whether everything that is stored agrees
@@ -105,6 +109,7 @@ fn run(common: Common, command: Command, output: Output) -> Result<(), Problem> 
             Command::Alias(command) => command.run(&data, output).await,
             Command::Group(command) => command.run(&data, output).await,
             Command::AppPassword(command) => command.run(&data, output).await,
+            Command::Queue(command) => command.run(&data, output).await,
             Command::Import(arguments) => arguments.run(&data, output).await,
             Command::Verify(arguments) => arguments.run(&data, output).await,
         }

@@ -42,6 +42,11 @@ fn every_command_has_its_form() {
         &["app-password", "revoke", "alice", "3"],
         &["import", "--account", "alice", "maildir:/x", "--into", "Old/Mail", "--again"],
         &["verify", "--account", "alice"],
+        &["queue", "inbound", "list", "--failed", "--json"],
+        &["queue", "inbound", "show", "0123456789abcdef"],
+        &["queue", "inbound", "retry", "0123456789abcdef", "0123456789abcdee"],
+        &["queue", "inbound", "release", "--failed"],
+        &["queue", "inbound", "drop", "0123456789abcdef", "--yes"],
     ] {
         parse(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
     }
@@ -64,6 +69,8 @@ fn nonsense_is_refused() {
         // What the accounts of a domain hold together is not counted yet.
         &["domain", "change", "example.test", "--messages", "2"],
         &["import", "maildir:/x"],
+        &["queue", "inbound", "retry"],
+        &["queue", "inbound", "drop", "0123456789abcdef", "--failed"],
     ] {
         assert!(parse(words).is_err(), "{words:?}");
     }

@@ -7,7 +7,7 @@ use super::account::all;
 use super::output::Output;
 use crate::admin::Desk;
 use crate::admin::operation::account::Show;
-use crate::admin::operation::verify::{Account, Blobs, Finding};
+use crate::admin::operation::verify::{Account, Blobs, Finding, Queue};
 use crate::data_dir::DataDir;
 use crate::problem::{Kind, Problem};
 use crate::progress::Progress;
@@ -15,7 +15,7 @@ use crate::text::{count, size};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Only this account, and not the blob store
+    /// Only this account, and neither the queue nor the blob store
     #[arg(long)]
     account: Option<String>,
 }
@@ -24,6 +24,7 @@ pub(super) struct Arguments {
 struct Report {
     accounts: u64,
     messages: u64,
+    queued: u64,
     blobs: u64,
     blob_bytes: u64,
     findings: Vec<Found>,
@@ -56,12 +57,13 @@ impl Arguments {
             progress.at(report.accounts, report.messages, "messages");
         }
         if whole {
+            let queue = desk.ask(Queue {}).await?;
+            report.queued = queue.messages;
             let blobs = desk.ask(Blobs {}).await?;
             report.blobs = blobs.blobs;
             report.blob_bytes = blobs.bytes;
-            report
-                .findings
-                .extend(blobs.findings.into_iter().map(|finding| Found { account: None, finding }));
+            let findings = queue.findings.into_iter().chain(blobs.findings);
+            report.findings.extend(findings.map(|finding| Found { account: None, finding }));
         }
         progress.finish();
         output.answer(&report, || text(&report));
@@ -77,7 +79,8 @@ impl Arguments {
 fn advice(findings: &[Found]) -> String {
     let count = count(findings.len() as u64, "finding");
     let keep = "keep a copy of the data directory";
-    if findings.iter().any(|found| found.account.is_none()) {
+    let of_queue = |found: &Found| found.finding.place.starts_with("message");
+    if findings.iter().any(|found| found.account.is_none() && !of_queue(found)) {
         format!("{count}: {keep}, check the disk, and restore what is damaged from a backup")
     } else {
         format!("{count}: {keep} and report this: it is a mistake in Magpie, and the disk is not to blame")
@@ -95,9 +98,10 @@ fn line(found: &Found) -> String {
 fn text(report: &Report) -> String {
     let text: String = report.findings.iter().map(line).collect();
     let looked = format!(
-        "Looked at {} with {}, {} ({})",
+        "Looked at {} with {}, {} in the queue, {} ({})",
         count(report.accounts, "account"),
         count(report.messages, "message"),
+        report.queued,
         count(report.blobs, "blob"),
         size(report.blob_bytes)
     );

@@ -20,6 +20,7 @@ use crate::driver::http::HttpServer;
 use crate::driver::imap::{ImapServer, ImapTimeouts};
 use crate::driver::pop3::Pop3Server;
 use crate::driver::smtp::{SmtpServer, SmtpServices};
+use crate::inbound::{Inbound, InboundOptions};
 use crate::net::tls::{Identity, install_provider};
 use crate::net::{Admission, AdmissionLimits, Endpoint, Lifecycle, Listener};
 use crate::node::{MESSAGE, Node};
@@ -42,6 +43,7 @@ pub(crate) struct Plan {
     /// Makes a password where none is given and none was kept.
     pub(crate) make_password: fn() -> String,
     pub(crate) users: u32,
+    pub(crate) inbound: InboundOptions,
 }
 
 /// The ports of a base.
@@ -129,7 +131,7 @@ pub(crate) async fn run(plan: Plan, say: fn(&str)) -> Result<(), Problem> {
     let lifecycle = Lifecycle::default();
     counter.run(node.clone(), &lifecycle);
     upkeep::start(node.clone(), &lifecycle);
-    serve(listeners, &node, &plan.data, &identity, &lifecycle)?;
+    serve(listeners, &node, &plan, &identity, &lifecycle)?;
     say(&screen::welcome(&plan.data, ports, &accounts));
     say("ready\n");
 
@@ -158,11 +160,13 @@ fn options() -> Result<directory::Options, Problem> {
 fn serve(
     listeners: Listeners,
     node: &Node,
-    data: &DataDir,
+    plan: &Plan,
     identity: &Identity,
     lifecycle: &Lifecycle,
 ) -> Result<(), Problem> {
     let budget = Budget::new(BudgetLimits::default());
+    let inbound = Inbound::new(node, budget.clone(), plan.inbound);
+    inbound.start(lifecycle);
     for (listener, protocol) in [(listeners.smtp, Protocol::Smtp), (listeners.lmtp, Protocol::Lmtp)] {
         let mut config = smtp::Config::new(HOSTNAME, protocol);
         config.limits.message = MESSAGE;
@@ -171,10 +175,11 @@ fn serve(
             bus: node.bus.clone(),
             directory: node.directory.clone(),
             mail: node.mail.clone(),
+            inbound: inbound.clone(),
             budget: budget.clone(),
             clock: node.clock.clone(),
         };
-        let server = Arc::new(SmtpServer::new(config, identity.acceptor()?, data.spool(), services));
+        let server = Arc::new(SmtpServer::new(config, identity.acceptor()?, plan.data.spool(), services));
         let tasks = lifecycle.clone();
         listener.run(&Admission::new(ADMISSION), lifecycle, move |socket, peer| {
             server.clone().serve(socket, peer, tasks.clone())

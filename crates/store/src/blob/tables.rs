@@ -81,6 +81,11 @@ pub enum ReferenceTable {}
 pub struct Mark {}
 
 impl ReferenceTable {
+    /// All references, for proofs that owners and references agree.
+    pub fn all() -> KeyRange {
+        KeyRange::prefix(b"br")
+    }
+
     pub(super) fn of(hash: &Hash) -> KeyRange {
         KeyWriter::new(b"br").bytes(hash.as_bytes()).range()
     }

@@ -6,6 +6,7 @@ pub(crate) mod app_password;
 pub(crate) mod domain;
 pub(crate) mod group;
 pub(crate) mod import;
+pub(crate) mod queue;
 pub(crate) mod verify;
 
 use bytes::Bytes;
@@ -52,8 +53,14 @@ pub(super) async fn dispatch(
         import::Folder::NAME => run::<import::Folder>(arguments, payload, node).await,
         import::Known::NAME => run::<import::Known>(arguments, payload, node).await,
         import::Store::NAME => run::<import::Store>(arguments, payload, node).await,
+        queue::List::NAME => run::<queue::List>(arguments, payload, node).await,
+        queue::Show::NAME => run::<queue::Show>(arguments, payload, node).await,
+        queue::Retry::NAME => run::<queue::Retry>(arguments, payload, node).await,
+        queue::Release::NAME => run::<queue::Release>(arguments, payload, node).await,
+        queue::Drop::NAME => run::<queue::Drop>(arguments, payload, node).await,
         verify::Account::NAME => run::<verify::Account>(arguments, payload, node).await,
         verify::Blobs::NAME => run::<verify::Blobs>(arguments, payload, node).await,
+        verify::Queue::NAME => run::<verify::Queue>(arguments, payload, node).await,
         unknown => Err(Problem::new(
             Kind::Version,
             format!("this server does not know {unknown}: it may be older than this command"),

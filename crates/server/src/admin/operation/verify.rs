@@ -70,3 +70,67 @@ impl Operation for Blobs {
         Ok(BlobReport { blobs: report.blobs, bytes: report.bytes, findings })
     }
 }
+
+/// Verifies the inbound queue: its rows, and that every message in it can be put together.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Queue {}
+
+/// What was looked at in the queue, and what is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct QueueReport {
+    pub(crate) messages: u64,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Operation for Queue {
+    const NAME: &'static str = "verify.queue";
+    type Answer = QueueReport;
+
+    async fn run(self, node: &Node, _: Bytes) -> Result<QueueReport, Problem> {
+        let (messages, findings) = node.inbound.verify().await?;
+        let view = |f: queue::Finding| Finding { rule: f.rule.to_owned(), place: f.place, what: f.what };
+        let mut findings: Vec<Finding> = findings.into_iter().map(view).collect();
+        let mut after = None;
+        loop {
+            let page = node.inbound.list(after, super::PAGE).await?;
+            for entry in &page.entries {
+                let what = match node.inbound.body(entry.id).await {
+                    Ok(row) => unreadable(node, &row).await?,
+                    // It has been delivered since.
+                    Err(queue::Error::NoSuchEntry(_)) => None,
+                    Err(error) => return Err(error.into()),
+                };
+                // What cannot be read because it has been delivered meanwhile is no damage.
+                if let Some(what) = what
+                    && node.inbound.show(entry.id).await?.is_some()
+                {
+                    let rule = "queued messages can be read".to_owned();
+                    findings.push(Finding { rule, place: format!("message {}", entry.id), what });
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(QueueReport { messages, findings });
+            }
+        }
+    }
+}
+
+/// Why a packed message is not what it was, if it is not.
+async fn unreadable(node: &Node, row: &[u8]) -> Result<Option<String>, Problem> {
+    let read = async {
+        let source = node.mail.unpack(row)?;
+        let mut stream = source.stream(0..source.size());
+        let mut hasher = blake3::Hasher::new();
+        while let Some(chunk) = stream.next().await? {
+            hasher.update(&chunk);
+        }
+        Ok(*hasher.finalize().as_bytes() == source.hash())
+    };
+    match read.await {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some("its bytes are not those that were accepted".to_owned())),
+        Err(error @ mail::Error::DamagedPack(_)) => Ok(Some(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -3,15 +3,18 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use mail::{Delivered, Delivery, Quota};
+use bytes::Bytes;
+use mail::{Delivery, DeliveryId, Message, Packed, Quota};
+use queue::EntryId;
 use smtp::{DeliveryVerdict, Envelope, Protocol, Receipt, Refusal, RefusalCode, Trace};
-use types::{AccountId, Keywords, MailboxId, Randomness};
+use types::{AccountId, Keywords, MailboxId, Randomness, Timestamp};
 
 use super::SmtpServer;
 use super::connection::{no_room, refuse_all, try_again};
 use super::recipients::{Destination, Recipients};
 use super::retries::Fingerprint;
-use super::spool::Spool;
+use super::spool::{Spool, Spooled};
+use crate::inbound::{Taking, Waiting};
 
 /// A message that was received whole, and where it is to go.
 pub(crate) struct Incoming<'a> {
@@ -28,10 +31,30 @@ pub(crate) struct Outcome {
 }
 
 /// What became of the message for one account.
-type Fate = (AccountId, Result<Delivered, mail::Error>);
+type Fate = (AccountId, Result<Safe, mail::Error>);
+
+/// Where a message is that survives a power loss.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Safe {
+    /// In the mailbox.
+    Delivered { duplicate: bool },
+    /// In the inbound queue.
+    Queued,
+}
+
+/// What is to be done with a message: one delivery for each account that any recipient leads to.
+struct Plan {
+    id: EntryId,
+    size: u64,
+    received: Timestamp,
+    deliveries: Vec<Delivery>,
+    /// By what a retry of the client is recognised; none where it cannot be.
+    fingerprints: Vec<(AccountId, Fingerprint)>,
+}
 
 impl Incoming<'_> {
-    /// Makes the message durable for every recipient that it can be delivered to.
+    /// Makes the message durable for every recipient that it can be delivered to: in their mailboxes, which is the
+    /// normal path, else in the inbound queue.
     pub(crate) async fn deliver(self, spool: Spool) -> Outcome {
         let began = Instant::now();
         let size = spool.size();
@@ -40,8 +63,9 @@ impl Incoming<'_> {
             tracing::warn!(size, "a message is turned away: too many are being stored");
             return self.refused(&no_room());
         };
-        let id = message_id();
-        let trace = Trace { hostname: &self.server.config.hostname, id: &id, at: self.server.clock.now() };
+        let id = EntryId(Randomness::bytes());
+        let received = self.server.clock.now();
+        let trace = Trace { hostname: &self.server.config.hostname, id: &id.to_string(), at: received };
         let fields = Trace::return_path(self.envelope) + &trace.received(self.envelope);
         let spooled = match spool.finish(fields.as_bytes()).await {
             Ok(spooled) => spooled,
@@ -50,39 +74,32 @@ impl Incoming<'_> {
                 return self.refused(&no_room());
             }
         };
-        let message = match self.server.mail.ingest(spooled.bytes).await {
-            Ok(message) => message,
+        let plan = self.plan(id, &spooled, received).await;
+        let fates = match self.server.inbound.load().begin() {
+            Ok(_under_way) => self.place(&plan, spooled.bytes).await,
+            Err(why) => match self.put_off(&plan, spooled.bytes.clone(), &why).await {
+                Ok(fates) => Ok(fates),
+                // Without a queue the load is the lesser evil.
+                Err(()) => self.place(&plan, spooled.bytes).await,
+            },
+        };
+        let fates = match fates {
+            Ok(fates) => fates,
             Err(error) => return self.refused(&refusal(&error)),
         };
-        // Without a Message-ID two equal messages may both be meant.
-        let recognisable = message.metadata().header.last("message-id").is_some();
-        let (deliveries, fingerprints) = self.deliveries(&spooled.hash, recognisable).await;
-        let results = self.server.mail.deliver(&message, &deliveries).await;
-        let fates: Vec<Fate> = deliveries.iter().map(|delivery| delivery.account).zip(results).collect();
-        let took = began.elapsed();
-        for (account, fate) in &fates {
-            match fate {
-                Ok(done) => tracing::info!(
-                    id, %account, client = %self.client, sender = %self.envelope.origin.sender, size,
-                    ms = took.as_millis(), duplicate = done.duplicate, "delivered"
-                ),
-                Err(error) => tracing::warn!(id, %account, client = %self.client, %error, "not delivered"),
-            }
-        }
-        let verdict = |path| self.verdict(self.recipients.destinations(path), &fates, &id);
+        self.log(&plan, &fates, began);
+        let verdict = |path| self.verdict(self.recipients.destinations(path), &fates, id);
         let verdicts: Vec<_> =
             self.envelope.recipients.iter().map(|recipient| verdict(&recipient.path)).collect();
-        let settled = self.settled(&verdicts, &fates, fingerprints);
+        let settled = self.settled(&verdicts, &fates, plan.fingerprints);
         Outcome { verdicts, settled }
     }
 
     /// One delivery for each account that any recipient leads to.
-    async fn deliveries(
-        &self,
-        hash: &blake3::Hash,
-        recognisable: bool,
-    ) -> (Vec<Delivery>, Vec<(AccountId, Fingerprint)>) {
-        let received = self.server.clock.now();
+    async fn plan(&self, id: EntryId, spooled: &Spooled, received: Timestamp) -> Plan {
+        // Without a Message-ID two equal messages may both be meant.
+        let mut fields = mail::ingest::fields::Fields::new(&spooled.bytes);
+        let recognisable = fields.any(|field| field.name.eq_ignore_ascii_case(b"message-id"));
         let mut deliveries: Vec<Delivery> = Vec::new();
         let mut fingerprints = Vec::new();
         for recipient in &self.envelope.recipients {
@@ -90,35 +107,113 @@ impl Incoming<'_> {
                 if deliveries.iter().any(|delivery| delivery.account == *account) {
                     continue;
                 }
-                let mut id = None;
-                if recognisable {
-                    let fingerprint = Fingerprint::new(&self.envelope.origin.sender, *account, hash);
-                    id = Some(self.server.retries.name(&fingerprint).await);
+                let id = if recognisable {
+                    let fingerprint = Fingerprint::new(&self.envelope.origin.sender, *account, &spooled.hash);
+                    let id = self.server.retries.name(&fingerprint).await;
                     fingerprints.push((*account, fingerprint));
-                }
+                    id
+                } else {
+                    // Still, what is delivered and queued at once, because the store lost an answer, is one.
+                    DeliveryId(Randomness::bytes())
+                };
                 deliveries.push(Delivery {
                     account: *account,
                     mailbox: MailboxId::INBOX,
                     keywords: Keywords::new(),
                     received,
                     quota: Quota { bytes: limits.bytes, emails: limits.messages },
-                    id,
+                    id: Some(id),
                 });
             }
         }
-        (deliveries, fingerprints)
+        Plan { id, size: spooled.bytes.len() as u64, received, deliveries, fingerprints }
+    }
+
+    /// Delivers the message. What fails for a reason of ours that may be over soon goes to the queue.
+    async fn place(&self, plan: &Plan, bytes: Bytes) -> Result<Vec<Fate>, mail::Error> {
+        let began = Instant::now();
+        let message = self.server.mail.ingest(bytes).await?;
+        let results = self.server.mail.deliver(&message, &plan.deliveries).await;
+        self.server.inbound.load().took(began.elapsed());
+        let safe = |done: mail::Delivered| Safe::Delivered { duplicate: done.duplicate };
+        let results = results.into_iter().map(|result| result.map(safe));
+        let mut fates: Vec<Fate> =
+            plan.deliveries.iter().map(|delivery| delivery.account).zip(results).collect();
+        if fates.iter().any(|(_, fate)| is_ours(fate)) {
+            self.put_off_failures(plan, &message, &mut fates).await;
+        }
+        Ok(fates)
+    }
+
+    /// Puts the message into the queue for everybody.
+    async fn put_off(&self, plan: &Plan, bytes: Bytes, why: &str) -> Result<Vec<Fate>, ()> {
+        let packed = self.server.mail.pack(bytes).await;
+        let packed =
+            packed.map_err(|error| tracing::warn!(id = %plan.id, %error, "a message cannot be queued"))?;
+        let recipients = plan.deliveries.iter().map(|delivery| self.waiting(delivery, None)).collect();
+        self.enqueue(plan, packed, why, recipients).await?;
+        Ok(plan.deliveries.iter().map(|delivery| (delivery.account, Ok(Safe::Queued))).collect())
+    }
+
+    /// Puts the message into the queue for those to whom it could not be delivered now.
+    async fn put_off_failures(&self, plan: &Plan, message: &Message, fates: &mut [Fate]) {
+        let failed = plan.deliveries.iter().zip(fates.iter()).filter(|(_, (_, fate))| is_ours(fate));
+        let said = |fate: &Fate| fate.1.as_ref().err().map(ToString::to_string);
+        let recipients = failed.map(|(delivery, fate)| self.waiting(delivery, said(fate))).collect();
+        let why = "its delivery failed for now";
+        if self.enqueue(plan, message.packed(), why, recipients).await.is_ok() {
+            for (_, fate) in fates.iter_mut().filter(|(_, fate)| is_ours(fate)) {
+                *fate = Ok(Safe::Queued);
+            }
+        }
+    }
+
+    async fn enqueue(
+        &self,
+        plan: &Plan,
+        packed: Packed,
+        why: &str,
+        recipients: Vec<Waiting<'_>>,
+    ) -> Result<(), ()> {
+        let (id, received, size) = (plan.id, plan.received, plan.size);
+        let taking = Taking { id, envelope: self.envelope, received, size, packed, why, recipients };
+        let taken = self.server.inbound.take(taking).await;
+        taken.map_err(|error| tracing::error!(%id, %error, "a message cannot be queued"))
+    }
+
+    fn waiting<'d>(&self, delivery: &'d Delivery, said: Option<String>) -> Waiting<'d> {
+        let leads_there =
+            |path| self.recipients.destinations(path).iter().any(|d| d.account == delivery.account);
+        let address = self.envelope.recipients.iter().find(|recipient| leads_there(&recipient.path));
+        let address = address.and_then(|recipient| recipient.path.mailbox());
+        let address = address.map_or_else(|| "postmaster".to_owned(), ToString::to_string);
+        Waiting { address, delivery, said }
+    }
+
+    fn log(&self, plan: &Plan, fates: &[Fate], began: Instant) {
+        let (id, size, client) = (plan.id, plan.size, self.client);
+        let (sender, ms) = (&self.envelope.origin.sender, began.elapsed().as_millis());
+        for (account, fate) in fates {
+            match fate {
+                Ok(Safe::Delivered { duplicate }) => {
+                    tracing::info!(%id, %account, %client, %sender, size, ms, duplicate, "delivered");
+                }
+                Ok(Safe::Queued) => tracing::info!(%id, %account, %client, %sender, size, ms, "queued"),
+                Err(error) => tracing::warn!(%id, %account, %client, %error, "not delivered"),
+            }
+        }
     }
 
     /// What one recipient's sender is told. Where an address leads to many accounts, the message counts as taken when
     /// one has it and the others refuse it for good or are full, as on a list: the healthy ones would else get it
     /// again with every retry after a day. A failure of ours makes the client try again, and those who have the
     /// message do not get it twice.
-    fn verdict(&self, destinations: &[Destination], fates: &[Fate], id: &str) -> DeliveryVerdict {
-        let mut delivered = false;
+    fn verdict(&self, destinations: &[Destination], fates: &[Fate], id: EntryId) -> DeliveryVerdict {
+        let mut safe = false;
         let mut refused = None;
         for destination in destinations {
             match fate_of(fates, destination.account) {
-                Some(Ok(_)) => delivered = true,
+                Some(Ok(Safe::Delivered { .. } | Safe::Queued)) => safe = true,
                 Some(Err(error @ (mail::Error::OverQuota { .. } | mail::Error::TooLarge { .. }))) => {
                     refused = Some(refusal(error));
                 }
@@ -126,9 +221,9 @@ impl Incoming<'_> {
                 None => return DeliveryVerdict::Refuse(try_again()),
             }
         }
-        match (delivered, refused) {
-            // `mail` has returned: the transaction that holds the message is on the disk.
-            (true, _) => DeliveryVerdict::Durable(Receipt::durable(id)),
+        match (safe, refused) {
+            // `mail` or the queue has returned: the transaction that holds the message is on the disk.
+            (true, _) => DeliveryVerdict::Durable(Receipt::durable(id.to_string())),
             (false, Some(refusal)) => DeliveryVerdict::Refuse(refusal),
             (false, None) => DeliveryVerdict::Refuse(try_again()),
         }
@@ -162,8 +257,13 @@ impl Incoming<'_> {
     }
 }
 
-fn fate_of(fates: &[Fate], account: AccountId) -> Option<&Result<Delivered, mail::Error>> {
+fn fate_of(fates: &[Fate], account: AccountId) -> Option<&Result<Safe, mail::Error>> {
     fates.iter().find(|(other, _)| *other == account).map(|(_, fate)| fate)
+}
+
+/// Whether a delivery failed for a reason of ours that may be over soon. That a mailbox is full is none.
+fn is_ours(fate: &Result<Safe, mail::Error>) -> bool {
+    fate.as_ref().is_err_and(mail::Error::is_temporary)
 }
 
 /// A failure of the mail store in SMTP's words.
@@ -181,9 +281,4 @@ fn refusal(error: &mail::Error) -> Refusal {
             if matches!(error, mail::Error::Full(_)) { no_room() } else { try_again() }
         }
     }
-}
-
-/// What an operator finds the message by, in its trace field, in our reply and in the log.
-fn message_id() -> String {
-    Randomness::bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -24,6 +24,7 @@ use types::Clock;
 
 use self::retries::Retries;
 use super::budget::Budget;
+use crate::inbound::Inbound;
 use crate::net::{Lifecycle, Link};
 
 /// How long a client may leave replies unread.
@@ -38,6 +39,7 @@ pub(crate) struct SmtpServer {
     kv: Kv,
     directory: Directory,
     mail: Mail,
+    inbound: Inbound,
     retries: Retries,
     clock: Clock,
 }
@@ -48,6 +50,7 @@ pub(crate) struct SmtpServices {
     pub(crate) bus: Bus,
     pub(crate) directory: Directory,
     pub(crate) mail: Mail,
+    pub(crate) inbound: Inbound,
     pub(crate) budget: Budget,
     pub(crate) clock: Clock,
 }
@@ -63,6 +66,7 @@ impl SmtpServer {
             kv: services.kv,
             directory: services.directory,
             mail: services.mail,
+            inbound: services.inbound,
             retries: Retries::new(services.bus),
             clock: services.clock,
         }

@@ -1,0 +1,148 @@
+//! What an operator decides about a message in the queue.
+
+use store::kv::{Range, Table, Transaction};
+
+use crate::clock::Moment;
+use crate::record::{EventKind, LegRecord, LegState, RecipientState};
+use crate::table::{Entries, Errors, Kept, LegKey, Legs, wake_of};
+use crate::{EntryId, Error, Queue};
+
+impl Queue {
+    /// Has a message tried at once, from the error queue too, with a fresh schedule. What is held stays held, what a
+    /// worker has stays with it. Returns how many of its legs are due now.
+    pub async fn retry(&self, id: EntryId) -> Result<usize, Error> {
+        self.change(id, |leg, at| {
+            let waits = matches!(leg.state, LegState::Waiting | LegState::Failed);
+            waits.then(|| begin_again(leg, at, EventKind::Retried))
+        })
+        .await
+    }
+
+    /// Has a message delivered at once whatever stands against it: it leaves the error queue, or where it was held.
+    /// Returns how many of its legs are due now.
+    pub async fn release(&self, id: EntryId) -> Result<usize, Error> {
+        self.change(id, |leg, at| {
+            (leg.state != LegState::Leased).then(|| {
+                leg.released = true;
+                begin_again(leg, at, EventKind::Released);
+            })
+        })
+        .await
+    }
+
+    /// Has a message wait until somebody releases it; a worker that has it now cannot deliver it any more. Returns how
+    /// many of its legs are held now.
+    pub async fn hold(&self, id: EntryId, why: &str) -> Result<usize, Error> {
+        self.change(id, |leg, at| {
+            (leg.state != LegState::Held).then(|| {
+                leg.lease = None;
+                leg.state = LegState::Held;
+                leg.note(at.wall, EventKind::Held, why);
+            })
+        })
+        .await
+    }
+
+    /// Removes a message for good: nobody gets it any more, not from a worker that has it now either.
+    pub async fn drop_entry(&self, id: EntryId) -> Result<(), Error> {
+        self.kv().run(|tx| async move { self.drop_in(&tx, id).await }).await
+    }
+
+    /// Removes what has been in the error queue for longer than it is to be kept. Returns what it was.
+    pub async fn trim(&self) -> Result<Vec<EntryId>, Error> {
+        let Some(keep) = self.options().keep_failed else { return Ok(Vec::new()) };
+        let failed = self
+            .look(|tx| async move {
+                let now = self.clock().peek(&tx).await?;
+                let rows = tx.rows::<Errors>(Range::new(Errors::all(self.kind())).snapshot()).all().await?;
+                Ok((now, rows))
+            })
+            .await?;
+        let (now, rows) = failed;
+        let mut trimmed = Vec::new();
+        for ((_, id, _), _) in rows {
+            let gone = self
+                .kv()
+                .run(|tx| async move {
+                    let legs = self.legs_of(&tx, id).await?;
+                    let old = |leg: &LegRecord| leg.state == LegState::Failed && now.since(leg.due) >= keep;
+                    if legs.is_empty() || !legs.iter().all(|(_, leg)| old(leg)) {
+                        return Ok(false);
+                    }
+                    self.drop_in(&tx, id).await.map(|()| true)
+                })
+                .await?;
+            if gone {
+                trimmed.push(id);
+            }
+        }
+        Ok(trimmed)
+    }
+
+    pub(crate) async fn legs_of(
+        &self,
+        tx: &Transaction,
+        id: EntryId,
+    ) -> Result<Vec<(LegKey, LegRecord)>, Error> {
+        Ok(tx.rows::<Legs>(Range::new(Legs::of(self.kind(), id))).all().await?)
+    }
+
+    async fn drop_in(&self, tx: &Transaction, id: EntryId) -> Result<(), Error> {
+        let legs = self.legs_of(tx, id).await?;
+        let key = (self.kind(), id);
+        let mut rows = tx.get_many(vec![Entries::key(&key), Kept::key(&key)]).await?.into_iter();
+        if rows.next().flatten().is_none() && legs.is_empty() {
+            return Err(Error::NoSuchEntry(id));
+        }
+        for (key, leg) in &legs {
+            self.save_leg(tx, *key, Some(leg), None)?;
+        }
+        self.forget(tx, id, rows.next().flatten())
+    }
+
+    /// Changes the legs of an entry for which `change` says `Some`.
+    async fn change(
+        &self,
+        id: EntryId,
+        change: impl Fn(&mut LegRecord, Change) -> Option<()> + Sync,
+    ) -> Result<usize, Error> {
+        let change = &change;
+        self.kv()
+            .run(|tx| async move {
+                let now = self.clock().now(&tx).await?;
+                let at = Change { now, wall: self.clock().wall() };
+                let legs = self.legs_of(&tx, id).await?;
+                if legs.is_empty() {
+                    return Err(Error::NoSuchEntry(id));
+                }
+                let mut changed = 0;
+                for (key, before) in legs {
+                    let mut leg = before.clone();
+                    if change(&mut leg, at).is_some() {
+                        self.save_leg(&tx, key, Some(&before), Some(&leg))?;
+                        changed += 1;
+                    }
+                }
+                tx.add(wake_of(self.kind(), id), 1)?;
+                Ok(changed)
+            })
+            .await
+    }
+}
+
+/// When a change is made.
+#[derive(Clone, Copy)]
+struct Change {
+    now: Moment,
+    wall: types::Timestamp,
+}
+
+/// A leg's attempts begin anew, at once, for everybody who does not have the message.
+fn begin_again(leg: &mut LegRecord, at: Change, kind: EventKind) {
+    for recipient in leg.recipients.iter_mut().filter(|r| r.state == RecipientState::Failed) {
+        recipient.state = RecipientState::Pending;
+    }
+    leg.state = LegState::Waiting;
+    (leg.due, leg.since, leg.attempts, leg.lost) = (at.now, at.now, 0, 0);
+    leg.note(at.wall, kind, "");
+}

@@ -1,0 +1,12 @@
+//! The queue through its public names: what it costs, and that nothing is lost, doubled or forgotten, whatever the
+//! store, the clocks and the workers do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod costs;
+mod leases;
+mod model;
+mod operator;
+mod retries;
+mod time;
+mod verify;
+mod world;

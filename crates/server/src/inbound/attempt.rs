@@ -1,0 +1,156 @@
+//! One attempt to deliver a message from the queue.
+
+use std::time::Instant;
+
+use directory::AccountState;
+use mail::{Companion, Delivered, Delivery, DeliveryId, Message, Quota};
+use queue::{EntryId, Error, Lease, Outcome, Queue, Recipient, Settled};
+use store::kv::Transaction;
+use types::{AccountId, Keywords, MailboxId};
+
+use super::Inbound;
+
+/// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
+pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Error> {
+    let began = Instant::now();
+    let queue = &inbound.inner.queue;
+    let size = usize::try_from(lease.size()).unwrap_or(usize::MAX);
+    let Some(_memory) = inbound.inner.budget.store(size.saturating_mul(2)).await else {
+        return settle(
+            queue,
+            lease,
+            all(lease, &|| Outcome::Later("too many messages are being stored".into())),
+        )
+        .await;
+    };
+    let message = match read(inbound, lease.id()).await? {
+        Ok(message) => message,
+        Err(error) => return settle(queue, lease, all(lease, &|| judge(&error))).await,
+    };
+    let mut outcomes = Vec::new();
+    let (mut numbers, mut deliveries) = (Vec::new(), Vec::new());
+    for (number, recipient) in lease.pending() {
+        match delivery(inbound, lease, recipient).await {
+            Ok(delivery) => {
+                numbers.push(number);
+                deliveries.push(delivery);
+            }
+            Err(outcome) => outcomes.push((number, outcome)),
+        }
+    }
+    let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries };
+    let results = inbound.inner.mail.deliver_with(&message, &deliveries, &strike).await;
+    for ((number, delivery), result) in numbers.iter().zip(&deliveries).zip(results) {
+        match result {
+            Ok(done) => tracing::info!(
+                id = %lease.id(), account = %delivery.account, attempt = lease.attempt(),
+                ms = began.elapsed().as_millis(), duplicate = done.duplicate, "delivered from the queue"
+            ),
+            Err(mail::Error::Withdrawn(_)) => return Err(Error::LeaseLost(lease.id())),
+            Err(error) => outcomes.push((*number, judge(&error))),
+        }
+    }
+    if outcomes.is_empty() {
+        // The last delivering transaction has taken the leg along.
+        return Ok(());
+    }
+    settle(queue, lease, outcomes).await
+}
+
+/// Takes recipients off the queue in the transaction that delivers to them.
+struct Strike<'a> {
+    queue: &'a Queue,
+    lease: &'a Lease,
+    numbers: &'a [usize],
+    deliveries: &'a [Delivery],
+}
+
+impl Companion for Strike<'_> {
+    async fn join(
+        &self,
+        tx: &Transaction,
+        fates: &[(AccountId, Result<Delivered, mail::Error>)],
+    ) -> Result<(), mail::Error> {
+        let delivered = |account| fates.iter().any(|(other, fate)| *other == account && fate.is_ok());
+        let mine = self.numbers.iter().zip(self.deliveries);
+        let done: Vec<usize> =
+            mine.filter(|(_, delivery)| delivered(delivery.account)).map(|(number, _)| *number).collect();
+        match self.queue.strike(tx, self.lease, &done).await {
+            Ok(_settled) => Ok(()),
+            Err(Error::Kv(error)) => Err(error.into()),
+            Err(error) => Err(mail::Error::Withdrawn(error.to_string())),
+        }
+    }
+}
+
+/// The message, as it was accepted. The outer error is the queue's, the inner one says that there is none.
+async fn read(inbound: &Inbound, id: EntryId) -> Result<Result<Message, mail::Error>, Error> {
+    let row = match inbound.inner.queue.body(id).await {
+        Ok(row) => row,
+        Err(Error::NoSuchEntry(id)) => return Err(Error::LeaseLost(id)),
+        Err(error) => return Err(error),
+    };
+    let mail = &inbound.inner.mail;
+    let read = async {
+        let source = mail.unpack(&row)?;
+        let raw = source.read(0..source.size()).await?;
+        mail.ingest(raw).await
+    };
+    Ok(read.await)
+}
+
+/// What is to be delivered to a recipient, whose account may have changed since the message was accepted.
+async fn delivery(inbound: &Inbound, lease: &Lease, recipient: &Recipient) -> Result<Delivery, Outcome> {
+    let never = |why: &str| Outcome::Never(format!("{}: {why}", recipient.address));
+    let account = recipient.account.ok_or_else(|| never("no account was found when it was accepted"))?;
+    let found = inbound.inner.directory.account(account).await;
+    let found = found.map_err(|error| Outcome::Later(format!("the directory cannot be asked: {error}")))?;
+    let found = found.ok_or_else(|| never("its account was deleted after the message was accepted"))?;
+    if found.state == AccountState::Disabled && !lease.is_released() {
+        return Err(never("its account was disabled after the message was accepted"));
+    }
+    let limits = Quota { bytes: found.quota.bytes, emails: found.quota.messages };
+    Ok(Delivery {
+        account,
+        mailbox: MailboxId::INBOX,
+        keywords: Keywords::new(),
+        received: lease.received(),
+        // Who releases a message wants it delivered even where there is no room.
+        quota: if lease.is_released() { Quota::default() } else { limits },
+        id: recipient.delivery.map(DeliveryId),
+    })
+}
+
+/// Whether a failure may be over later.
+fn judge(error: &mail::Error) -> Outcome {
+    match error {
+        mail::Error::OverQuota { .. } => Outcome::Later(format!("the mailbox is full: {error}")),
+        error if error.is_temporary() => Outcome::Later(error.to_string()),
+        error => Outcome::Never(error.to_string()),
+    }
+}
+
+fn all(lease: &Lease, outcome: &dyn Fn() -> Outcome) -> Vec<(usize, Outcome)> {
+    lease.pending().map(|(number, _)| (number, outcome())).collect()
+}
+
+async fn settle(queue: &Queue, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -> Result<(), Error> {
+    let said: Vec<String> = outcomes
+        .iter()
+        .filter_map(|(_, outcome)| match outcome {
+            Outcome::Done => None,
+            Outcome::Later(why) | Outcome::Never(why) => Some(why.clone()),
+        })
+        .collect();
+    let why = said.first().map(String::as_str).unwrap_or_default();
+    let (id, attempt) = (lease.id(), lease.attempt());
+    match queue.settle(lease, outcomes).await? {
+        Settled::Failed => tracing::error!(
+            %id, attempt, %why,
+            "a queued message cannot be delivered and is in the error queue: see `magpie queue inbound show {id}`"
+        ),
+        Settled::Later => tracing::warn!(%id, attempt, %why, "a queued message is tried again later"),
+        Settled::Done | Settled::Open => {}
+    }
+    Ok(())
+}
