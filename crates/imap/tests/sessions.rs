@@ -304,6 +304,23 @@ async fn several_messages_are_one_change() {
 }
 
 #[tokio::test]
+async fn annotations_have_limits() {
+    let world = World::new().await;
+    let mut client = world.alice().await;
+    let large = format!("a SETMETADATA INBOX (/private/x {{65537+}}\r\n{})", "x".repeat(65_537));
+    assert!(client.say(&large).await.starts_with("a NO [METADATA MAXSIZE 65536]"));
+    let value = "x".repeat(60_000);
+    for n in 0..17 {
+        let answer = client.say(&format!("b SETMETADATA Sent (/private/{n} {{60000+}}\r\n{value})")).await;
+        assert!(answer.starts_with("b OK"), "{answer}");
+    }
+    let answer = client.say(&format!("c SETMETADATA INBOX (/private/y {{60000+}}\r\n{value})")).await;
+    assert!(answer.starts_with("c NO [METADATA TOOMANY]"), "{answer}");
+    assert!(client.say("d GETMETADATA INBOX /private/y").await.contains("(/private/y NIL)"));
+    assert!(world.mail.verify(world.alice).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_session_that_slept_longer_than_the_change_log_reaches_back() {
     let world = World::new().await;
     deliver_many(&world, 5).await;

@@ -71,6 +71,22 @@ pub enum Error {
         /// The most that an email may be in.
         limit: usize,
     },
+    /// The value of an annotation is too long.
+    #[error("the value of an annotation can have at most {limit} octets")]
+    AnnotationTooLarge {
+        /// The longest that is kept.
+        limit: usize,
+    },
+    /// The account has as many annotations as it may.
+    #[error(
+        "an account can have at most {entries} annotations of {bytes} octets together: remove some first"
+    )]
+    TooManyAnnotations {
+        /// The most annotations.
+        entries: usize,
+        /// The most octets of all of them.
+        bytes: usize,
+    },
     /// The mailbox has given out its last UID.
     #[error("the mailbox has no UIDs left: move its emails to a new one")]
     OutOfUids,

@@ -5,7 +5,7 @@ use types::{AccountId, EmailId, MailboxId, ModSeq, Uid};
 
 use crate::edit::Edit;
 use crate::steps::{Steps, ascending};
-use crate::table::{MailboxStates, Members};
+use crate::table::{Emails, MailboxStates, Members, read_many};
 use crate::view::members_in;
 use crate::{Error, Mail};
 
@@ -74,6 +74,21 @@ impl Mail {
             .await?;
         self.announce(account, done.modseq).await;
         Ok(done)
+    }
+
+    /// Octets that an EXPUNGE of a mailbox would free: of emails with `\Deleted` that are in no other mailbox.
+    pub async fn reclaimable(&self, account: AccountId, mailbox: MailboxId) -> Result<u64, Error> {
+        let deleted = self.deleted_in(account, mailbox).await?;
+        let mut octets = 0;
+        for step in deleted.chunks(Self::EXPUNGED_AT_ONCE) {
+            let members = self.members_at(account, mailbox, step).await?;
+            let keys: Vec<_> = members.iter().map(|member| (account, member.email)).collect();
+            let keys = &keys;
+            let states = self.look(|tx| async move { Ok(read_many::<Emails>(&tx, keys).await?) }).await?;
+            let alone = states.iter().flatten().filter(|state| state.memberships.len() == 1);
+            octets += alone.map(|state| state.size).sum::<u64>();
+        }
+        Ok(octets)
     }
 
     /// The UIDs with `\Deleted`. The counter says when all are found, and that mostly none need be looked for.

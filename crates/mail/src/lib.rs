@@ -13,6 +13,7 @@
 //! state: the mailboxes that it is in, with a UID in each, and its keywords. `\Deleted` belongs to the place in
 //! a mailbox, all other flags to the email. `docs/keyspace.md` lists the rows.
 
+mod annotations;
 mod append;
 mod changes;
 mod deliver;
@@ -43,6 +44,7 @@ mod upkeep;
 mod verify;
 mod view;
 
+pub use annotations::{Annotate, EntryError, EntryName};
 pub use append::{Appended, NewEmail};
 pub use changes::{Changes, EmailChanged, MailboxChanged};
 pub use deliver::{Companion, Delivered, Delivery, DeliveryId, Quota};

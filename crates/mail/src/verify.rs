@@ -13,9 +13,9 @@ use crate::edit::thread_keys;
 use crate::place::owner;
 use crate::record::ThreadKey;
 use crate::table::{
-    AccountState, AccountStates, Changes, EmailState, Emails, Expungeds, MailboxCounters, MailboxNames,
-    MemberRecord, Members, Metadatas, ReceivedKey, ReceivedRow, Receiveds, Sources, ThreadEmail, ThreadKeys,
-    ThreadState, Threads, mailbox_names, read_many,
+    AccountState, AccountStates, AnnotationRow, Annotations, Changes, EmailState, Emails, Expungeds,
+    MailboxCounters, MailboxNames, MemberRecord, Members, Metadatas, ReceivedKey, ReceivedRow, Receiveds,
+    Sources, ThreadEmail, ThreadKeys, ThreadState, Threads, mailbox_names, read_many,
 };
 use crate::tree::Tree;
 use crate::{Error, Mail};
@@ -81,6 +81,7 @@ impl Mail {
         let expunged = check.expunged(self).await?;
         check.content(self, &expunged).await?;
         check.log(self).await?;
+        check.annotations(self).await?;
         check.findings.sort();
         Ok(check.findings)
     }
@@ -423,6 +424,32 @@ impl Check {
         }
         if next != self.state.modseq.next() {
             self.found("change log", "account", format!("it ends before modseq {}", self.state.modseq));
+        }
+        Ok(())
+    }
+
+    /// They belong to mailboxes that are there, have names that can be asked for, and keep to their limits.
+    async fn annotations(&mut self, mail: &Mail) -> Result<(), Error> {
+        let entry = |(_, mailbox, name): (AccountId, Option<MailboxId>, String), row: AnnotationRow| {
+            ((mailbox, name), row)
+        };
+        let rows = self.read::<Annotations, _>(mail, Annotations::all(self.account), entry).await?;
+        let there: BTreeSet<MailboxId> = self.tree.ids().collect();
+        for (mailbox, name) in rows.keys() {
+            if mailbox.is_some_and(|mailbox| !there.contains(&mailbox)) {
+                self.found(
+                    "annotation",
+                    format!("{mailbox:?}"),
+                    "annotations of a mailbox that does not exist",
+                );
+            }
+            if crate::EntryName::parse(name).is_err() {
+                self.found("annotation", format!("{mailbox:?}"), format!("a name that cannot be: {name:?}"));
+            }
+        }
+        let bytes: usize = rows.iter().map(|((_, name), row)| name.len() + row.value.len()).sum();
+        if rows.len() > Mail::ANNOTATIONS || bytes > Mail::ANNOTATION_BYTES {
+            self.found("annotation", "account", format!("{} entries of {bytes} octets", rows.len()));
         }
         Ok(())
     }

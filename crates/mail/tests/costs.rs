@@ -112,6 +112,23 @@ async fn messages_by_their_owner() {
     assert_eq!(objects, blob::Counts::default());
 }
 
+/// METADATA: one commit to write, one range to read.
+#[tokio::test]
+async fn annotations() {
+    let counted = Counted::new();
+    let mail = &counted.node.mail;
+    let name = |n: u32| mail::EntryName::parse(&format!("/private/{n}")).unwrap();
+    let notes: Vec<mail::Annotate> = (0..20).map(|n| (name(n), Some("x".into()))).collect();
+    mail.annotate(ALICE, Some(INBOX), &notes).await.unwrap();
+    counted.take();
+    mail.annotate(ALICE, Some(INBOX), &notes).await.unwrap();
+    let (rows, _) = counted.take();
+    assert!(rows.commits == 1 && rows.read_rounds <= 3 && rows.rows_written == 20, "{rows:?}");
+    assert_eq!(mail.annotations(ALICE, Some(INBOX)).await.unwrap().len(), 20);
+    let (rows, _) = counted.take();
+    assert_eq!((rows.commits, rows.read_rounds, rows.rows_read), (0, 1, 20), "{rows:?}");
+}
+
 #[tokio::test]
 async fn ingest_of_a_short_message_touches_no_store() {
     let counted = Counted::new();

@@ -50,6 +50,18 @@ pub(crate) enum Error {
     /// The user may not act for somebody else.
     #[error("acting for another user is not allowed")]
     Authorization,
+    /// A quota root that is not there.
+    #[error("there is no such quota root; the only one is \"\"")]
+    NoQuotaRoot,
+    /// The name of an annotation cannot be one.
+    #[error(transparent)]
+    Entry(#[from] mail::EntryError),
+    /// What all users share is not theirs to change.
+    #[error("what the server shares with all users only its operator can change")]
+    NotYours,
+    /// The special use is not stored with the other annotations.
+    #[error("set /private/specialuse by itself")]
+    UseAlone,
     /// A special use that a mailbox cannot get.
     #[error("{0}")]
     SpecialUse(&'static str),
@@ -92,6 +104,10 @@ impl Error {
             Self::Privacy => (Condition::No, Some(Code::PrivacyRequired)),
             Self::Credentials => (Condition::No, Some(Code::AuthenticationFailed)),
             Self::Authorization => (Condition::No, Some(Code::AuthorizationFailed)),
+            Self::Entry(_) => (Condition::Bad, None),
+            Self::NoQuotaRoot => (Condition::No, Some(Code::NonExistent)),
+            Self::NotYours => (Condition::No, Some(Code::NoPerm)),
+            Self::UseAlone => (Condition::No, Some(Code::Cannot)),
             Self::SpecialUse(_) => (Condition::No, Some(Code::UseAttr)),
             Self::Mechanism => (Condition::No, Some(Code::Cannot)),
             Self::TooManyLogins => (Condition::No, Some(Code::Limit)),
@@ -132,6 +148,8 @@ fn mail_code(error: &mail::Error) -> Option<Code> {
         | E::TooMany { .. }
         | E::TooMuch(_)
         | E::OutOfUids => Code::Limit,
+        E::AnnotationTooLarge { limit } => Code::MetadataMaxSize(*limit as u64),
+        E::TooManyAnnotations { .. } => Code::MetadataTooMany,
         E::OverQuota { .. } => Code::OverQuota,
         E::TooLarge { .. } => Code::TooBig,
         E::Unavailable(_) | E::Full(_) => Code::Unavailable,

@@ -22,9 +22,9 @@ use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp
 use crate::Error;
 use crate::record::ThreadKey;
 use crate::table::{
-    AccountState, AccountStates, Changed, EmailState, Emails, MailboxCounters, MailboxNames, MailboxRecord,
-    MailboxStates, Mailboxes, Membership, ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads,
-    mailbox_range,
+    AccountState, AccountStates, Annotations, Changed, EmailState, Emails, MailboxCounters, MailboxNames,
+    MailboxRecord, MailboxStates, Mailboxes, Membership, ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState,
+    Threads, mailbox_range,
 };
 
 /// A transaction in which one account changes.
@@ -358,6 +358,7 @@ impl Edit {
     /// Removes a mailbox's rows. It must be empty.
     pub(crate) fn remove_mailbox(&mut self, mailbox: MailboxId) -> Result<(), Error> {
         self.tx.clear_range(mailbox_range(self.account, mailbox))?;
+        self.tx.clear_range(Annotations::of(self.account, Some(mailbox)))?;
         self.mailboxes.insert(mailbox, Touched { before: None, after: None });
         self.records.insert(mailbox, None);
         Ok(())

@@ -4,6 +4,7 @@
 //! one range of keys. `docs/keyspace.md` lists them all.
 
 mod account;
+mod annotation;
 mod change;
 mod delivered;
 mod email;
@@ -18,6 +19,7 @@ use store::kv::{Error, KeyRange, KeyReader, KeyWriter, Table, Transaction, decod
 use types::AccountId;
 
 pub(crate) use account::{AccountState, AccountStates};
+pub(crate) use annotation::{AnnotationRow, Annotations};
 pub(crate) use change::{Change, Changed, Changes, EmailChange, MailboxChange, ThreadChange};
 pub(crate) use delivered::{DeliveredRow, Deliveries, Imports, day};
 pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, Sources};
@@ -52,6 +54,7 @@ pub(crate) enum Number {
     Delivered = 13,
     Imported = 14,
     Subscription = 15,
+    Annotation = 16,
 }
 
 /// The beginning of every key of one table of one account.

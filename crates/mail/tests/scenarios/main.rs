@@ -1,6 +1,7 @@
 //! One scenario after the other: what has to come out is known beforehand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod annotations;
 mod appending;
 mod deletion;
 mod delivery;

@@ -21,7 +21,7 @@ pub(super) async fn run(command: Create, user: &mut User) -> Result<Outcome, Err
 }
 
 /// The role that special-use attributes ask for.
-fn role(attributes: &[String]) -> Result<Option<Role>, Error> {
+pub(super) fn role(attributes: &[String]) -> Result<Option<Role>, Error> {
     match attributes {
         [] => Ok(None),
         [one] => named(one).map(Some),
@@ -30,7 +30,7 @@ fn role(attributes: &[String]) -> Result<Option<Role>, Error> {
 }
 
 /// The role of an attribute in lower case, without its backslash.
-pub(super) fn named(attribute: &str) -> Result<Role, Error> {
+fn named(attribute: &str) -> Result<Role, Error> {
     Ok(match attribute {
         "archive" => Role::Archive,
         "drafts" => Role::Drafts,

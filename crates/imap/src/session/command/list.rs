@@ -38,7 +38,7 @@ pub(super) async fn run(command: List, user: &mut User, out: &mut Output) -> Res
     let tree = Tree::new(&mailboxes, select);
     for (i, mailbox) in mailboxes.iter().enumerate() {
         if patterns.iter().any(|p| p.matches(&tree.path(i))) {
-            tell(mailbox, i, &tree, select, &returns, user, out);
+            tell(mailbox, i, &tree, select, &returns, user, out).await?;
         }
     }
     if select.subscribed && !select.special_use {
@@ -72,7 +72,7 @@ pub(super) fn compile(
     Pattern::new(&text).ok_or(Error::Limit("the pattern is too long"))
 }
 
-fn tell(
+async fn tell(
     mailbox: &MailboxInfo,
     index: usize,
     tree: &Tree,
@@ -80,11 +80,11 @@ fn tell(
     returns: &ListReturn,
     user: &User,
     out: &mut Output,
-) {
+) -> Result<(), Error> {
     let child = select.recursive_match && tree.below(index);
     let selected = tree.selected(index);
     if !selected && !child {
-        return;
+        return Ok(());
     }
     let mut attributes =
         vec![if tree.has_children(index) { Attribute::HasChildren } else { Attribute::HasNoChildren }];
@@ -100,8 +100,9 @@ fn tell(
     };
     response::list(&listed, user.dialect, out);
     if let Some(items) = returns.status.as_ref().filter(|_| selected) {
-        status::write(mailbox, items, user, out);
+        status::write(mailbox, items, user, out).await?;
     }
+    Ok(())
 }
 
 /// The mailboxes with what is known of those below each.

@@ -17,9 +17,11 @@ mod list;
 mod login;
 mod logout;
 mod lsub;
+mod metadata;
 mod r#move;
 mod namespace;
 mod noop;
+mod quota;
 mod rename;
 mod search;
 mod select;
@@ -143,6 +145,9 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         Command::Examine(command) => select::run(&command.mailbox, true, user, out).await,
         Command::Expunge(command) => expunge::run(command, user).await,
         Command::Fetch(command) => fetch::run(command, user),
+        Command::GetMetadata(command) => metadata::get(command, user, out).await,
+        Command::GetQuota(command) => quota::get(&command, user, out).await,
+        Command::GetQuotaRoot(command) => quota::root(&command, user, out).await,
         Command::Idle => Ok(idle::run()),
         Command::List(command) => list::run(command, user, out).await,
         Command::Lsub(command) => lsub::run(command, user, out).await,
@@ -151,6 +156,7 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         Command::Rename(command) => rename::run(command, user).await,
         Command::Search(command) => search::run(command, user),
         Command::Select(command) => select::run(&command.mailbox, false, user, out).await,
+        Command::SetMetadata(command) => metadata::set(command, user).await,
         Command::Status(command) => status::run(command, user, out).await,
         Command::Store(command) => store::run(command, user),
         Command::Subscribe(command) => subscribe::run(&command.mailbox, true, user).await,

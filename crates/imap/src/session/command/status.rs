@@ -10,11 +10,20 @@ use crate::wire::response::{self, Output};
 
 pub(super) async fn run(command: Status, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
     let mailbox = user.find(&command.mailbox).await?;
-    write(&mailbox, &command.items, user, out);
+    write(&mailbox, &command.items, user, out).await?;
     Ok(Outcome::ok("that is its status"))
 }
 
-pub(super) fn write(mailbox: &MailboxInfo, items: &[StatusItem], user: &User, out: &mut Output) {
+pub(super) async fn write(
+    mailbox: &MailboxInfo,
+    items: &[StatusItem],
+    user: &User,
+    out: &mut Output,
+) -> Result<(), Error> {
+    let mut reclaimable = 0;
+    if mailbox.deleted > 0 && items.contains(&StatusItem::DeletedStorage) {
+        reclaimable = user.mail.reclaimable(user.account, mailbox.id).await?;
+    }
     let figure = |item: &StatusItem| match item {
         StatusItem::Messages => mailbox.total,
         StatusItem::Recent => 0,
@@ -22,9 +31,11 @@ pub(super) fn write(mailbox: &MailboxInfo, items: &[StatusItem], user: &User, ou
         StatusItem::UidValidity => mailbox.uidvalidity.0.into(),
         StatusItem::Unseen => mailbox.unseen,
         StatusItem::Deleted => mailbox.deleted,
+        StatusItem::DeletedStorage => reclaimable,
         StatusItem::Size => mailbox.size,
         StatusItem::AppendLimit => user.append_limit,
     };
     let figures: Vec<(StatusItem, u64)> = items.iter().map(|item| (*item, figure(item))).collect();
     response::status(&mailbox.path.to_string(), &figures, user.dialect, out);
+    Ok(())
 }

@@ -12,6 +12,8 @@ mod id;
 mod list;
 mod login;
 mod lsub;
+mod metadata;
+mod quota;
 mod rename;
 mod search;
 mod select;
@@ -37,6 +39,8 @@ pub use id::Id;
 pub use list::{List, ListReturn, ListSelect};
 pub use login::{Login, Secret};
 pub use lsub::Lsub;
+pub use metadata::{Depth, GetMetadata, SetMetadata};
+pub use quota::{GetQuota, GetQuotaRoot};
 pub use rename::Rename;
 pub use search::{Search, SearchKey, SearchReturn};
 pub use select::{Examine, Select};
@@ -71,6 +75,12 @@ pub enum Command {
     Expunge(Expunge),
     /// `FETCH`, `UID FETCH`
     Fetch(Fetch),
+    /// `GETMETADATA`
+    GetMetadata(GetMetadata),
+    /// `GETQUOTA`
+    GetQuota(GetQuota),
+    /// `GETQUOTAROOT`
+    GetQuotaRoot(GetQuotaRoot),
     /// `ID`
     Id(Id),
     /// `IDLE`
@@ -95,6 +105,8 @@ pub enum Command {
     Search(Search),
     /// `SELECT`
     Select(Select),
+    /// `SETMETADATA`
+    SetMetadata(SetMetadata),
     /// `STARTTLS`
     StartTls,
     /// `STATUS`
@@ -200,6 +212,9 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "EXAMINE" => Command::Examine(Examine::parse(cursor)?),
         "EXPUNGE" => Command::Expunge(Expunge::default()),
         "FETCH" => Command::Fetch(Fetch::parse(Unit::Sequence, cursor)?),
+        "GETMETADATA" => Command::GetMetadata(GetMetadata::parse(cursor)?),
+        "GETQUOTA" => Command::GetQuota(GetQuota::parse(cursor)?),
+        "GETQUOTAROOT" => Command::GetQuotaRoot(GetQuotaRoot::parse(cursor)?),
         "ID" => Command::Id(Id::parse(cursor)?),
         "IDLE" => Command::Idle,
         "LIST" => Command::List(List::parse(cursor)?),
@@ -212,6 +227,7 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "RENAME" => Command::Rename(Rename::parse(cursor)?),
         "SEARCH" => Command::Search(Search::parse(Unit::Sequence, cursor)?),
         "SELECT" => Command::Select(Select::parse(cursor)?),
+        "SETMETADATA" => Command::SetMetadata(SetMetadata::parse(cursor)?),
         "STARTTLS" => Command::StartTls,
         "STATUS" => Command::Status(Status::parse(cursor)?),
         "STORE" => Command::Store(Store::parse(Unit::Sequence, cursor)?),

@@ -26,6 +26,8 @@ pub enum StatusItem {
     Deleted,
     /// All messages' sizes, in bytes.
     Size,
+    /// Bytes that an EXPUNGE would free (RFC 9208).
+    DeletedStorage,
     /// The largest message that APPEND takes, in bytes (RFC 7889).
     AppendLimit,
 }
@@ -49,6 +51,7 @@ impl StatusItem {
             "UNSEEN" => Self::Unseen,
             "DELETED" => Self::Deleted,
             "SIZE" => Self::Size,
+            "DELETED-STORAGE" => Self::DeletedStorage,
             "APPENDLIMIT" => Self::AppendLimit,
             _ => return Err(cursor.expected("a status item that this server knows")),
         })
@@ -64,6 +67,7 @@ impl StatusItem {
             Self::Unseen => "UNSEEN",
             Self::Deleted => "DELETED",
             Self::Size => "SIZE",
+            Self::DeletedStorage => "DELETED-STORAGE",
             Self::AppendLimit => "APPENDLIMIT",
         }
     }

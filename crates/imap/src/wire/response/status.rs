@@ -59,6 +59,12 @@ pub enum Code {
     InUse,
     /// `LIMIT`
     Limit,
+    /// `METADATA LONGENTRIES`: the longest value that was left out (RFC 5464)
+    MetadataLongEntries(u64),
+    /// `METADATA MAXSIZE`: the longest value that is kept
+    MetadataMaxSize(u64),
+    /// `METADATA TOOMANY`
+    MetadataTooMany,
     /// `NONEXISTENT`
     NonExistent,
     /// `NOPERM`
@@ -189,6 +195,7 @@ impl fmt::Display for Code {
             Self::HasChildren => "HASCHILDREN",
             Self::InUse => "INUSE",
             Self::Limit => "LIMIT",
+            Self::MetadataTooMany => "METADATA TOOMANY",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
             Self::NotSaved => "NOTSAVED",
@@ -214,6 +221,8 @@ impl fmt::Display for Code {
                     false => write!(f, "INPROGRESS (\"{tag}\" {done} {goal})"),
                 };
             }
+            Self::MetadataLongEntries(size) => return write!(f, "METADATA LONGENTRIES {size}"),
+            Self::MetadataMaxSize(size) => return write!(f, "METADATA MAXSIZE {size}"),
             Self::PermanentFlags(flags) => return write!(f, "PERMANENTFLAGS ({flags})"),
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
             Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),
