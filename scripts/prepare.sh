@@ -63,6 +63,7 @@ if [[ $purpose == test ]]; then
     # swaks speaks TLS only with this Perl module.
     perl -MNet::SSLeay -e 1 2>/dev/null || test_packages+=(libnet-ssleay-perl)
     need curl curl
+    need openssl openssl
     need neomutt neomutt
     need npm npm
     need mkfs.ext4 e2fsprogs

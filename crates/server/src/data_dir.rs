@@ -1,9 +1,11 @@
 //! The data directory: where a server on one machine keeps everything, and what lies where in it.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::node::NodeOptions;
 use crate::problem::Problem;
 
 /// A data directory.
@@ -17,7 +19,11 @@ use crate::problem::Problem;
 /// dev-password  the password of the accounts that `magpie dev` makes
 /// ```
 #[derive(Clone, Debug)]
-pub(crate) struct DataDir(PathBuf);
+pub(crate) struct DataDir {
+    path: PathBuf,
+    /// How the services that work on it are set up.
+    node: Arc<NodeOptions>,
+}
 
 impl DataDir {
     /// The directory that the command line names, else the default: `$XDG_STATE_HOME/magpie`, which is
@@ -26,13 +32,38 @@ impl DataDir {
         let directory = named.or_else(default_directory).ok_or_else(|| {
             Problem::invalid("no data directory is known, as HOME is not set: name one with --data DIR")
         })?;
-        let absolute = std::path::absolute(&directory).map_err(|e| refused(&directory, &e))?;
-        Ok(Self(absolute))
+        Self::new(&directory, NodeOptions::default())
+    }
+
+    /// A directory whose services are set up in a way of their own.
+    pub(crate) fn new(path: &Path, node: NodeOptions) -> Result<Self, Problem> {
+        let path = std::path::absolute(path).map_err(|e| refused(path, &e))?;
+        Ok(Self { path, node: Arc::new(node) })
+    }
+
+    /// How the services that work on it are set up.
+    pub(crate) fn node_options(&self) -> &NodeOptions {
+        &self.node
+    }
+
+    /// An error that says what to do if the directory belongs to another user: what this process would write there
+    /// the server could not open any more.
+    pub(crate) fn must_be_ours(&self) -> Result<(), Problem> {
+        let owner = std::fs::metadata(self.kv()).map_err(|e| refused(&self.path, &e))?.uid();
+        let user = rustix::process::geteuid().as_raw();
+        if owner == user {
+            return Ok(());
+        }
+        Err(Problem::invalid(format!(
+            "no server runs on {}, which belongs to the user with the number {owner}: start the server, or run this \
+             as that user, as in `sudo -u '#{owner}' magpie …`",
+            self.path.display()
+        )))
     }
 
     /// Makes the directory and its rooms where they are missing; nobody but the owner may look into new ones.
     pub(crate) fn create(&self) -> Result<(), Problem> {
-        for directory in [&self.0, &self.kv(), &self.blobs(), &self.tls(), &self.spool()] {
+        for directory in [&self.path, &self.kv(), &self.blobs(), &self.tls(), &self.spool()] {
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
             made.map_err(|e| refused(directory, &e))?;
         }
@@ -47,36 +78,36 @@ impl DataDir {
         Err(Problem::not_found(format!(
             "there is no mail store in {}: name the data directory with --data DIR or MAGPIE_DATA, or make one \
              by starting a server in it",
-            self.0.display()
+            self.path.display()
         )))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub(crate) fn kv(&self) -> PathBuf {
-        self.0.join("kv")
+        self.path.join("kv")
     }
 
     pub(crate) fn blobs(&self) -> PathBuf {
-        self.0.join("blobs")
+        self.path.join("blobs")
     }
 
     pub(crate) fn tls(&self) -> PathBuf {
-        self.0.join("tls")
+        self.path.join("tls")
     }
 
     pub(crate) fn spool(&self) -> PathBuf {
-        self.0.join("spool")
+        self.path.join("spool")
     }
 
     pub(crate) fn admin_socket(&self) -> PathBuf {
-        self.0.join("admin.sock")
+        self.path.join("admin.sock")
     }
 
     pub(crate) fn dev_password(&self) -> PathBuf {
-        self.0.join("dev-password")
+        self.path.join("dev-password")
     }
 }
 

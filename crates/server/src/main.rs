@@ -4,12 +4,13 @@
 //! each protocol's session machine; what mail means is in the crates below.
 //!
 //! ```text
-//!   cli ──┬── dev ──> node (all services on one data directory)
-//!         │            ├── net: listeners, TLS, admission, the end of a server
-//!         │            ├── driver: smtp and lmtp, imap, pop3, http
-//!         │            ├── inbound: the queue behind smtp, and what delivers from it
-//!         │            ├── admin: the socket that the other commands talk to
-//!         │            └── upkeep
+//!   cli ──┬── serve ── config ──┐
+//!         ├── dev ──────────────┴─> server (node: all services on one data directory)
+//!         │                          ├── net: listeners, PROXY, TLS, admission, the end of a server
+//!         │                          ├── driver: smtp and lmtp, imap, pop3, http
+//!         │                          ├── inbound: the queue behind smtp, and what delivers from it
+//!         │                          ├── admin: the socket that the other commands talk to
+//!         │                          └── upkeep
 //!         └── other commands ──> admin::Desk ──> the running server, or a node of their own
 //!                                   ^
 //!   import: reads Maildir and mbox ─┘
@@ -17,6 +18,7 @@
 
 mod admin;
 mod cli;
+mod config;
 mod data_dir;
 mod dev;
 mod driver;
@@ -27,6 +29,8 @@ mod net;
 mod node;
 mod problem;
 mod progress;
+mod server;
+mod service_manager;
 mod text;
 mod upkeep;
 

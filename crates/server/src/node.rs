@@ -2,6 +2,7 @@
 //! works with where no server runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use directory::Directory;
 use mail::{Mail, MailOptions};
@@ -14,10 +15,34 @@ use types::Clock;
 use crate::data_dir::DataDir;
 use crate::problem::{Kind, Problem};
 
-/// The largest message that anybody may send, in octets.
-pub(crate) const MESSAGE: u64 = 50 << 20;
-/// What our own trace fields may add to it, in octets.
+/// What our own trace fields may add to a message, in octets.
 const TRACE: u64 = 64 << 10;
+
+/// How the services are set up.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeOptions {
+    pub(crate) directory: directory::Options,
+    pub(crate) mail: MailOptions,
+    /// The largest message that anybody may send, in octets.
+    pub(crate) message_size: u64,
+    pub(crate) kv: EmbeddedOptions,
+    pub(crate) segments: SegmentsOptions,
+    /// How long a blob to which nothing refers is kept.
+    pub(crate) blob_grace: Duration,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            directory: directory::Options::default(),
+            mail: MailOptions::default(),
+            message_size: 50 << 20,
+            kv: EmbeddedOptions::default(),
+            segments: SegmentsOptions::default(),
+            blob_grace: BlobsOptions::default().grace,
+        }
+    }
+}
 
 /// All services. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -33,17 +58,18 @@ pub(crate) struct Node {
 
 impl Node {
     /// Opens the stores in a data directory. Only one process can have them open.
-    pub(crate) fn open(data: &DataDir, options: directory::Options) -> Result<Self, Problem> {
+    pub(crate) fn open(data: &DataDir) -> Result<Self, Problem> {
+        let options = data.node_options();
         let clock = Clock::system();
-        let embedded = Embedded::open(&data.kv(), EmbeddedOptions::default()).map_err(kv_problem)?;
+        let embedded = Embedded::open(&data.kv(), options.kv).map_err(kv_problem)?;
         let kv = Kv::new(Arc::new(embedded), clock.clone());
         let segments =
-            Segments::open(&data.blobs(), clock.clone(), SegmentsOptions::default()).map_err(blob_problem)?;
-        let blob_options = BlobsOptions { spool: data.spool(), ..BlobsOptions::default() };
+            Segments::open(&data.blobs(), clock.clone(), options.segments).map_err(blob_problem)?;
+        let blob_options = BlobsOptions { spool: data.spool(), grace: options.blob_grace };
         let blobs = Blobs::new(kv.clone(), Arc::new(segments), clock.clone(), blob_options);
         let bus = Bus::in_process(clock.clone());
-        let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), options);
-        let mail_options = MailOptions { message_size: MESSAGE + TRACE, ..MailOptions::default() };
+        let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), options.directory.clone());
+        let mail_options = MailOptions { message_size: options.message_size + TRACE, ..options.mail.clone() };
         let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), mail_options);
         let inbound = Queue::new(
             queue::Kind::Inbound,

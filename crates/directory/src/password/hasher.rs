@@ -43,6 +43,11 @@ impl Cost {
         self.memory_kib
     }
 
+    /// How often a hash passes over its memory.
+    pub const fn passes(self) -> u32 {
+        self.passes
+    }
+
     fn params(self) -> Params {
         Params::new(self.memory_kib, self.passes, self.lanes, None).unwrap_or_default()
     }

@@ -40,7 +40,10 @@ impl Desk {
                 let (from, to) = stream.into_split();
                 Ok(Self::Server(Box::new(Connection { from: BufReader::new(from), to })))
             }
-            None => Ok(Self::Here(Box::new(Node::open(data, directory::Options::default())?))),
+            None => {
+                data.must_be_ours()?;
+                Ok(Self::Here(Box::new(Node::open(data)?)))
+            }
         }
     }
 

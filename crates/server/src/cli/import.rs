@@ -10,7 +10,6 @@ use crate::admin::Desk;
 use crate::admin::operation::import::{Begin, SourceId};
 use crate::data_dir::DataDir;
 use crate::import::{Carrier, Extent, Source, Tally};
-use crate::node::MESSAGE;
 use crate::problem::{Kind, Problem};
 use crate::progress::Progress;
 use crate::text::{count, number, size};
@@ -56,7 +55,13 @@ impl Arguments {
         let mut progress = Progress::new(total, output.is_json());
         let began = Instant::now();
         let address = target.address.clone();
-        let carrier = Carrier { desk: &mut desk, target, source: id, into: self.into, limit: MESSAGE };
+        let carrier = Carrier {
+            desk: &mut desk,
+            target,
+            source: id,
+            into: self.into,
+            limit: data.node_options().message_size,
+        };
         let carried = carrier
             .run(source, |tally| progress.at(tally.progress, tally.imported + tally.known, "messages"))
             .await;

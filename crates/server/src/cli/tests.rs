@@ -56,7 +56,7 @@ fn every_command_has_its_form() {
 fn nonsense_is_refused() {
     for words in [
         &[][..],
-        &["serve"],
+        &["serve", "--check", "--example"],
         &["dev", "--port-base", "65000"],
         &["dev", "--users", "-1"],
         &["account", "create"],

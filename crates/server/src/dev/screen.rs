@@ -7,9 +7,8 @@ use crate::text::Columns;
 
 /// The whole screen.
 pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> String {
-    let (smtp, lmtp, imap, imaps, http) =
-        (ports.smtp().port, ports.lmtp().port, ports.imap().port, ports.imaps().port, ports.http().port);
-    let (pop3, pop3s) = (ports.pop3().port, ports.pop3s().port);
+    let (smtp, lmtp, http) = (ports.of(25), ports.of(24), ports.of(80));
+    let (imap, imaps, pop3, pop3s) = (ports.of(143), ports.of(993), ports.of(110), ports.of(995));
     let password = shell(&accounts.password);
     let mut overview = Columns::pairs();
     overview.row(["Accounts", &names(accounts.users)]);

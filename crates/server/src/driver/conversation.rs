@@ -8,14 +8,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
-use tokio_rustls::TlsAcceptor;
 
+use super::port::Port;
 use crate::net::{Lifecycle, Link, LinkError};
 
-/// How long a client may leave answers unread.
-const STALL: Duration = Duration::from_secs(60);
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(60);
 /// Room that the input buffer has at least before a read, in bytes.
 const ROOM: usize = 8 << 10;
 
@@ -81,19 +77,6 @@ pub(crate) enum WaitingFor {
     Next(u64),
 }
 
-/// Whether TLS begins before anything is said.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Opening {
-    Plain,
-    Tls,
-}
-
-/// How the connections of a port begin.
-pub(crate) struct Port {
-    pub(crate) opening: Opening,
-    pub(crate) tls: TlsAcceptor,
-}
-
 impl Port {
     /// Serves one connection to its end. `begin` makes its session, and is told whether TLS protects it already.
     pub(crate) async fn serve<C: Conversation>(
@@ -103,10 +86,10 @@ impl Port {
         lifecycle: &Lifecycle,
         begin: impl FnOnce(bool) -> C,
     ) {
-        let mut link = Link::new(socket, STALL);
+        let mut link = self.link(socket);
         let ended = match self.open(&mut link).await {
-            Ok(tls) => {
-                let mut session = begin(tls);
+            Ok(encryption) => {
+                let mut session = begin(encryption.is_some());
                 let ended = self.converse(&mut session, &mut link, lifecycle).await;
                 session.end().await;
                 ended
@@ -117,14 +100,6 @@ impl Port {
             tracing::debug!(%client, %why, "{} connection ended", C::PROTOCOL);
         }
         link.close().await;
-    }
-
-    async fn open(&self, link: &mut Link) -> Result<bool, LinkError> {
-        let tls = self.opening == Opening::Tls;
-        if tls {
-            link.start_tls(&self.tls, HANDSHAKE).await?;
-        }
-        Ok(tls)
     }
 
     async fn converse<C: Conversation>(
@@ -149,7 +124,7 @@ impl Port {
                     if !input.is_empty() {
                         return Ok(());
                     }
-                    link.start_tls(&self.tls, HANDSHAKE).await?;
+                    self.encrypt(link).await?;
                     session.secured();
                 }
                 Step::Close => return Ok(()),

@@ -1,8 +1,7 @@
 //! HTTP: whether the server is alive, and whether it can take mail.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -18,15 +17,14 @@ use store::blob::Blobs;
 use store::kv::Kv;
 use tokio::net::TcpStream;
 
+use super::port::Port;
+use crate::config::HttpSettings;
 use crate::net::Lifecycle;
-
-/// How long a client may take to send the header of a request.
-const HEADER: Duration = Duration::from_secs(15);
-/// The longest header of a request, in bytes.
-const HEADER_BYTES: usize = 32 << 10;
 
 /// Serves HTTP.
 pub(crate) struct HttpServer {
+    port: Port,
+    settings: HttpSettings,
     router: Router,
 }
 
@@ -45,23 +43,34 @@ struct Health {
 }
 
 impl HttpServer {
-    pub(crate) fn new(kv: Kv, blobs: Blobs, lifecycle: Lifecycle) -> Self {
+    pub(crate) fn new(
+        port: Port,
+        settings: HttpSettings,
+        kv: Kv,
+        blobs: Blobs,
+        lifecycle: Lifecycle,
+    ) -> Self {
         let checks = Arc::new(Checks { kv, blobs, lifecycle });
         let router = Router::new()
             .route("/healthz/live", get(live))
             .route("/healthz/ready", get(ready))
             .with_state(checks);
-        Self { router }
+        Self { port, settings, router }
     }
 
     /// Serves one connection to its end.
-    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, lifecycle: Lifecycle) {
+    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, client: IpAddr, lifecycle: Lifecycle) {
+        let mut link = self.port.link(socket);
+        if let Err(why) = self.port.open(&mut link).await {
+            tracing::debug!(%client, %why, "http connection ended");
+            return;
+        }
         let service = TowerToHyperService::new(self.router.clone());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER)
-            .max_buf_size(HEADER_BYTES)
-            .serve_connection(TokioIo::new(socket), service);
+            .header_read_timeout(self.settings.header_time)
+            .max_buf_size(self.settings.header_size)
+            .serve_connection(TokioIo::new(link.into_stream()), service);
         tokio::pin!(connection);
         let mut told = false;
         let ended = loop {
@@ -74,7 +83,7 @@ impl HttpServer {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(client = %peer.ip(), %error, "http connection ended");
+            tracing::debug!(%client, %error, "http connection ended");
         }
     }
 }
@@ -87,7 +96,7 @@ async fn live() -> Response {
 /// The server can do its work: the stores take writes, and it is not going down.
 async fn ready(State(checks): State<Arc<Checks>>) -> Response {
     let mut reasons = Vec::new();
-    if checks.lifecycle.is_stopping() {
+    if checks.lifecycle.is_leaving() {
         reasons.push("the server is going down".to_owned());
     }
     reasons.extend(checks.kv.health().err().map(|error| error.to_string()));

@@ -1,6 +1,6 @@
 //! IMAP on sockets.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use bytes::BytesMut;
 use imap::{Config, Peer, Services, Session};
 use tokio::net::TcpStream;
 
-use super::conversation::{Conversation, Port, Step, Waiting, WaitingFor};
+use super::conversation::{Conversation, Step, Waiting, WaitingFor};
+use super::port::Port;
 use crate::net::Lifecycle;
 
 /// How long a session waits for its client.
@@ -36,8 +37,7 @@ pub(crate) struct ImapServer {
 
 impl ImapServer {
     /// Serves one connection to its end.
-    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, lifecycle: Lifecycle) {
-        let address = peer.ip().to_canonical();
+    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, address: IpAddr, lifecycle: Lifecycle) {
         let begin = |tls| {
             let session = Session::new(self.config.clone(), self.services.clone(), Peer { address, tls });
             ImapConversation { session, timeouts: self.timeouts }

@@ -5,4 +5,5 @@ pub(crate) mod conversation;
 pub(crate) mod http;
 pub(crate) mod imap;
 pub(crate) mod pop3;
+pub(crate) mod port;
 pub(crate) mod smtp;

@@ -1,13 +1,14 @@
 //! POP3 on sockets.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use pop3::{Config, Peer, Services, Session};
 use tokio::net::TcpStream;
 
-use super::conversation::{Conversation, Port, Step, Waiting, WaitingFor};
+use super::conversation::{Conversation, Step, Waiting, WaitingFor};
+use super::port::Port;
 use crate::net::Lifecycle;
 
 /// Serves POP3.
@@ -19,8 +20,7 @@ pub(crate) struct Pop3Server {
 
 impl Pop3Server {
     /// Serves one connection to its end.
-    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, lifecycle: Lifecycle) {
-        let address = peer.ip().to_canonical();
+    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, address: IpAddr, lifecycle: Lifecycle) {
         let begin = |tls| Session::new(self.config.clone(), self.services.clone(), Peer { address, tls });
         self.port.serve(socket, address, &lifecycle, begin).await;
     }

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 /// Follows the tasks of a server. Cheap to clone; all clones are the same.
 #[derive(Clone, Default)]
 pub(crate) struct Lifecycle {
+    leaving: CancellationToken,
     stopping: CancellationToken,
     cut: CancellationToken,
     tasks: TaskTracker,
@@ -26,9 +27,14 @@ impl Lifecycle {
         });
     }
 
-    /// Whether the server is going down.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.is_cancelled()
+    /// The server will stop soon: nobody should be sent here any more.
+    pub(crate) fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Whether the server will stop soon, or is stopping.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.is_cancelled()
     }
 
     /// Resolves when the server goes down.
@@ -39,6 +45,7 @@ impl Lifecycle {
     /// Tells every task, waits for them to end, and drops those that have not after `patience`. Returns how many
     /// those were.
     pub(crate) async fn stop(&self, patience: Duration) -> usize {
+        self.leave();
         self.stopping.cancel();
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_ok() {
@@ -61,8 +68,8 @@ mod tests {
         let told = lifecycle.clone();
         lifecycle.spawn(async move { told.stopping().await });
         lifecycle.spawn(std::future::pending());
-        assert!(!lifecycle.is_stopping());
+        assert!(!lifecycle.is_leaving());
         assert_eq!(lifecycle.stop(Duration::from_secs(5)).await, 1);
-        assert!(lifecycle.is_stopping());
+        assert!(lifecycle.is_leaving());
     }
 }

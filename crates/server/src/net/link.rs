@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::proxy::Lookout;
+
 /// How long a closed connection may take to acknowledge our last bytes.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What a peer may still send after we have closed before we stop listening to it, in bytes.
@@ -30,15 +32,44 @@ pub(crate) enum LinkError {
     /// The TLS handshake took too long.
     #[error("the TLS handshake was not done within {} s", .0.as_secs())]
     Handshake(Duration),
+    /// Somebody who is no trusted proxy says whom it speaks for.
+    #[error("the client speaks the PROXY protocol, but its address is not among this listener's proxies")]
+    Proxy,
+}
+
+/// How long a peer may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LinkTimes {
+    /// To read some of what it is sent.
+    pub(crate) stall: Duration,
+    /// For its side of a TLS handshake.
+    pub(crate) handshake: Duration,
+}
+
+impl Default for LinkTimes {
+    fn default() -> Self {
+        Self { stall: Duration::from_secs(60), handshake: Duration::from_secs(60) }
+    }
+}
+
+/// How a connection is encrypted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Encryption {
+    /// The protocol's version, as in `TLSv1.3`.
+    pub(crate) version: String,
+    /// The cipher suite, as in `TLS_AES_256_GCM_SHA384`.
+    pub(crate) cipher: String,
 }
 
 /// One connection.
 pub(crate) struct Link {
     stream: Stream,
     stall: Duration,
+    lookout: Lookout,
 }
 
-enum Stream {
+/// The byte stream of a connection.
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     /// Between the two, while a handshake is under way or after it failed.
@@ -50,15 +81,15 @@ impl Link {
     pub(crate) fn new(socket: TcpStream, stall: Duration) -> Self {
         // Replies are written whole: waiting for more to send would only delay them.
         let _best_effort = socket.set_nodelay(true);
-        Self { stream: Stream::Plain(socket), stall }
+        Self { stream: Stream::Plain(socket), stall, lookout: Lookout::default() }
     }
 
-    /// Encrypts the connection; returns the names of the protocol version and the cipher suite.
+    /// Encrypts the connection.
     pub(crate) async fn start_tls(
         &mut self,
         acceptor: &TlsAcceptor,
         patience: Duration,
-    ) -> Result<(String, String), LinkError> {
+    ) -> Result<Encryption, LinkError> {
         let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(gone().into());
         };
@@ -67,9 +98,15 @@ impl Link {
         let (_, tls) = stream.get_ref();
         let version = tls.protocol_version().and_then(|v| v.as_str()).unwrap_or_default();
         let cipher = tls.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or_default();
-        let names = (version.replace('_', "."), cipher.replacen("TLS13_", "TLS_", 1));
+        let encryption =
+            Encryption { version: version.replace('_', "."), cipher: cipher.replacen("TLS13_", "TLS_", 1) };
         self.stream = Stream::Tls(Box::new(stream));
-        Ok(names)
+        Ok(encryption)
+    }
+
+    /// The byte stream, for those who keep the time themselves.
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
     }
 
     /// Sends all of `bytes`. Waits as long as the peer takes some of them now and then.
@@ -88,7 +125,12 @@ impl Link {
 
     /// Appends what the peer sends to `input`; zero when it sends no more. Cancel-safe.
     pub(crate) async fn receive(&mut self, input: &mut BytesMut) -> Result<usize, LinkError> {
-        Ok(self.stream.read_buf(input).await?)
+        let before = input.len();
+        let received = self.stream.read_buf(input).await?;
+        if !self.lookout.is_over() && self.lookout.sees(input.get(before..).unwrap_or_default()) {
+            return Err(LinkError::Proxy);
+        }
+        Ok(received)
     }
 
     /// Ends the connection so that the peer gets our last bytes: closing a socket with unread input would reset

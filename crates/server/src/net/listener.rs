@@ -1,62 +1,76 @@
-//! Ports on loopback, and the loop that accepts connections on them.
+//! Ports, and the loop that accepts connections on them.
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tracing::{Instrument, Span};
+use types::Randomness;
 
-use super::admission::Admission;
+use super::admission::{Admission, Crowded, House, Place};
 use super::lifecycle::Lifecycle;
+use super::network::Network;
+use super::proxy;
+use super::tls::TlsMode;
+use crate::config::ListenerSettings;
 use crate::problem::{Kind, Problem};
 
 /// The pause after the system had no file descriptor or memory for a new connection: without one, the loop would
 /// spin until there is.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// What is offered on a port.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Endpoint {
-    /// The protocol's name, for people.
-    pub(crate) name: &'static str,
-    pub(crate) port: u16,
-    /// What a client gets to read for whom there is no place; empty where plain text would make no sense.
-    pub(crate) crowded: &'static [u8],
+/// Ports that are bound.
+pub(crate) struct Listener {
+    sockets: Vec<TcpListener>,
+    door: Arc<Door>,
 }
 
-/// A port that is bound on every loopback address that this machine has.
-pub(crate) struct Listener {
-    endpoint: Endpoint,
-    sockets: Vec<TcpListener>,
+/// What every connection of a listener passes.
+struct Door {
+    name: String,
+    /// What a client gets to read for whom there is no place; empty where plain text would make no sense.
+    crowded: &'static [u8],
+    proxies: Vec<Network>,
+    proxy_header: Duration,
+    admission: Admission,
 }
 
 impl Listener {
-    /// Binds the port on 127.0.0.1, and on ::1 where the machine has it.
-    pub(crate) async fn loopback(endpoint: Endpoint) -> Result<Self, Problem> {
-        let mut sockets = Vec::with_capacity(2);
-        for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            let address = SocketAddr::new(address, endpoint.port);
-            match TcpListener::bind(address).await {
-                Ok(socket) => sockets.push(socket),
-                Err(error) if address.is_ipv6() && no_such_address(&error) => {}
-                Err(error) => return Err(refused(endpoint, address, &error)),
-            }
+    /// Binds all addresses of a listener. A proxy may take so long to say whom it speaks for.
+    pub(crate) async fn bind(
+        settings: &ListenerSettings,
+        house: &House,
+        proxy_header: Duration,
+    ) -> Result<Self, Problem> {
+        let mut sockets = Vec::new();
+        for address in &settings.addresses {
+            let bound = address.open().await;
+            sockets.extend(bound.map_err(|(address, error)| refused(&settings.name, address, &error))?);
         }
-        Ok(Self { endpoint, sockets })
+        let door = Door {
+            name: settings.name.clone(),
+            crowded: if settings.tls == TlsMode::Implicit { b"" } else { settings.protocol.crowded() },
+            proxies: settings.proxies.clone(),
+            proxy_header,
+            admission: Admission::new(settings.admission, house),
+        };
+        Ok(Self { sockets, door: Arc::new(door) })
     }
 
-    /// Accepts connections until the server stops; each is served as a task of its own.
-    pub(crate) fn run<S, F>(self, admission: &Admission, lifecycle: &Lifecycle, serve: S)
+    /// Accepts connections until the server stops; each is served as a task of its own. `serve` is given the
+    /// connection and the client's own address.
+    pub(crate) fn run<S, F>(self, lifecycle: &Lifecycle, serve: S)
     where
-        S: Fn(TcpStream, SocketAddr) -> F + Send + Sync + 'static,
+        S: Fn(TcpStream, IpAddr) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let serve = Arc::new(serve);
         for socket in self.sockets {
-            let (admission, tasks, serve) = (admission.clone(), lifecycle.clone(), serve.clone());
-            let endpoint = self.endpoint;
+            let (door, tasks, serve) = (self.door.clone(), lifecycle.clone(), serve.clone());
             lifecycle.spawn(async move {
                 loop {
                     let accepted = tokio::select! {
@@ -65,19 +79,17 @@ impl Listener {
                         accepted = socket.accept() => accepted,
                     };
                     match accepted {
-                        Ok((stream, peer)) => match admission.enter(peer.ip()) {
-                            Some(place) => {
-                                let served = serve(stream, peer);
-                                tasks.spawn(async move {
-                                    served.await;
-                                    drop(place);
-                                });
+                        Ok((stream, peer)) => {
+                            if let Some(arrival) = door.arrive(stream, peer) {
+                                let (door, serve, stopping) = (door.clone(), serve.clone(), tasks.clone());
+                                let span = door.span();
+                                let served = async move { door.receive(arrival, &stopping, &*serve).await };
+                                tasks.spawn(served.instrument(span));
                             }
-                            None => turn_away(endpoint, &stream, peer),
-                        },
+                        }
                         Err(error) if is_of_the_peer(&error) => {}
                         Err(error) => {
-                            tracing::warn!(endpoint = endpoint.name, %error, "cannot accept connections now");
+                            tracing::warn!(listener = door.name, %error, "cannot accept connections now");
                             tokio::time::sleep(BREATH).await;
                         }
                     }
@@ -87,10 +99,83 @@ impl Listener {
     }
 }
 
-/// Says why, as far as the socket's empty send buffer takes it, and hangs up: nothing waits for such a client.
-fn turn_away(endpoint: Endpoint, stream: &TcpStream, peer: SocketAddr) {
-    tracing::debug!(endpoint = endpoint.name, client = %peer.ip(), "turned away: too many connections");
-    let _best_effort = stream.try_write(endpoint.crowded);
+/// A connection that has a place.
+struct Arrival {
+    stream: TcpStream,
+    peer: IpAddr,
+    place: Place,
+}
+
+impl Door {
+    /// Lets a connection in if there is a place for it. Nothing here waits: the next one is at the door.
+    fn arrive(&self, stream: TcpStream, peer: SocketAddr) -> Option<Arrival> {
+        let peer = peer.ip().to_canonical();
+        match self.admission.enter() {
+            Ok(mut place) => {
+                if !self.is_proxy(peer)
+                    && let Err(why) = place.assign(peer)
+                {
+                    self.turn_away(&stream, peer, why);
+                    return None;
+                }
+                Some(Arrival { stream, peer, place })
+            }
+            Err(why) => {
+                self.turn_away(&stream, peer, why);
+                None
+            }
+        }
+    }
+
+    /// Finds out whose the connection is, and has it served.
+    async fn receive<F: Future<Output = ()>>(
+        &self,
+        arrival: Arrival,
+        lifecycle: &Lifecycle,
+        serve: &impl Fn(TcpStream, IpAddr) -> F,
+    ) {
+        let Arrival { mut stream, peer, mut place } = arrival;
+        let mut client = peer;
+        if self.is_proxy(peer) {
+            let header = tokio::select! {
+                () = lifecycle.stopping() => return,
+                header = timeout(self.proxy_header, proxy::receive(&mut stream)) => header,
+            };
+            match header {
+                Ok(Ok(named)) => client = named.map_or(peer, |named| named.to_canonical()),
+                Ok(Err(why)) => {
+                    tracing::warn!(listener = self.name, proxy = %peer, %why, "a proxy was turned away");
+                    return;
+                }
+                Err(_late) => {
+                    let seconds = self.proxy_header.as_secs();
+                    tracing::warn!(listener = self.name, proxy = %peer, seconds, "a proxy said nothing in time");
+                    return;
+                }
+            }
+            if let Err(why) = place.assign(client) {
+                return self.turn_away(&stream, client, why);
+            }
+        }
+        serve(stream, client).await;
+        drop(place);
+    }
+
+    /// What every log line of a connection carries: by its trace all of them are found. It is there at any level.
+    fn span(&self) -> Span {
+        let trace: String = Randomness::bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+        tracing::error_span!("connection", trace, listener = self.name)
+    }
+
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(peer))
+    }
+
+    /// Says why, as far as the socket's empty send buffer takes it, and hangs up: nothing waits for such a client.
+    fn turn_away(&self, stream: &TcpStream, client: IpAddr, why: Crowded) {
+        tracing::debug!(listener = self.name, %client, why = why.word(), "a connection was turned away");
+        let _best_effort = stream.try_write(self.crowded);
+    }
 }
 
 fn is_of_the_peer(error: &io::Error) -> bool {
@@ -98,27 +183,25 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Whether the machine simply has no IPv6 loopback.
-fn no_such_address(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-}
-
-fn refused(endpoint: Endpoint, address: SocketAddr, error: &io::Error) -> Problem {
-    let name = endpoint.name;
+fn refused(listener: &str, address: SocketAddr, error: &io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::AddrInUse => Problem::new(
             Kind::InUse,
             format!(
-                "port {} on {} is in use by another program, and {name} needs it: stop that program, or choose \
-                 other ports with --port-base",
+                "port {} on {} is in use by another program, and {listener} needs it: stop that program, or choose \
+                 another port",
                 address.port(),
                 address.ip()
             ),
         ),
         io::ErrorKind::PermissionDenied => Problem::unavailable(format!(
-            "this user may not listen on port {} ({name}): choose higher ports with --port-base",
+            "this user may not listen on port {} ({listener}): give the program the capability \
+             CAP_NET_BIND_SERVICE, as install/magpie.service does, or choose a port from 1024 on",
             address.port()
         )),
-        _ => Problem::unavailable(format!("cannot listen on {address} for {name}: {error}")),
+        io::ErrorKind::AddrNotAvailable => Problem::unavailable(format!(
+            "cannot listen on {address} for {listener}: this machine has no such address"
+        )),
+        _ => Problem::unavailable(format!("cannot listen on {address} for {listener}: {error}")),
     }
 }

@@ -16,7 +16,7 @@ use super::pace::{Pace, Verdict};
 use super::recipients::Recipients;
 use super::retries::Fingerprint;
 use super::spool::Spool;
-use crate::net::{Lifecycle, Link, LinkError};
+use crate::net::{Encryption, Lifecycle, Link, LinkError};
 
 /// Why a connection ends without the session having said so.
 #[derive(Debug, Error)]
@@ -46,8 +46,14 @@ pub(crate) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    pub(crate) fn new(server: &'a SmtpServer, link: Link, client: IpAddr) -> Self {
-        let peer = Peer { address: Some(client), name: None, tls: None };
+    /// A connection that is encrypted already, or is not.
+    pub(crate) fn new(
+        server: &'a SmtpServer,
+        link: Link,
+        client: IpAddr,
+        encryption: Option<Encryption>,
+    ) -> Self {
+        let peer = Peer { address: Some(client), name: None, tls: encryption.as_ref().map(tls) };
         Self {
             session: Session::new(server.config.clone(), peer),
             server,
@@ -127,9 +133,8 @@ impl<'a> Connection<'a> {
     }
 
     async fn start_tls(&mut self) -> Result<(), Ended> {
-        let patience = self.session.waiting().timeout;
-        let (version, cipher) = self.link.start_tls(&self.server.tls, patience).await?;
-        Ok(self.session.tls_started(Tls::new(&version, &cipher))?)
+        let encryption = self.server.port.encrypt(&mut self.link).await?;
+        Ok(self.session.tls_started(tls(&encryption))?)
     }
 
     fn begin(&mut self) -> Result<(), Ended> {
@@ -181,6 +186,11 @@ impl<'a> Connection<'a> {
         };
         Ok(self.session.delivered(verdicts)?)
     }
+}
+
+/// The protection of a connection in the session's words.
+fn tls(encryption: &Encryption) -> Tls {
+    Tls::new(&encryption.version, &encryption.cipher)
 }
 
 /// The same refusal for every recipient.

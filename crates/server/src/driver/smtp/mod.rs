@@ -8,10 +8,9 @@ mod recipients;
 mod retries;
 mod spool;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use directory::Directory;
 use mail::Mail;
@@ -19,21 +18,18 @@ use smtp::Config;
 use store::bus::Bus;
 use store::kv::Kv;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use types::Clock;
 
 use self::retries::Retries;
 use super::budget::Budget;
+use super::port::Port;
 use crate::inbound::Inbound;
-use crate::net::{Lifecycle, Link};
-
-/// How long a client may leave replies unread.
-const STALL: Duration = Duration::from_secs(60);
+use crate::net::Lifecycle;
 
 /// What an SMTP or LMTP server works with.
 pub(crate) struct SmtpServer {
     config: Arc<Config>,
-    tls: TlsAcceptor,
+    port: Port,
     budget: Budget,
     spool: PathBuf,
     kv: Kv,
@@ -57,10 +53,10 @@ pub(crate) struct SmtpServices {
 
 impl SmtpServer {
     /// A server whose large messages wait in `spool` while they are received.
-    pub(crate) fn new(config: Config, tls: TlsAcceptor, spool: PathBuf, services: SmtpServices) -> Self {
+    pub(crate) fn new(config: Config, port: Port, spool: PathBuf, services: SmtpServices) -> Self {
         Self {
             config: Arc::new(config),
-            tls,
+            port,
             spool,
             budget: services.budget,
             kv: services.kv,
@@ -73,8 +69,16 @@ impl SmtpServer {
     }
 
     /// Serves one connection to its end.
-    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, lifecycle: Lifecycle) {
-        let link = Link::new(socket, STALL);
-        connection::Connection::new(&self, link, peer.ip().to_canonical()).run(&lifecycle).await;
+    pub(crate) async fn serve(self: Arc<Self>, socket: TcpStream, client: IpAddr, lifecycle: Lifecycle) {
+        let mut link = self.port.link(socket);
+        match self.port.open(&mut link).await {
+            Ok(encryption) => {
+                connection::Connection::new(&self, link, client, encryption).run(&lifecycle).await
+            }
+            Err(why) => {
+                tracing::debug!(%client, %why, "smtp connection ended");
+                link.close().await;
+            }
+        }
     }
 }

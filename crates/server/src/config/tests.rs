@@ -1,0 +1,111 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::net::TlsMode;
+
+fn load(text: &str) -> Result<Settings, Problem> {
+    Ok(section::read(Path::new("/etc/magpie/magpie.toml"), text, Settings::read)?.0)
+}
+
+/// The example with its defaults switched on: every line like `#key = value` without the mark.
+fn spelled_out() -> String {
+    let uncommented = EXAMPLE.lines().map(|line| {
+        let setting = line
+            .strip_prefix('#')
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['));
+        setting.unwrap_or(line)
+    });
+    uncommented.collect::<Vec<_>>().join("\n")
+}
+
+/// Keys of a file as the reader names them.
+fn keys(text: &str) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut section = String::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name.trim_matches(['[', ']']);
+            let parts: Vec<&str> = name.split('.').collect();
+            section = match parts.as_slice() {
+                ["listener", _] => "listener.*".to_owned(),
+                _ => name.to_owned(),
+            };
+            keys.insert(parts.first().map_or(String::new(), |first| (*first).to_owned()));
+            keys.insert(section.replace(".*", ""));
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && line.starts_with(|c: char| c.is_ascii_lowercase())
+        {
+            keys.insert(if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") });
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_example_shows_every_key_with_its_default() {
+    let text = spelled_out();
+    let (shown, known) = section::read(Path::new("/etc/magpie/magpie.toml"), &text, Settings::read).unwrap();
+    assert_eq!(keys(&text), known, "resources/magpie.toml and the reader know different keys");
+    let plain = load("hostname = \"mail.example.com\"\n").unwrap();
+    // What has no default is shown with an example.
+    let shown = Settings {
+        tls: TlsSettings { certificates: Vec::new(), ..shown.tls },
+        node: NodeOptions {
+            directory: directory::Options {
+                default_domain: None,
+                hashes_at_once: plain.node.directory.hashes_at_once,
+                ..shown.node.directory
+            },
+            ..shown.node
+        },
+        listeners: shown.listeners.into_iter().filter(|l| l.name != "lmtp" && l.name != "https").collect(),
+        ..shown
+    };
+    assert_eq!(format!("{shown:#?}"), format!("{plain:#?}"));
+}
+
+#[test]
+fn the_example_as_it_is_says_what_to_do_first() {
+    let settings = load(EXAMPLE).unwrap();
+    assert_eq!(settings.hostname, "mail.example.com");
+}
+
+#[test]
+fn mistakes_in_a_real_file() {
+    let problem = load(
+        "hostnam = \"mail.example.com\"\n[listener.imap]\naddresses = \"*:imap\"\n[listener.extra]\n\n\
+         [smtp]\nrecipients = 10\n[log]\nformat = \"xml\"\nfilter = \"a=b=c\"\n",
+    )
+    .unwrap_err();
+    for told in [
+        "magpie.toml:1: hostname is missing",
+        "magpie.toml:1: there is no key \"hostnam\" at the top of the file; did you mean \"hostname\"?",
+        "magpie.toml:3: addresses must hold addresses such as",
+        "magpie.toml:4: [listener.extra] needs a protocol and addresses",
+        "magpie.toml:7: recipients is 10, but must be between 100 and 100000",
+        "magpie.toml:9: format must be one of \"text\", \"json\"",
+        "magpie.toml:10: filter \"a=b=c\" cannot be understood",
+    ] {
+        assert!(problem.message.contains(told), "{told}\nis not in\n{}", problem.message);
+    }
+}
+
+#[test]
+fn listeners_by_name() {
+    let settings = load(
+        "hostname = \"mail.example.com\"\n[listener.imaps]\n[listener.inside]\nprotocol = \"smtp\"\n\
+         addresses = [\"10.0.0.1:25\", \"[fd00::1]:25\"]\ntls = \"off\"\nproxies = \"10.0.0.0/8\"\n\
+         connections_per_address = 7\n",
+    )
+    .unwrap();
+    let [imaps, inside] = settings.listeners.as_slice() else { panic!("two listeners") };
+    assert_eq!((imaps.protocol, imaps.tls), (Protocol::Imap, TlsMode::Implicit));
+    assert_eq!((inside.protocol, inside.tls, inside.addresses.len()), (Protocol::Smtp, TlsMode::Off, 2));
+    assert_eq!((inside.admission.per_address, inside.proxies.len()), (7, 1));
+    let twice = load(
+        "hostname = \"a.example\"\n[listener.imap]\naddresses = \"*:99\"\n[listener.smtp]\naddresses = \"*:99\"\n",
+    );
+    assert!(twice.unwrap_err().message.contains("both have the address *:99"));
+    let http = load("hostname = \"a.example\"\n[listener.http]\ntls = \"starttls\"\n");
+    assert!(http.unwrap_err().message.contains(":3: tls must be"));
+}

@@ -1,0 +1,305 @@
+//! A whole server: everything that `magpie serve` and `magpie dev` have in common.
+//!
+//! ```text
+//!   open: stores, ports, certificates, admin socket    what is in the way is told before anything runs
+//!   start: a driver behind each listener
+//!   until_stopped: signals; then sessions are told, get time to finish, and are cut
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::admin::Counter;
+use crate::config::{ListenerSettings, Protocol, Settings, ShutdownSettings};
+use crate::data_dir::DataDir;
+use crate::driver::budget::Budget;
+use crate::driver::http::HttpServer;
+use crate::driver::imap::ImapServer;
+use crate::driver::pop3::Pop3Server;
+use crate::driver::port::Port;
+use crate::driver::smtp::{SmtpServer, SmtpServices};
+use crate::inbound::Inbound;
+use crate::net::tls::{self, Certificates};
+use crate::net::{House, Lifecycle, Listener};
+use crate::node::Node;
+use crate::problem::{Kind, Problem};
+use crate::service_manager::notify;
+use crate::upkeep;
+
+/// Files that are open besides connections.
+const FILES: u64 = 1_000;
+
+/// A server that is ready to start, or runs.
+pub(crate) struct Server {
+    settings: Settings,
+    data: DataDir,
+    node: Node,
+    listeners: Vec<(ListenerSettings, Listener)>,
+    certificates: Arc<Certificates>,
+    lifecycle: Lifecycle,
+    signals: Signals,
+    budget: Budget,
+    inbound: Inbound,
+}
+
+/// How a server came to its end.
+pub(crate) struct Stopped {
+    /// Connections that did not end in time.
+    pub(crate) cut: usize,
+}
+
+/// What SIGHUP means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HangUp {
+    /// The terminal is gone, and the server goes with it.
+    Stops,
+    /// Files are to be read again.
+    Reloads,
+}
+
+impl Server {
+    /// Opens the stores and binds the ports.
+    pub(crate) async fn open(settings: Settings, hang_up: HangUp) -> Result<Self, Problem> {
+        tls::install_provider();
+        allow_connections(settings.connections.total as u64);
+        let signals = Signals::listen(hang_up)?;
+        let data = DataDir::new(&settings.data, settings.node.clone())?;
+        data.create()?;
+        let node = Node::open(&data)?;
+        let house = House::new(settings.connections.total);
+        let mut listeners = Vec::new();
+        for listener in &settings.listeners {
+            let bound = Listener::bind(listener, &house, settings.connections.proxy_header).await?;
+            listeners.push((listener.clone(), bound));
+        }
+        let certificates = Certificates::load(&settings.tls, &data.tls(), node.clock.clone())?;
+        certificates.warn();
+        let lifecycle = Lifecycle::default();
+        Counter::open(&data)?.run(node.clone(), &lifecycle);
+        let budget = Budget::new(settings.memory);
+        let inbound = Inbound::new(&node, budget.clone(), settings.inbound);
+        Ok(Self { settings, data, node, listeners, certificates, lifecycle, signals, budget, inbound })
+    }
+
+    /// The services.
+    pub(crate) const fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Begins to serve.
+    pub(crate) fn start(&mut self) -> Result<(), Problem> {
+        upkeep::start(self.node.clone(), &self.lifecycle);
+        self.inbound.start(&self.lifecycle);
+        self.watch_certificates();
+        for (settings, listener) in std::mem::take(&mut self.listeners) {
+            self.serve(&settings, listener)?;
+        }
+        Ok(())
+    }
+
+    /// Runs until the server is told to stop, and stops it.
+    pub(crate) async fn until_stopped(mut self) -> Result<Stopped, Problem> {
+        loop {
+            match self.signals.next().await {
+                Told::Reload => self.reload(),
+                Told::Stop(name) => {
+                    tracing::info!(signal = name, "stopping");
+                    break;
+                }
+            }
+        }
+        notify("STOPPING=1");
+        let Self { settings, lifecycle, mut signals, .. } = self;
+        let stopped = tokio::select! {
+            cut = stop(&lifecycle, settings.shutdown) => cut,
+            () = signals.stop() => return Err(Problem::unavailable("stopped at once, as was asked for twice")),
+        };
+        if stopped.cut > 0 {
+            tracing::warn!(connections = stopped.cut, "cut off: they did not end in time");
+        }
+        Ok(stopped)
+    }
+
+    fn serve(&self, settings: &ListenerSettings, listener: Listener) -> Result<(), Problem> {
+        let port = Port {
+            mode: settings.tls,
+            tls: tls::acceptor(&self.certificates, settings.protocol.alpn())?,
+            times: self.settings.connections.times,
+        };
+        match settings.protocol {
+            Protocol::Smtp => self.serve_smtp(port, smtp::Protocol::Smtp, listener),
+            Protocol::Lmtp => self.serve_smtp(port, smtp::Protocol::Lmtp, listener),
+            Protocol::Imap => self.serve_imap(port, listener),
+            Protocol::Pop3 => self.serve_pop3(port, listener),
+            Protocol::Http => self.serve_http(port, listener),
+        }
+        Ok(())
+    }
+
+    fn serve_smtp(&self, port: Port, protocol: smtp::Protocol, listener: Listener) {
+        let mut config = smtp::Config::new(&self.settings.hostname, protocol);
+        config.starttls = port.offers_tls();
+        config.smtputf8 = self.settings.smtp.smtputf8;
+        config.limits = self.settings.smtp.limits.clone();
+        config.limits.message = self.settings.node.message_size;
+        config.timeouts = self.settings.smtp.timeouts.clone();
+        config.timeouts.handshake = self.settings.connections.times.handshake;
+        let services = SmtpServices {
+            kv: self.node.kv.clone(),
+            bus: self.node.bus.clone(),
+            directory: self.node.directory.clone(),
+            mail: self.node.mail.clone(),
+            inbound: self.inbound.clone(),
+            budget: self.budget.clone(),
+            clock: self.node.clock.clone(),
+        };
+        let server = Arc::new(SmtpServer::new(config, port, self.data.spool(), services));
+        let tasks = self.lifecycle.clone();
+        listener
+            .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    fn serve_imap(&self, port: Port, listener: Listener) {
+        let mut config = self.settings.imap.config.clone();
+        config.hostname.clone_from(&self.settings.hostname);
+        config.plaintext_login = self.settings.plaintext_login;
+        config.starttls = port.offers_tls();
+        config.limits.append = self.settings.node.message_size;
+        let services = imap::Services {
+            mail: self.node.mail.clone(),
+            directory: self.node.directory.clone(),
+            clock: self.node.clock.clone(),
+        };
+        let timeouts = self.settings.imap.timeouts;
+        let server = Arc::new(ImapServer { port, config: Arc::new(config), services, timeouts });
+        let tasks = self.lifecycle.clone();
+        listener
+            .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    fn serve_pop3(&self, port: Port, listener: Listener) {
+        let mut config = self.settings.pop3.clone();
+        config.hostname.clone_from(&self.settings.hostname);
+        config.plaintext_login = self.settings.plaintext_login;
+        config.stls = port.offers_tls();
+        let services =
+            pop3::Services { mail: self.node.mail.clone(), directory: self.node.directory.clone() };
+        let server = Arc::new(Pop3Server { port, config: Arc::new(config), services });
+        let tasks = self.lifecycle.clone();
+        listener
+            .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    fn serve_http(&self, port: Port, listener: Listener) {
+        let (kv, blobs) = (self.node.kv.clone(), self.node.blobs.clone());
+        let server = HttpServer::new(port, self.settings.http.clone(), kv, blobs, self.lifecycle.clone());
+        let (server, tasks) = (Arc::new(server), self.lifecycle.clone());
+        listener
+            .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    /// Looks at the certificates' files now and then.
+    fn watch_certificates(&self) {
+        let (certificates, stopping) = (self.certificates.clone(), self.lifecycle.clone());
+        let every = self.settings.tls.check_every;
+        self.lifecycle.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stopping.stopping() => return,
+                    () = sleep(every) => refresh(certificates.clone()).await,
+                }
+            }
+        });
+    }
+
+    fn reload(&self) {
+        tracing::info!("looking at the certificates, as was asked for");
+        let certificates = self.certificates.clone();
+        self.lifecycle.spawn(refresh(certificates));
+    }
+}
+
+async fn refresh(certificates: Arc<Certificates>) {
+    let refreshed = tokio::task::spawn_blocking(move || certificates.refresh()).await;
+    if let Err(error) = refreshed {
+        tracing::error!(%error, "the certificates were not looked at");
+    }
+}
+
+/// Says that the server will stop, waits until that has got about, and stops it.
+async fn stop(lifecycle: &Lifecycle, settings: ShutdownSettings) -> Stopped {
+    if settings.announce > Duration::ZERO {
+        lifecycle.leave();
+        sleep(settings.announce).await;
+    }
+    Stopped { cut: lifecycle.stop(settings.drain).await }
+}
+
+/// What a signal says.
+enum Told {
+    Stop(&'static str),
+    Reload,
+}
+
+/// What tells a server to do something.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+    meaning: HangUp,
+}
+
+impl Signals {
+    fn listen(meaning: HangUp) -> Result<Self, Problem> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Problem::new(Kind::Unavailable, format!("cannot listen for the signal to stop: {error}"))
+            })
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+            meaning,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.hang_up.recv() => match self.meaning {
+                HangUp::Stops => Told::Stop("SIGHUP"),
+                HangUp::Reloads => Told::Reload,
+            },
+        }
+    }
+
+    /// Resolves when the server is told to stop.
+    async fn stop(&mut self) {
+        while let Told::Reload = self.next().await {}
+    }
+}
+
+/// Each connection is a file to the system, which lets a process have few of them unless it asks.
+fn allow_connections(connections: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the number of open files");
+    }
+    if let Some(files) = limit.maximum
+        && files < connections + FILES
+    {
+        tracing::warn!(
+            files,
+            connections,
+            "the system allows fewer open files than there may be connections: raise the limit (LimitNOFILE= in \
+             systemd), or lower connections.total"
+        );
+    }
+}
