@@ -47,6 +47,14 @@ bench: ## Measure speed, memory and disk, next to what the machine itself can do
 	@scripts/prepare.sh build
 	@scripts/bench.sh $(ARGS)
 
+.PHONY: compare
+compare: ## Measure the same load against Magpie and against Debian's Postfix and Dovecot (as root)
+	@scripts/prepare.sh build
+	@scripts/prepare.sh compare
+	@scripts/build.sh release
+	@cargo build --locked --quiet --release --package magpie-bench --bin load
+	@bench/compare/run.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Feed the parsers and models fresh random input for MINUTES (default 10)
 	@scripts/prepare.sh build
@@ -56,8 +64,8 @@ fuzz: ## Feed the parsers and models fresh random input for MINUTES (default 10)
 fmt: ## Format the Rust and Python code
 	@scripts/prepare.sh test
 	@cargo fmt --all
-	@.cache/venv/bin/ruff check --quiet --fix scripts tests
-	@.cache/venv/bin/ruff format --quiet scripts tests
+	@.cache/venv/bin/ruff check --quiet --fix scripts tests bench
+	@.cache/venv/bin/ruff format --quiet scripts tests bench
 
 .PHONY: corpus
 corpus: ## Fetch the mails that the tests deliver into .cache/corpus

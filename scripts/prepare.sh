@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian machine lacks: `prepare.sh build` what it takes to compile Magpie,
-# `prepare.sh test` also the mail programs and checkers that the tests drive. Silent when nothing is missing.
+# `prepare.sh test` also the mail programs and checkers that the tests drive, `prepare.sh compare` the servers that
+# Magpie is compared with. Silent when nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-purpose=${1:?usage: prepare.sh build|test}
+purpose=${1:?usage: prepare.sh build|test|compare}
 tools="$PWD/.cache/tools"
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
@@ -26,6 +27,26 @@ install_packages() {
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null
+}
+
+# The same for packages that would start a service. The comparison runs instances of its own: nothing of the
+# machine's is to be started, or to take the ports of mail.
+install_servers() {
+    [[ $# -gt 0 ]] || return 0
+    local policy=/usr/sbin/policy-rc.d ours=
+    if [[ ! -e $policy ]]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    # Without a configuration of its own, Postfix does not ask for one and does not start.
+    if have debconf-set-selections; then
+        echo 'postfix postfix/main_mailer_type select No configuration' | as_root debconf-set-selections
+    fi
+    local status=0
+    install_packages "$@" || status=$?
+    [[ -z $ours ]] || as_root rm -f "$policy"
+    return $status
 }
 
 check_rust() {
@@ -72,7 +93,19 @@ if [[ $purpose == test ]]; then
     need eatmydata eatmydata
 fi
 
+servers=()
+if [[ $purpose == compare ]]; then
+    need python3 python3
+    need strace strace
+    have dovecot || [[ -x /usr/sbin/dovecot ]] || servers+=(dovecot-core)
+    for protocol in imap pop3 lmtp; do
+        [[ -x /usr/lib/dovecot/$protocol ]] || servers+=("dovecot-${protocol}d")
+    done
+    [[ -x /usr/sbin/postfix ]] || servers+=(postfix)
+fi
+
 install_packages "${build_packages[@]}" "${test_packages[@]}"
+install_servers "${servers[@]}"
 check_rust
 
 if [[ $purpose == test ]]; then

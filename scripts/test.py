@@ -99,8 +99,8 @@ class Runner:
 def fmt(run: Runner) -> Outcome:
     """the Rust and Python code is formatted"""
     total = run.check("cargo", "fmt", "--all", "--check")
-    total += run.check(str(RUFF), "format", "--check", "--quiet", "scripts", "tests")
-    total += run.check(str(RUFF), "check", "--quiet", "scripts", "tests")
+    total += run.check(str(RUFF), "format", "--check", "--quiet", "scripts", "tests", "bench")
+    total += run.check(str(RUFF), "check", "--quiet", "scripts", "tests", "bench")
     return total
 
 

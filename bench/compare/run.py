@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""Runs the same load against Magpie and against Postfix and Dovecot, in turns, and prints what came of it.
+
+`make compare` installs and builds what this needs. The figures go to .cache/compare/results.json, and the table
+to .cache/compare/results.md; docs/performance.md says what they were, and what the settings mean.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+os.environ.setdefault("MAGPIE_BINARY", str(ROOT / "target" / "release" / "magpie"))
+
+import report  # noqa: E402
+import rows  # noqa: E402
+from harness.server import PASSWORD, Magpie  # noqa: E402
+from peers import Dovecot, Postfix, check_reachable, is_open  # noqa: E402
+from processes import Syncs, Tree  # noqa: E402
+from rows import DOVECOT, DURABLE_DOVECOT, MAGPIE, PAIR, POSTFIX, ROWS, Row  # noqa: E402
+
+LOAD = Path(os.environ.get("MAGPIE_LOAD", ROOT / "target" / "release" / "load"))
+
+
+class Subject:
+    """A server, or two in a row, as the load sees it."""
+
+    def __init__(self, name: str, tree: Tree, ports: dict[str, int]):
+        self.name, self.tree, self.ports = name, tree, ports
+
+
+class Load:
+    """The load generator at one kind of work, stopped where the servers are to be looked at."""
+
+    def __init__(self, *arguments: str):
+        command = [str(LOAD), *arguments, "--password", PASSWORD]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "Load":
+        if self.process.stdout.readline() != "ready\n":
+            raise SystemExit(f"the load generator failed: {' '.join(self.process.args)}")
+        return self
+
+    def go(self) -> dict:
+        """Lets it work, and returns its figures. It keeps its connections."""
+        self._say()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the load generator failed: {' '.join(self.process.args)}")
+        return json.loads(line)
+
+    def _say(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def __exit__(self, *_) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._say()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(60)
+
+
+class Arena:
+    """All servers, running and with mail in them."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace):
+        self.folder, self.options = folder, options
+        self.stack = contextlib.ExitStack()
+        self.subjects: dict[str, Subject] = {}
+
+    def __enter__(self) -> "Arena":
+        with contextlib.ExitStack() as starting:
+            self.magpie = Magpie(self.folder / "magpie", users=rows.ACCOUNTS)
+            starting.callback(lambda: self.magpie.running and self.magpie.stop())
+            self.magpie.start()
+            ports = {name: self.magpie.port(name) for name in ("smtp", "lmtp", "imap", "pop3")}
+            self._add(MAGPIE, Tree(self.magpie.process.pid), ports)
+            for name, fsync in ((DOVECOT, "optimized"), (DURABLE_DOVECOT, "always")):
+                dovecot = Dovecot(self.folder / f"dovecot-{fsync}", PASSWORD, fsync)
+                starting.callback(dovecot.stop)
+                self._add(name, dovecot.start().tree, dovecot.ports)
+            self.postfix = Postfix(self.folder / "postfix", self.subjects[DOVECOT].ports["lmtp"])
+            starting.callback(self.postfix.stop)
+            tree = self.postfix.start().tree
+            self._add(POSTFIX, tree, {"smtp": self.postfix.ports["hold"]})
+            self._add(PAIR, tree + self.subjects[DOVECOT].tree, {"smtp": self.postfix.ports["smtp"]})
+            self.stack = starting.pop_all()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stack.close()
+
+    def _add(self, name: str, tree: Tree, ports: dict[str, int]) -> None:
+        self.subjects[name] = Subject(name, tree, ports)
+
+    def fill(self, wanted: list[Row]) -> None:
+        """Gives all servers the same mail to read."""
+        for name in (MAGPIE, DOVECOT, DURABLE_DOVECOT):
+            address = f"127.0.0.1:{self.subjects[name].ports['lmtp']}"
+            reading = {row.key for row in wanted if name in row.subjects}
+            if reading & {"fetch-envelope", "fetch-flags", "fetch-bodies", "store-one", "store-all", "search"}:
+                say(f"{name}: {rows.MESSAGES:,} messages for one account")
+                deliver(address, "--kind", "mixed", "--rare", rows.RARE, count=rows.MESSAGES)
+            if reading & {"login", "pop3"}:
+                count = rows.SMALL * len(rows.VISITORS)
+                say(f"{name}: {count:,} messages for {len(rows.VISITORS)} others")
+                visitors = ("--user", str(rows.VISITORS.start), "--users", str(len(rows.VISITORS)))
+                deliver(address, *visitors, count=count)
+
+    def measure(self, row: Row) -> dict[str, dict]:
+        """All servers of a row, in turns."""
+        taken: dict[str, list[dict]] = {}
+        names = [name for name in row.subjects if self.serves(name, row)]
+        for number in range(self.options.rounds):
+            for name in names:
+                taken.setdefault(name, []).append(self.round(row, self.subjects[name], number))
+        figures = {name: report.summary(rounds) for name, rounds in taken.items()}
+        if row.writes and not self.options.no_strace:
+            for name in names:
+                figures[name]["syncs"] = self.count_syncs(row, self.subjects[name])
+        return figures
+
+    def serves(self, name: str, row: Row) -> bool:
+        if row.protocol in ("imap",) or is_open(self.subjects[name].ports.get(row.protocol, 0)):
+            return True
+        say(f"{name} does not offer {row.protocol}: left out")
+        return False
+
+    def round(self, row: Row, subject: Subject, number: int) -> dict:
+        with Load(*row.load(subject.ports), *self._stint(row, subject, number)) as load:
+            before, begun = subject.tree.cpu(), time.monotonic()
+            figures = load.go()
+            if subject.name == PAIR:
+                self.postfix.await_empty_queue()
+                figures["seconds"] = time.monotonic() - begun
+            figures["cpu"] = subject.tree.cpu() - before
+            figures["memory"] = subject.tree.memory()
+        if subject.name == POSTFIX:
+            self.postfix.drop_held()
+        return figures
+
+    def _stint(self, row: Row, subject: Subject, number: int, share: float = 1) -> list[str]:
+        seconds = self.options.seconds * share
+        pair = subject.name == PAIR
+        stint = ["--count", str(int(row.pair_count * seconds))] if pair else ["--seconds", str(seconds)]
+        return [*stint, "--seed", str(1000 * (number + 1))] if row.load(subject.ports)[0] == "deliver" else stint
+
+    def count_syncs(self, row: Row, subject: Subject) -> float:
+        stint = self._stint(row, subject, 99, share=0.5)
+        with Load(*row.load(subject.ports), *stint) as load, Syncs(subject.tree) as syncs:
+            operations = len(load.go()["latencies_us"])
+            if subject.name == PAIR:
+                self.postfix.await_empty_queue()
+        if subject.name == POSTFIX:
+            self.postfix.drop_held()
+        return syncs.count / max(operations, 1)
+
+    def idle(self, sessions: int) -> dict[str, dict]:
+        """What sessions in IDLE take, each: the servers' memory with them, less that before."""
+        figures = {}
+        for name in (MAGPIE, DOVECOT):
+            subject = self.subjects[name]
+            before = subject.tree.memory()
+            arguments = ["idle", *rows.common(subject.ports["imap"], sessions, rows.IDLERS)]
+            begun = time.monotonic()
+            with Load(*arguments):
+                opened = time.monotonic() - begun
+                memory = subject.tree.memory()
+            figures[name] = {"memory_kib": (memory - before) / 1024 / sessions, "opened_s": opened, "memory": memory}
+        return figures
+
+
+def deliver(address: str, *options: str, count: int) -> None:
+    with Load("deliver", "--protocol", "lmtp", "--address", address, "--connections", "8",
+              "--count", str(count), *options) as load:  # fmt: skip
+        load.go()
+
+
+@contextlib.contextmanager
+def room_for_watches():
+    """Dovecot watches each idling mailbox with inotify, of which Linux allows a user 128: without room for more it
+    would look every 30 seconds only. Needs root; what it changes it changes back."""
+    setting = Path("/proc/sys/fs/inotify/max_user_instances")
+    before = setting.read_text()
+    setting.write_text(str(max(int(before), 20_000)))
+    try:
+        yield
+    finally:
+        setting.write_text(before)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=5, help="how long each round works (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="how many rounds each server gets (default 3)")
+    parser.add_argument("--only", default="", help="the rows to measure, separated by commas")
+    parser.add_argument("--no-strace", action="store_true", help="leave out the pass that counts syncs")
+    parser.add_argument("--no-idle", action="store_true", help="leave out the idle sessions")
+    parser.add_argument("--list", action="store_true", help="list the rows")
+    parser.add_argument("--directory", type=Path, default=ROOT / ".cache" / "compare",
+                        help="where the servers keep their mail: all on the same disk")  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    if options.list:
+        print("\n".join(f"{row.key:16} {row.title}" for row in ROWS) + f"\n{'idle':16} memory of idle sessions")
+        return 0
+    if os.geteuid() != 0:
+        print("Dovecot and Postfix change to other users: run this as root", file=sys.stderr)
+        return 1
+    # Thousands of connections, each a file to the system; the servers inherit it.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    keys = options.only.split(",") if options.only else [*(row.key for row in ROWS), "idle"]
+    wanted = [row for row in ROWS if row.key in keys]
+    options.directory.mkdir(parents=True, exist_ok=True)
+    check_reachable(options.directory)
+    folder = options.directory / "servers"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    results = report.Results(options.directory / "results.json", options.rounds, options.seconds)
+    with room_for_watches(), Arena(folder, options) as arena:
+        arena.fill(wanted)
+        for row in wanted:
+            say(row.title)
+            results.add(row.key, arena.measure(row))
+        if "idle" in keys and not options.no_idle:
+            for sessions in rows.IDLE_SESSIONS:
+                say(rows.IDLE_TITLE.format(sessions))
+                results.add(f"idle-{sessions}", arena.idle(sessions))
+    shutil.rmtree(folder, ignore_errors=True)
+    table = results.table()
+    (options.directory / "results.md").write_text(table)
+    print(table)
+    return 0
+
+
+def say(text: str) -> None:
+    print(f"\033[1m==>\033[0m {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
