@@ -1,2 +1,2 @@
-//! Load generators and comparisons. Each is a bench target of its own; `make bench` runs them all and
-//! `docs/performance.md` says what they showed.
+//! Load generators and comparisons. Benches are targets of their own, and `make bench` runs them all; `make compare`
+//! drives Magpie beside Postfix and Dovecot. `docs/performance.md` says what they showed.

@@ -6,7 +6,7 @@ import statistics
 import time
 from pathlib import Path
 
-from rows import FIGURES, IDLE_AIM, IDLE_SESSIONS, IDLE_TITLE, ROWS, Aim
+from rows import FIGURES, IDLE_AIM, IDLE_SESSIONS, IDLE_TITLE, MAGPIE, ROWS, Aim
 
 
 def summary(rounds: list[dict]) -> dict:
@@ -69,7 +69,7 @@ FIGURE_HEAD = (
     "| work | server | rate | p50 | p99 | CPU each | syncs each | memory |",
     "|---|---|---|---|---|---|---|---|",
 )
-AIM_HEAD = ("| work | aim | came to | |", "|---|---|---|---|")
+AIM_HEAD = ("| work | aim | came to | | CPU, of the peer's |", "|---|---|---|---|---|")
 
 
 def figure_lines(title: str, shows: tuple[str, ...], servers: dict[str, dict]) -> list[str]:
@@ -90,10 +90,16 @@ def figure_lines(title: str, shows: tuple[str, ...], servers: dict[str, dict]) -
 def aim_line(title: str, aim: Aim, servers: dict[str, dict]) -> str:
     verdict = aim.verdict(servers)
     if verdict is None:
-        return f"| {title} | {aim} | not measured | |"
+        return f"| {title} | {aim} | not measured | | |"
     came_to, reached = verdict
     unit = " times" if aim.of else f" {FIGURES[aim.figure][1]}".rstrip()
-    return f"| {title} | {aim} | {number(came_to)}{unit} | {'reached' if reached else '**missed**'} |"
+    return f"| {title} | {aim} | {number(came_to)}{unit} | {'reached' if reached else '**missed**'} | {cpu_share(servers)} |"
+
+
+def cpu_share(servers: dict[str, dict]) -> str:
+    """Magpie's processor time for an operation, of that of the row's last server: what a busy machine changes least."""
+    own, peer = (servers[name].get("cpu_ms") for name in (MAGPIE, list(servers)[-1]))
+    return number(own / peer) if own and peer else ""
 
 
 def number(value: float) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -219,6 +220,9 @@ def main() -> int:
     if os.geteuid() != 0:
         print("Dovecot and Postfix change to other users: run this as root", file=sys.stderr)
         return 1
+    # However this ends, the servers end with it.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: sys.exit(1))
     # Thousands of connections, each a file to the system; the servers inherit it.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -76,7 +76,8 @@ impl Imap {
                 self.exists = number;
             } else if line.starts_with(b"* SEARCH") || line.starts_with(b"* ESEARCH") {
                 answer.last = line.to_vec();
-            } else if line.starts_with(b"* ") && line.get(..40).unwrap_or(line).windows(7).any(|w| w == b" FETCH ")
+            } else if line.starts_with(b"* ")
+                && line.get(..40).unwrap_or(line).windows(7).any(|w| w == b" FETCH ")
             {
                 answer.fetched += 1;
             } else if line.starts_with(b"* BYE") {

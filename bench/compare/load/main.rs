@@ -177,8 +177,7 @@ fn main() -> io::Result<()> {
         }
         Work::Fetch { common, items } => {
             let fetching = |imap| imap::Fetching::new(imap, &items);
-            let workers: Vec<_> =
-                common.selected()?.into_iter().map(fetching).collect::<io::Result<_>>()?;
+            let workers: Vec<_> = common.selected()?.into_iter().map(fetching).collect::<io::Result<_>>()?;
             run(workers, common.stint)
         }
         Work::Append { common, size } => {
@@ -191,14 +190,12 @@ fn main() -> io::Result<()> {
         }
         Work::Store { common, all } => {
             let storing = |imap| imap::Storing::new(imap, all);
-            let workers: Vec<_> =
-                common.selected()?.into_iter().map(storing).collect::<io::Result<_>>()?;
+            let workers: Vec<_> = common.selected()?.into_iter().map(storing).collect::<io::Result<_>>()?;
             run(workers, common.stint)
         }
         Work::Search { common, word } => {
             let searching = |imap| imap::Searching::new(imap, &word);
-            let workers: Vec<_> =
-                common.selected()?.into_iter().map(searching).collect::<io::Result<_>>()?;
+            let workers: Vec<_> = common.selected()?.into_iter().map(searching).collect::<io::Result<_>>()?;
             run(workers, common.stint)
         }
         Work::Pop3(common) => {

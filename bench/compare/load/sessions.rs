@@ -51,7 +51,8 @@ pub(crate) fn idle(common: &Common) -> io::Result<Vec<Imap>> {
     };
     let groups: Vec<io::Result<Vec<Imap>>> = std::thread::scope(|scope| {
         let lost = || Err(io::Error::other("a thread panicked"));
-        let group = |first| scope.spawn(move || (first..common.connections).step_by(AT_ONCE).map(open).collect());
+        let group =
+            |first| scope.spawn(move || (first..common.connections).step_by(AT_ONCE).map(open).collect());
         let threads: Vec<_> = (0..AT_ONCE).map(group).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
     });

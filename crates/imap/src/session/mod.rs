@@ -22,6 +22,7 @@ mod view;
 use std::future::pending;
 
 use bytes::{Bytes, BytesMut};
+use tokio::task::coop::consume_budget;
 
 use self::announce::{Announcing, Tell};
 use self::command::append::Appending;
@@ -132,7 +133,11 @@ impl Session {
                 Turn::Wait => Step::NeedInput,
                 Turn::Done(step) => step,
             };
-            return if self.out.is_empty() { step } else { Step::Send(self.out.take()) };
+            if !self.out.is_empty() {
+                return Step::Send(self.out.take());
+            }
+            self.out.release();
+            return step;
         }
     }
 
@@ -332,9 +337,17 @@ impl Session {
 
     async fn next_part(&mut self, tag: Tag, mut task: Task) -> Turn {
         let Some(user) = self.user.as_mut() else { return Turn::More };
-        // What is in memory comes without waiting; one client's long answer must not hold up the others.
-        tokio::task::yield_now().await;
-        match task.step(user, &tag, &mut self.out).await {
+        let finished = loop {
+            // What is in memory comes without waiting; one client's long answer must not hold up the others.
+            consume_budget().await;
+            let before = self.out.len();
+            match task.step(user, &tag, &mut self.out).await {
+                // What says nothing may take long: then the client hears how far it has come.
+                Ok(None) if self.out.len() > before && self.out.len() < self.config.chunk => {}
+                finished => break finished,
+            }
+        };
+        match finished {
             Ok(None) => {
                 let progress = self.progress.report(&tag, task.left(), self.services.clock.now());
                 self.doing = Doing::Task(tag, task);

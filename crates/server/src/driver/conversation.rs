@@ -12,8 +12,6 @@ use tokio::time::{Instant, sleep_until};
 use super::port::Port;
 use crate::net::{Lifecycle, Link, LinkError};
 
-/// Room that the input buffer has at least before a read, in bytes.
-const ROOM: usize = 8 << 10;
 
 /// A session as the loop sees it.
 pub(crate) trait Conversation: Send {
@@ -99,7 +97,7 @@ impl Port {
         if let Err(why) = ended {
             tracing::debug!(%client, %why, "{} connection ended", C::PROTOCOL);
         }
-        link.close().await;
+        Box::pin(link.close()).await;
     }
 
     async fn converse<C: Conversation>(
@@ -113,24 +111,24 @@ impl Port {
         let mut reads = 0;
         let mut told_to_leave = false;
         loop {
-            match session.advance(&mut input).await {
-                Step::Send(chunks) => {
-                    for chunk in chunks {
-                        link.send(&chunk).await?;
-                    }
-                }
+            // On the heap while it runs: commands need much room, and most connections wait for one.
+            match Box::pin(session.advance(&mut input)).await {
+                Step::Send(chunks) => link.send_all(&chunks).await?,
                 Step::StartTls => {
                     // What was sent before the handshake must never count as said inside it.
                     if !input.is_empty() {
                         return Ok(());
                     }
-                    self.encrypt(link).await?;
+                    Box::pin(self.encrypt(link)).await?;
                     session.secured();
                 }
                 Step::Close => return Ok(()),
                 Step::NeedInput => {
                     let deadline = clock.deadline(session.waiting(reads), Instant::now());
-                    input.reserve(ROOM);
+                    if input.is_empty() {
+                        // Most sessions wait for long: without a buffer.
+                        input = BytesMut::new();
+                    }
                     tokio::select! {
                         biased;
                         () = lifecycle.stopping(), if !told_to_leave => {

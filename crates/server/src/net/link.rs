@@ -1,11 +1,14 @@
 //! One connection's byte stream, plain or encrypted, with a bound on how long the peer may leave our bytes unread.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use futures::future::poll_immediate;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -15,6 +18,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::proxy::Lookout;
 
+/// The most that one read takes from a connection, in bytes.
+const ROOM: usize = 16 << 10;
 /// How long a closed connection may take to acknowledge our last bytes.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What a peer may still send after we have closed before we stop listening to it, in bytes.
@@ -110,27 +115,43 @@ impl Link {
     }
 
     /// Sends all of `bytes`. Waits as long as the peer takes some of them now and then.
-    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), LinkError> {
-        while !bytes.is_empty() {
-            let written = timeout(self.stall, self.stream.write(bytes)).await;
-            let written = written.map_err(|_late| LinkError::Stalled(self.stall))??;
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        self.send_slices(&mut [IoSlice::new(bytes)]).await
+    }
+
+    /// The same for bytes in several pieces, with as few calls of the system as that takes.
+    pub(crate) async fn send_all(&mut self, pieces: &[Bytes]) -> Result<(), LinkError> {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        self.send_slices(&mut slices).await
+    }
+
+    async fn send_slices(&mut self, mut slices: &mut [IoSlice<'_>]) -> Result<(), LinkError> {
+        // Empty slices in front would be written as nothing, which would look like the end.
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            let written = patiently(self.stall, self.stream.write_vectored(slices)).await?;
             if written == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
-            bytes = bytes.get(written..).unwrap_or_default();
+            IoSlice::advance_slices(&mut slices, written);
         }
-        timeout(self.stall, self.stream.flush()).await.map_err(|_late| LinkError::Stalled(self.stall))??;
-        Ok(())
+        patiently(self.stall, self.stream.flush()).await
     }
 
-    /// Appends what the peer sends to `input`; zero when it sends no more. Cancel-safe.
+    /// Appends what the peer sends to `input`; zero when it sends no more. Cancel-safe. Takes no memory while it
+    /// waits: most of the connections of a mail server do nothing else.
     pub(crate) async fn receive(&mut self, input: &mut BytesMut) -> Result<usize, LinkError> {
-        let before = input.len();
-        let received = self.stream.read_buf(input).await?;
-        if !self.lookout.is_over() && self.lookout.sees(input.get(before..).unwrap_or_default()) {
-            return Err(LinkError::Proxy);
-        }
-        Ok(received)
+        let received = poll_fn(|cx| {
+            let mut room = [MaybeUninit::uninit(); ROOM];
+            let mut room = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+            if !self.lookout.is_over() && self.lookout.sees(room.filled()) {
+                return Poll::Ready(Err(LinkError::Proxy));
+            }
+            input.extend_from_slice(room.filled());
+            Poll::Ready(Ok(room.filled().len()))
+        });
+        received.await
     }
 
     /// Ends the connection so that the peer gets our last bytes: closing a socket with unread input would reset
@@ -150,6 +171,16 @@ impl Link {
         };
         let _whatever_happened_it_is_over = timeout(FAREWELL, farewell).await;
     }
+}
+
+/// Does something that the peer may hold up, but not for longer than `stall`.
+async fn patiently<T>(stall: Duration, work: impl Future<Output = io::Result<T>>) -> Result<T, LinkError> {
+    let mut work = pin!(work);
+    // Hardly anything has to wait, and a timer costs more than most writes.
+    if let Some(done) = poll_immediate(work.as_mut()).await {
+        return Ok(done?);
+    }
+    Ok(timeout(stall, work).await.map_err(|_late| LinkError::Stalled(stall))??)
 }
 
 fn gone() -> io::Error {
@@ -172,6 +203,26 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Gone => false,
         }
     }
 

@@ -94,15 +94,15 @@ fn depth(item: &FetchItem) -> Depth {
 impl Fetching {
     /// Writes some of the answer.
     pub(super) async fn step(&mut self, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
-        if let Some(open) = self.open.take() {
-            return self.go_on(open, user, out).await;
-        }
-        if let Some(row) = self.rows.pop_front() {
-            let view = user.view()?;
-            view.learn(&row.member, out);
+        if self.open.is_none()
+            && let Some(row) = self.rows.pop_front()
+        {
+            user.view()?.learn(&row.member, out);
             let line = FetchLine::begin(row.number, out);
             self.open = Some(Open { row, line, next: 0, body: None });
-            return Ok(None);
+        }
+        if self.open.is_some() {
+            return self.go_on(user, out).await.map(|()| None);
         }
         if self.picked.is_empty() {
             return Ok(Some(self.finish()));
@@ -156,32 +156,42 @@ impl Fetching {
         Ok(())
     }
 
-    async fn go_on(&mut self, mut open: Open, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
+    /// Writes the open message up to its next body, or a chunk of that.
+    async fn go_on(&mut self, user: &mut User, out: &mut Output) -> Result<(), Error> {
+        let Some(open) = self.open.as_mut() else { return Ok(()) };
         if let Some(body) = open.body.as_mut() {
-            if body.send(out).await? {
-                open.body = None;
+            if !body.send(out).await? {
+                return Ok(());
             }
-            self.open = Some(open);
-            return Ok(None);
+            open.body = None;
         }
-        let Some(item) = self.items.get(open.next) else {
-            if open.row.newly_seen && !self.items.contains(&FetchItem::Flags) {
-                open.line.flags(&open.row.member.keywords, open.row.member.deleted, out);
+        while let Some(item) = self.items.get(open.next) {
+            open.next += 1;
+            match begin_item(item, open, user, out).await {
+                Ok(known) => self.unknown_encoding |= !known,
+                // The answer has begun and cannot be taken back; what was written of it is whole, the item is left
+                // out.
+                Err(error) => {
+                    self.close(out);
+                    return Err(error);
+                }
             }
+            if open.body.is_some() {
+                return Ok(());
+            }
+        }
+        if open.row.newly_seen && !self.items.contains(&FetchItem::Flags) {
+            open.line.flags(&open.row.member.keywords, open.row.member.deleted, out);
+        }
+        self.close(out);
+        Ok(())
+    }
+
+    /// Ends the open message's answer.
+    fn close(&mut self, out: &mut Output) {
+        if let Some(open) = self.open.take() {
             open.line.end(out);
-            return Ok(None);
-        };
-        open.next += 1;
-        match begin_item(item, &mut open, user, out).await {
-            Ok(known) => self.unknown_encoding |= !known,
-            // The answer has begun and cannot be taken back; what was written of it is whole, the item is left out.
-            Err(error) => {
-                open.line.end(out);
-                return Err(error);
-            }
         }
-        self.open = Some(open);
-        Ok(None)
     }
 }
 

@@ -45,6 +45,11 @@ impl Output {
         std::mem::take(&mut self.chunks)
     }
 
+    /// Gives back the memory kept for the next response; for a session that waits. Nothing may wait to be taken.
+    pub fn release(&mut self) {
+        self.open = BytesMut::new();
+    }
+
     /// Text of the protocol, as it is.
     pub fn put(&mut self, text: &[u8]) {
         self.open.put_slice(text);
