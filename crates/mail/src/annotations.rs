@@ -11,6 +11,7 @@ use store::kv::{Range, Transaction};
 use thiserror::Error;
 use types::{AccountId, MailboxId};
 
+use crate::edit::Edit;
 use crate::table::{AnnotationRow, Annotations, Mailboxes};
 use crate::{Error, Mail};
 
@@ -109,7 +110,19 @@ impl Mail {
     ) -> Result<(), Error> {
         self.ensure_born(account).await?;
         let _turn = self.turn(account).await;
-        self.kv().run(|tx| annotate_in(tx, account, mailbox, changes)).await
+        let write = |tx: Transaction| async move {
+            annotate_in(tx.clone(), account, mailbox, changes).await?;
+            let Some(mailbox) = mailbox else { return Ok(None) };
+            // A client that follows the mailbox by modseq shall look at it (RFC 7162 §3.2).
+            let mut edit = Edit::open(&tx, account, self.now()).await?;
+            edit.mailbox(mailbox).await?;
+            edit.touch(mailbox);
+            edit.finish().await.map(Some)
+        };
+        if let Some(modseq) = self.kv().run(write).await? {
+            self.announce(account, modseq).await;
+        }
+        Ok(())
     }
 }
 

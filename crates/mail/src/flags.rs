@@ -34,8 +34,10 @@ pub struct FlagChange {
 pub struct Stored {
     /// All emails that were asked for and exist, with their flags now; in ascending UIDs.
     pub members: Vec<Member>,
-    /// Those left alone because they changed after `unchanged_since` (RFC 7162 §3.1.3).
-    pub conflicting: Vec<Uid>,
+    /// The modseq of each of `members` before.
+    pub before: Vec<ModSeq>,
+    /// Those left alone because they changed after `unchanged_since` (RFC 7162 §3.1.3), as they are.
+    pub conflicting: Vec<Member>,
     /// The account's modseq after it.
     pub modseq: ModSeq,
 }
@@ -64,6 +66,7 @@ impl Mail {
                 Err(error) => return Err(error),
             };
             stored.members.extend(done.members);
+            stored.before.extend(done.before);
             stored.conflicting.extend(done.conflicting);
             stored.modseq = done.modseq;
             steps.done();
@@ -108,10 +111,11 @@ async fn store_step(
     let emails: Vec<_> = members.iter().map(|member| member.email).collect();
     edit.read_emails(&emails).await?;
     for mut member in members {
-        if unchanged_since.is_some_and(|since| member.modseq > since) {
-            stored.conflicting.push(member.uid);
+        if unchanged_since.is_some_and(|since| change.conflicts(&member, since)) {
+            stored.conflicting.push(member);
             continue;
         }
+        stored.before.push(member.modseq);
         let (keywords, deleted) = change.apply(&member.keywords, member.deleted);
         if keywords != member.keywords || deleted != member.deleted {
             edit.set_flags(member.email, (mailbox, member.uid), keywords.clone(), deleted)?;
@@ -123,6 +127,18 @@ async fn store_step(
 }
 
 impl FlagChange {
+    /// Whether the email has changed since then. Adding keywords that it does not have, on condition that nobody
+    /// ever changed them, is a test for their absence (RFC 7162 §3.1.3); system flags always exist.
+    fn conflicts(&self, member: &Member, since: ModSeq) -> bool {
+        const SYSTEM: [&str; 4] = [Keyword::ANSWERED, Keyword::DRAFT, Keyword::FLAGGED, Keyword::SEEN];
+        let exists = |keyword: &str| SYSTEM.contains(&keyword) || member.keywords.contains(keyword);
+        let absent = self.action == FlagAction::Add
+            && !self.deleted
+            && !self.keywords.is_empty()
+            && !self.keywords.iter().any(exists);
+        member.modseq > since && !(since == ModSeq(0) && absent)
+    }
+
     fn apply(&self, keywords: &Keywords, deleted: bool) -> (Keywords, bool) {
         let named = self.keywords.iter().filter_map(|k| Keyword::new(k).ok());
         let mut result = keywords.clone();

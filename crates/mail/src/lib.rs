@@ -66,7 +66,7 @@ pub use transfer::Copied;
 pub use tree::MailboxInfo;
 pub use upkeep::UpkeepReport;
 pub use verify::Finding;
-pub use view::{MailboxChanges, Member, Selected};
+pub use view::{MailboxChanges, Member, Missed, Selected};
 
 /// What [`Mail::subscribe`] gives.
 pub use store::bus::{Event, Subscription};

@@ -123,7 +123,7 @@ impl Mail {
 
 impl Email {
     fn new(id: EmailId, state: EmailState) -> Self {
-        let EmailState { thread, modseq, keywords, memberships, received, size } = state;
+        let EmailState { thread, modseq, keywords, memberships, received, size, .. } = state;
         let mailboxes = memberships.into_iter().map(|m| (m.mailbox, m.uid)).collect();
         Self { id, thread, keywords, mailboxes, received, size, modseq }
     }

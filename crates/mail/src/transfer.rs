@@ -139,6 +139,7 @@ impl Mail {
         let content = self.content(edit, member.email).await?;
         let thread = edit.join_thread(&thread_keys(&content.0)).await?;
         let email = edit.create_email(thread, member.keywords.clone(), member.received, member.size)?;
+        edit.share_identity(email, member.email);
         let uid = edit.add_membership(email, to, member.deleted)?;
         self.save_content(edit, email, &content).await?;
         Ok(uid)

@@ -196,6 +196,9 @@ impl Check {
                     deleted: m.deleted,
                     size: state.size,
                     received: state.received,
+                    saved: m.saved,
+                    original: state.original,
+                    first_thread: state.first_thread,
                 };
                 derived.insert((m.mailbox, m.uid), record);
             }

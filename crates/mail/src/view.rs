@@ -6,7 +6,7 @@ use store::kv::{Range, Transaction};
 use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
 
 use crate::changes::log_since;
-use crate::table::{AccountStates, MemberRecord, Members, read_many};
+use crate::table::{AccountStates, EmailChange, MemberRecord, Members, read_many};
 use crate::tree::{MailboxInfo, Tree};
 use crate::{Error, Mail};
 
@@ -29,6 +29,12 @@ pub struct Member {
     pub size: u64,
     /// When it was received.
     pub received: Timestamp,
+    /// When it was put into the mailbox (RFC 8514).
+    pub saved: Timestamp,
+    /// Names its content: that of a copy is the same (RFC 8474 §5.1).
+    pub content: EmailId,
+    /// The thread that its content began in: unlike `thread` it never changes (RFC 8474 §5.2).
+    pub first_thread: ThreadId,
 }
 
 /// A mailbox at one moment.
@@ -55,6 +61,17 @@ pub struct MailboxChanges {
     pub changed: Vec<Uid>,
     /// The mailbox itself was deleted.
     pub gone: bool,
+    /// The modseq of the last change to any email in the mailbox; `None` if there was none.
+    pub modseq: Option<ModSeq>,
+}
+
+/// What a client that was away since a modseq has missed in a mailbox (RFC 7162 §3.2.5).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Missed {
+    /// UIDs that left the mailbox, ascending; those too that came only after the modseq.
+    pub vanished: Vec<Uid>,
+    /// UIDs that are new or whose flags may have changed, and that are still there; ascending.
+    pub changed: Vec<Uid>,
 }
 
 type MemberKey = (AccountId, MailboxId, Uid);
@@ -101,6 +118,18 @@ impl Mail {
     ) -> Result<MailboxChanges, Error> {
         self.look(|tx| mailbox_changes_in(tx, account, mailbox, since)).await
     }
+
+    /// What a client has missed since a modseq, from at most `most` rows of the change log. Fails with
+    /// [`Error::CannotCalculateChanges`] if that takes more, or if the log does not reach back.
+    pub async fn missed(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: ModSeq,
+        most: u64,
+    ) -> Result<Missed, Error> {
+        self.look(|tx| missed_in(tx, account, mailbox, since, most)).await
+    }
 }
 
 async fn select_in(tx: Transaction, account: AccountId, mailbox: MailboxId) -> Result<Selected, Error> {
@@ -124,9 +153,15 @@ async fn mailbox_changes_in(
     let (state, mut log) = log_since(&tx, account, since).await?;
     let mut changes = MailboxChanges { to: state.modseq, ..MailboxChanges::default() };
     let (mut added, mut removed, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    while let Some((_, change)) = log.next().await? {
+    while let Some(((_, modseq), change)) = log.next().await? {
         let here =
             |places: Vec<(MailboxId, Uid)>| places.into_iter().filter(|(m, _)| *m == mailbox).map(|(_, u)| u);
+        let touches = |e: &EmailChange| {
+            [&e.added, &e.removed, &e.kept].into_iter().flatten().any(|(place, _)| *place == mailbox)
+        };
+        if change.emails.iter().any(touches) {
+            changes.modseq = Some(modseq);
+        }
         for email in change.emails {
             changed.extend(here(email.kept));
             added.extend(here(email.added));
@@ -146,10 +181,46 @@ async fn mailbox_changes_in(
     Ok(changes)
 }
 
+async fn missed_in(
+    tx: Transaction,
+    account: AccountId,
+    mailbox: MailboxId,
+    since: ModSeq,
+    most: u64,
+) -> Result<Missed, Error> {
+    let (state, mut log) = log_since(&tx, account, since).await?;
+    // Each change has a row, so this is how many there are.
+    if state.modseq.0.saturating_sub(since.0) > most {
+        return Err(Error::CannotCalculateChanges);
+    }
+    let (mut vanished, mut changed) = (BTreeSet::new(), BTreeSet::new());
+    while let Some((_, change)) = log.next().await? {
+        let here = |place: &(MailboxId, Uid)| (place.0 == mailbox).then_some(place.1);
+        for email in change.emails {
+            changed.extend(email.added.iter().chain(&email.kept).filter_map(here));
+            vanished.extend(email.removed.iter().filter_map(here));
+        }
+    }
+    let changed = changed.difference(&vanished).copied().collect();
+    Ok(Missed { vanished: vanished.into_iter().collect(), changed })
+}
+
 impl Member {
     pub(crate) fn new(uid: Uid, record: MemberRecord) -> Self {
-        let MemberRecord { email, thread, modseq, keywords, deleted, size, received } = record;
-        Self { uid, email, thread, modseq, keywords, deleted, size, received }
+        let MemberRecord { email, thread, modseq, keywords, deleted, size, received, .. } = record;
+        Self {
+            uid,
+            email,
+            thread,
+            modseq,
+            keywords,
+            deleted,
+            size,
+            received,
+            saved: record.saved.unwrap_or(received),
+            content: record.original.unwrap_or(email),
+            first_thread: record.first_thread.unwrap_or(thread),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What other sessions did, told before a command's answer or during IDLE.
 
 use super::error::Error;
-use super::user::User;
+use super::user::{Syncs, User};
 use crate::wire::command::Tag;
 use crate::wire::response::{FetchLine, Output, Reply};
 
@@ -41,12 +41,19 @@ impl Announcing {
             view.refresh(&user.mail, self.tell == Tell::All, out).await?;
         }
         let members = view.changed(&user.mail, PAGE).await?;
+        let condstore = user.syncs >= Syncs::CondStore;
         for (number, member) in &members {
             view.learn(member, out);
             let mut line = FetchLine::begin(*number, out);
             line.uid(member.uid, out);
             line.flags(&member.keywords, member.deleted, out);
+            if condstore {
+                line.modseq(member.modseq, out);
+            }
             line.end(out);
+        }
+        if members.is_empty() {
+            view.settle();
         }
         Ok(members.is_empty())
     }

@@ -5,7 +5,9 @@ use super::config::Config;
 /// IMAP4rev2 contains the first of these; rev1 clients look for the names (RFC 9051 appendix E). BINARY is not among
 /// them: IMAP4rev2 has its FETCH side only.
 const EXTENSIONS: &str = "ENABLE IDLE NAMESPACE UNSELECT UIDPLUS ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS MOVE \
-                          SPECIAL-USE CHILDREN STATUS=SIZE ID CREATE-SPECIAL-USE MULTIAPPEND INPROGRESS";
+                          SPECIAL-USE CHILDREN STATUS=SIZE ID CREATE-SPECIAL-USE MULTIAPPEND INPROGRESS \
+                          CONDSTORE QRESYNC OBJECTID WITHIN SAVEDATE PREVIEW PARTIAL SORT SORT=DISPLAY ESORT \
+                          THREAD=ORDEREDSUBJECT THREAD=REFERENCES";
 
 /// Before login.
 pub(crate) fn before_login(config: &Config, tls: bool) -> String {

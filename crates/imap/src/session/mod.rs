@@ -16,6 +16,7 @@ mod config;
 mod content;
 mod error;
 mod progress;
+mod resync;
 mod user;
 mod view;
 
@@ -362,9 +363,20 @@ impl Session {
                 tracing::error!(peer = %self.peer.address, account = user.account.0, "message cut short, closing");
                 self.doing = Doing::Closing;
             }
-            Err(error) => self.refuse(Some(tag), &error),
+            Err(error) => {
+                self.hold_back();
+                self.refuse(Some(tag), &error);
+            }
         }
         Turn::More
+    }
+
+    /// What was announced is not all that has happened: the client must not take the highest modseq that it saw
+    /// for where it stands (RFC 7162 §3.2).
+    fn hold_back(&mut self) {
+        if let Some(view) = self.user.as_mut().and_then(|user| user.view.as_mut()) {
+            view.hold_back(&mut self.out);
+        }
     }
 
     async fn next_news(&mut self, mut announcing: Announcing) -> Turn {
@@ -376,6 +388,11 @@ impl Session {
             Ok(false) => self.doing = Doing::Announcing(announcing),
             Ok(true) => {
                 if let Some((tag, reply)) = announcing.then {
+                    let view = self.user.as_mut().and_then(|user| user.view.as_mut());
+                    let reply = match view {
+                        Some(view) => view.conclude(reply, &mut self.out),
+                        None => reply,
+                    };
                     reply.write_tagged(&tag, &mut self.out);
                 }
             }
@@ -383,6 +400,7 @@ impl Session {
             Err(error) => match announcing.then {
                 Some((tag, reply)) if !error.is_fatal() => {
                     tracing::warn!(peer = %self.peer.address, %error, "imap news not read");
+                    self.hold_back();
                     reply.write_tagged(&tag, &mut self.out);
                 }
                 _ => self.refuse(None, &error),

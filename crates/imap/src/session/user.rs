@@ -2,10 +2,11 @@
 
 use directory::Directory;
 use mail::{Mail, MailboxInfo, MailboxPath, Quota};
-use types::AccountId;
+use types::{AccountId, Clock};
 
 use super::error::Error;
 use super::view::View;
+use crate::wire::response::{Code, Output, Reply};
 use crate::wire::{Dialect, MailboxName};
 
 /// Somebody who has proved who they are. Commands on mail take this as their proof.
@@ -16,18 +17,51 @@ pub(crate) struct User {
     pub(crate) mail: Mail,
     /// Where the account's limits are.
     pub(crate) directory: Directory,
+    /// What time it is.
+    pub(crate) clock: Clock,
     /// How names and strings are written.
     pub(crate) dialect: Dialect,
+    /// What the client understands about changes.
+    pub(crate) syncs: Syncs,
     /// The selected mailbox.
     pub(crate) view: Option<View>,
     /// The largest message that may be appended, in bytes.
     pub(crate) append_limit: u64,
 }
 
+/// How far the client follows modseqs (RFC 7162).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Syncs {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// Every FETCH response that was not asked for carries UID and MODSEQ.
+    CondStore,
+    /// Besides, VANISHED takes the place of EXPUNGE.
+    QResync,
+}
+
 impl User {
     /// The selected mailbox, or BAD.
     pub(crate) fn view(&mut self) -> Result<&mut View, Error> {
         self.view.as_mut().ok_or(Error::NotNow("select a mailbox first"))
+    }
+
+    /// Whether the client wants modseqs.
+    pub(crate) fn condstore(&self) -> bool {
+        self.syncs >= Syncs::CondStore
+    }
+
+    /// A CONDSTORE enabling command (RFC 7162 §3.1).
+    pub(crate) fn enable_condstore(&mut self, out: &mut Output) {
+        if self.condstore() {
+            return;
+        }
+        self.syncs = Syncs::CondStore;
+        if let Some(view) = &self.view {
+            let code = Code::HighestModSeq(view.highest());
+            Reply::ok("from here on changes tell their modseq").code(code).write_untagged(out);
+        }
     }
 
     /// The selected mailbox if it may be changed.

@@ -13,8 +13,9 @@ use mail::{Mail, MailboxChanges, Member, Subscription};
 use types::{AccountId, MailboxId, ModSeq, Uid};
 
 use super::error::Error;
-use crate::wire::response::{self, Output};
-use crate::wire::{Flag, MessageSet, SequenceSet, Unit};
+use super::user::Syncs;
+use crate::wire::response::{self, Code, Condition, Output, Reply};
+use crate::wire::{Flag, MessageSet, ResultRange, SequenceSet, Unit};
 
 /// System flags, and the keywords that are announced before anybody uses them.
 const FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft \
@@ -31,8 +32,18 @@ pub(crate) struct View {
     pub(crate) saved: Vec<Uid>,
     /// What the client has been told, ascending; the index is the sequence number less one.
     uids: Vec<Uid>,
+    /// The highest UID that was ever seen in the mailbox.
+    last_uid: Uid,
     /// Up to where the change log has been read.
     modseq: ModSeq,
+    /// The mailbox's highest modseq at that point.
+    latest: ModSeq,
+    /// The highest modseq up to which the client has been told of everything.
+    highest: ModSeq,
+    /// Whether VANISHED takes the place of EXPUNGE (RFC 7162 §3.2.10).
+    vanishes: bool,
+    /// Whether the client cannot work out the highest modseq from what it was told.
+    owes_modseq: bool,
     /// Gone, but not yet announced.
     removed: BTreeSet<Uid>,
     /// Flags to be announced, ascending.
@@ -58,14 +69,21 @@ impl View {
         account: AccountId,
         selected: mail::Selected,
         read_only: bool,
+        syncs: Syncs,
         news: Subscription,
     ) -> Self {
+        let info = &selected.info;
         Self {
             account,
-            mailbox: selected.info.id,
+            mailbox: info.id,
             read_only,
             news,
             saved: Vec::new(),
+            last_uid: Uid(info.uidnext.0.saturating_sub(1)),
+            latest: info.modseq,
+            highest: info.modseq,
+            vanishes: syncs == Syncs::QResync,
+            owes_modseq: false,
             uids: selected.uids,
             modseq: selected.modseq,
             removed: BTreeSet::new(),
@@ -137,6 +155,85 @@ impl View {
         self.index(uid).and_then(|i| u32::try_from(i + 1).ok())
     }
 
+    /// The UID of the message with a sequence number.
+    pub(crate) fn uid_at(&self, number: u32) -> Option<Uid> {
+        self.uids.get(number.checked_sub(1)? as usize).copied()
+    }
+
+    /// The UIDs of messages from one UID to another, both included.
+    pub(crate) fn between(&self, first: Uid, last: Uid) -> &[Uid] {
+        let from = self.uids.partition_point(|uid| *uid < first);
+        let to = self.uids.partition_point(|uid| *uid <= last);
+        self.uids.get(from..to).unwrap_or_default()
+    }
+
+    /// Those of `uids`, which ascend, that the client knows of and that are among `picked`.
+    pub(crate) fn picked_of(&self, uids: impl Iterator<Item = Uid>, picked: &Picked) -> Picked {
+        let is_picked = |index: &usize| {
+            let at = picked.ranges.partition_point(|range| range.end <= *index);
+            picked.ranges.get(at).is_some_and(|range| range.contains(index))
+        };
+        Picked { ranges: runs(uids.filter_map(|uid| self.index(uid)).filter(is_picked)) }
+    }
+
+    /// The highest UID that the mailbox has given out, as far as the client can know.
+    pub(crate) const fn last_uid(&self) -> u32 {
+        self.last_uid.0
+    }
+
+    /// The highest modseq up to which the client has been told of everything.
+    pub(crate) const fn highest(&self) -> ModSeq {
+        self.highest
+    }
+
+    /// The mailbox's highest modseq as far as the change log has been read.
+    pub(crate) const fn latest(&self) -> ModSeq {
+        self.latest
+    }
+
+    /// Whether the change log has been read beyond a modseq.
+    pub(crate) fn has_read(&self, modseq: ModSeq) -> bool {
+        modseq <= self.modseq
+    }
+
+    /// All changed flags have been told.
+    pub(crate) fn settle(&mut self) {
+        if self.removed.is_empty() {
+            self.highest = self.latest;
+        }
+    }
+
+    /// Messages have left: a client that follows modseqs must hear up to where it knows of everything.
+    pub(crate) const fn owe_modseq(&mut self) {
+        self.owes_modseq = self.vanishes;
+    }
+
+    /// Tells the client that it knows of less than the modseqs that it saw.
+    pub(crate) fn hold_back(&mut self, out: &mut Output) {
+        if self.vanishes {
+            let code = Code::HighestModSeq(self.highest);
+            Reply::ok("there is more to tell").code(code).write_untagged(out);
+            self.owes_modseq = true;
+        }
+    }
+
+    /// Adds HIGHESTMODSEQ to a command's answer where the client needs it (RFC 7162 §§3.2, 3.2.7).
+    pub(crate) fn conclude(&mut self, reply: Reply, out: &mut Output) -> Reply {
+        if self.vanishes && !self.removed.is_empty() {
+            self.hold_back(out);
+            return reply;
+        }
+        if !std::mem::take(&mut self.owes_modseq) {
+            return reply;
+        }
+        let code = Code::HighestModSeq(self.highest);
+        if reply.condition == Condition::Ok && reply.code.is_none() {
+            return reply.code(code);
+        }
+        Reply::ok("nothing is left to tell").code(code).write_untagged(out);
+        reply
+    }
+
     /// Takes the next messages out of `picked`.
     pub(crate) fn page(&self, picked: &mut Picked, limit: usize) -> Vec<Numbered> {
         let mut page = Vec::new();
@@ -201,10 +298,8 @@ impl View {
         }
         let mut expected = known;
         if expunge && !self.removed.is_empty() {
-            for number in self.removed.iter().rev().filter_map(|uid| self.number(*uid)) {
-                response::expunged(number, out);
-                expected -= 1;
-            }
+            expected -= self.removed.len();
+            self.tell_removed(out);
             self.uids.retain(|uid| !self.removed.contains(uid));
             self.saved.retain(|uid| !self.removed.contains(uid));
             self.removed.clear();
@@ -215,11 +310,24 @@ impl View {
         Ok(())
     }
 
+    fn tell_removed(&mut self, out: &mut Output) {
+        if self.vanishes {
+            let uids = SequenceSet::from_ascending(self.removed.iter().map(|uid| uid.0));
+            response::vanished(false, &uids.resolve(0), out);
+            self.owes_modseq = true;
+            return;
+        }
+        for number in self.removed.iter().rev().filter_map(|uid| self.number(*uid)) {
+            response::expunged(number, out);
+        }
+    }
+
     fn take_in(&mut self, changes: MailboxChanges) -> Result<(), Error> {
         if changes.gone {
             return Err(Error::Deleted);
         }
         self.modseq = changes.to;
+        self.latest = changes.modseq.unwrap_or(self.latest);
         self.removed.extend(changes.removed.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()));
         self.changed.extend(changes.changed);
         self.add(changes.added);
@@ -233,6 +341,7 @@ impl View {
             now => now?,
         };
         self.modseq = now.modseq;
+        self.latest = now.info.modseq;
         self.removed.extend(self.uids.iter().filter(|uid| now.uids.binary_search(uid).is_err()));
         self.changed = self.uids.iter().filter(|uid| !self.removed.contains(uid)).copied().collect();
         self.told.clear();
@@ -243,6 +352,7 @@ impl View {
     /// Appends what is new. UIDs ascend, so what is not above the last one is known already.
     fn add(&mut self, mut added: Vec<Uid>) {
         added.sort_unstable();
+        self.last_uid = added.last().copied().unwrap_or_default().max(self.last_uid);
         let last = self.uids.last().copied();
         self.uids.extend(added.into_iter().filter(|uid| Some(*uid) > last));
     }
@@ -298,6 +408,18 @@ impl Picked {
     /// How many are left.
     pub(crate) fn len(&self) -> usize {
         self.ranges.iter().map(Range::len).sum()
+    }
+
+    /// Some of them, counted from the first or the last (RFC 9394 §3.3).
+    pub(crate) fn part(self, range: ResultRange) -> Self {
+        let mut wanted = range.of(self.len());
+        let mut ranges = VecDeque::new();
+        for range in self.ranges {
+            let part = range.start + wanted.start.min(range.len())..range.start + wanted.end.min(range.len());
+            wanted = wanted.start.saturating_sub(range.len())..wanted.end.saturating_sub(range.len());
+            ranges.extend(Some(part).filter(|part| !part.is_empty()));
+        }
+        Self { ranges }
     }
 
     /// Whether nothing is left.

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
+use types::ModSeq;
 
 use super::frame::{Frame, Piece};
 use super::limits::Limits;
@@ -126,6 +127,11 @@ impl<'a> Cursor<'a> {
         }
         let value = digits.iter().try_fold(0_u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b - b'0')));
         value.filter(|n| *n < 1 << 63).ok_or_else(|| self.expected("a number below 2^63"))
+    }
+
+    /// `mod-sequence-valzer` (RFC 7162 §7).
+    pub fn modseq(&mut self) -> Result<ModSeq, Syntax> {
+        self.number64().map(ModSeq)
     }
 
     /// `astring`: an atom in which `]` is allowed too, or a string.

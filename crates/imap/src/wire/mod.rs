@@ -19,6 +19,7 @@ mod frame;
 mod limits;
 mod name;
 pub mod response;
+mod results;
 mod section;
 mod set;
 
@@ -28,5 +29,6 @@ pub use flag::Flag;
 pub use frame::{Frame, FrameError, Framed, Framer, Piece};
 pub use limits::Limits;
 pub use name::{Dialect, MailboxName, NameError, decode_utf7, encode_utf7};
+pub use results::{ResultRange, Runs};
 pub use section::{Partial, Section, SectionText};
 pub use set::{MessageSet, SequenceSet, Unit};

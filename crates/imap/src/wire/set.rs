@@ -104,6 +104,11 @@ impl SequenceSet {
         self.star.is_some()
     }
 
+    /// How many numbers are in the set, `*` aside.
+    pub fn len(&self) -> u64 {
+        self.ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
+    }
+
     /// Whether no number is in the set.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty() && self.star.is_none()

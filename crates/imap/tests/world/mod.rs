@@ -13,9 +13,9 @@ use directory::{
 };
 use imap::{Config, Peer, Services, Session, Step};
 use mail::{Mail, MailOptions};
-use store::blob::{Blobs, BlobsOptions, Memory};
+use store::blob::{self, Blobs, BlobsOptions, Memory};
 use store::bus::Bus;
-use store::kv::{Embedded, EmbeddedOptions, Kv};
+use store::kv::{self, Embedded, EmbeddedOptions, Kv};
 use tempfile::TempDir;
 use types::{AccountId, Clock, ManualClock, Timestamp};
 
@@ -27,6 +27,10 @@ pub struct World {
     pub alice: AccountId,
     pub clock: Clock,
     pub hand: ManualClock,
+    /// Counts the rows that are read.
+    pub rows: Arc<kv::Metered>,
+    /// Counts the blobs that are opened.
+    pub objects: Arc<blob::Metered>,
     _files: TempDir,
 }
 
@@ -36,14 +40,11 @@ impl World {
         // 2 January 2026, 03:04:05 UTC
         let (clock, hand) = Clock::manual(Timestamp::from_secs(1_767_323_045));
         let engine = Arc::new(Embedded::open(files.path(), EmbeddedOptions::default()).unwrap());
-        let kv = Kv::new(engine, clock.clone());
+        let rows = Arc::new(kv::Metered::new(engine));
+        let kv = Kv::new(rows.clone(), clock.clone());
         let bus = Bus::in_process(clock.clone());
-        let blobs = Blobs::new(
-            kv.clone(),
-            Arc::new(Memory::new(clock.clone())),
-            clock.clone(),
-            BlobsOptions::default(),
-        );
+        let objects = Arc::new(blob::Metered::new(Arc::new(Memory::new(clock.clone()))));
+        let blobs = Blobs::new(kv.clone(), objects.clone(), clock.clone(), BlobsOptions::default());
         let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), MailOptions::default());
         let options = Options {
             cost: Cost::new(8, 1, 1).unwrap(),
@@ -57,7 +58,7 @@ impl World {
         directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
         let alice = account(&directory, "alice@example.test", Quota::UNLIMITED).await;
         account(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
-        Self { mail, directory, alice, clock, hand, _files: files }
+        Self { mail, directory, alice, clock, hand, rows, objects, _files: files }
     }
 
     pub fn services(&self) -> Services {

@@ -111,6 +111,9 @@ impl Edit {
                 deleted: membership.deleted,
                 size: state.size,
                 received: state.received,
+                saved: membership.saved,
+                original: state.original,
+                first_thread: state.first_thread,
             };
             self.tx.save::<Members>(&(self.account, membership.mailbox, membership.uid), &row)?;
             let listed = |b: &EmailState| {

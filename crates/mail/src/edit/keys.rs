@@ -112,6 +112,7 @@ impl Edit {
             let Some(email) = self.emails.get_mut(&entry.email).and_then(|e| e.after.as_mut()) else {
                 continue;
             };
+            email.first_thread.get_or_insert(email.thread);
             email.thread = to;
             // Counted here so that the next merge sees the new length; `finish` puts in the same entry.
             self.thread_mut(to).put(entry);

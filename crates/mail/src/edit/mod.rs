@@ -261,9 +261,30 @@ impl Edit {
         // In its thread at once, so that the next email of the same change finds it there.
         let entry = ThreadEmail { email, received, unread: keywords.unread(), mailboxes: Vec::new() };
         self.thread_mut(thread).put(entry);
-        let state = EmailState { thread, modseq, keywords, memberships: Vec::new(), received, size };
+        let memberships = Vec::new();
+        let state = EmailState {
+            thread,
+            modseq,
+            keywords,
+            memberships,
+            received,
+            size,
+            original: None,
+            first_thread: None,
+        };
         self.emails.insert(email, Touched { before: None, after: Some(state) });
         Ok(email)
+    }
+
+    /// A new email with another's content keeps the ids by which IMAP knows that content (RFC 8474 §5).
+    pub(crate) fn share_identity(&mut self, email: EmailId, with: EmailId) {
+        let Some(other) = self.email(with) else { return };
+        let original = other.original.unwrap_or(with);
+        let first_thread = other.first_thread.unwrap_or(other.thread);
+        if let Some(state) = self.emails.get_mut(&email).and_then(|e| e.after.as_mut()) {
+            state.original = Some(original);
+            state.first_thread = Some(first_thread).filter(|thread| *thread != state.thread);
+        }
     }
 
     /// Puts an email into a mailbox (both read before) under a new UID.
@@ -274,11 +295,12 @@ impl Edit {
         deleted: bool,
     ) -> Result<Uid, Error> {
         let uid = self.new_uid(mailbox)?;
+        let saved = Some(self.now);
         let memberships = self.memberships(email)?;
         if memberships.len() >= Self::MOST_PLACES {
             return Err(Error::TooManyPlaces { limit: Self::MOST_PLACES });
         }
-        memberships.push(Membership { mailbox, uid, deleted });
+        memberships.push(Membership { mailbox, uid, deleted, saved });
         Ok(uid)
     }
 
@@ -290,10 +312,11 @@ impl Edit {
         to: MailboxId,
     ) -> Result<Uid, Error> {
         let uid = self.new_uid(to)?;
+        let now = self.now;
         let (account, memberships) = (self.account, self.memberships(email)?);
         let place = memberships.iter_mut().find(|m| (m.mailbox, m.uid) == (from, old));
         let place = place.ok_or_else(|| Error::lost_email(account, email, "it is not where it was found"))?;
-        (place.mailbox, place.uid) = (to, uid);
+        (place.mailbox, place.uid, place.saved) = (to, uid, Some(now));
         Ok(uid)
     }
 
@@ -348,6 +371,14 @@ impl Edit {
             }
         }
         Ok(())
+    }
+
+    /// Gives a mailbox that was read the modseq of this change, whatever else happens to it.
+    pub(crate) fn touch(&mut self, mailbox: MailboxId) {
+        let modseq = self.modseq();
+        if let Some(counters) = self.mailboxes.get_mut(&mailbox).and_then(|m| m.after.as_mut()) {
+            counters.modseq = modseq;
+        }
     }
 
     /// Notes that a mailbox itself (not only its counters) was created, changed or destroyed.

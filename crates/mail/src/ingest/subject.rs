@@ -68,6 +68,26 @@ pub fn thread_subject(value: &[u8], fallback: Option<&str>) -> String {
         .collect()
 }
 
+/// Whether a raw Subject value says that the message answers or forwards another (RFC 5256 §2.1).
+pub fn is_reply(value: &[u8], fallback: Option<&str>) -> bool {
+    let text = decode_text(value.get(..MAX_LEN).unwrap_or(value), fallback);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rest = text.as_str();
+    if strip_trailers(rest) != rest.trim_end() {
+        return true;
+    }
+    loop {
+        rest = rest.trim_start();
+        if without_leader(rest).is_some() || is_fwd_wrapper(rest) && rest.ends_with(']') {
+            return true;
+        }
+        match without_tag(rest) {
+            Some(behind) if !behind.trim_start().is_empty() => rest = behind,
+            _ => return false,
+        }
+    }
+}
+
 fn strip(mut text: &str) -> &str {
     loop {
         text = strip_trailers(text);
@@ -194,6 +214,19 @@ mod tests {
         ];
         for (subject, base) in cases {
             assert_eq!(base_subject(subject.as_bytes(), None), base, "{subject:?}");
+        }
+        for (subject, reply) in [
+            ("Re: x", true),
+            ("[list] re: x", true),
+            ("x (fwd)", true),
+            ("[Fwd: x]", true),
+            ("AW: x", true),
+            ("[list] x", false),
+            ("x re: y", false),
+            ("[list]", false),
+            ("", false),
+        ] {
+            assert_eq!(is_reply(subject.as_bytes(), None), reply, "{subject:?}");
         }
         assert_eq!(thread_subject(b"RE: Hello  World", None), thread_subject(b"hello\r\n world", None));
         let decomposed = "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}";

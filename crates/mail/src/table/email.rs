@@ -28,6 +28,12 @@ pub(crate) struct EmailState {
     pub(crate) received: Timestamp,
     #[n(5)]
     pub(crate) size: u64,
+    /// The email whose content it is a copy of; none: its own.
+    #[n(6)]
+    pub(crate) original: Option<EmailId>,
+    /// The thread that it began in, if it is in another one now.
+    #[n(7)]
+    pub(crate) first_thread: Option<ThreadId>,
 }
 
 /// An email's place in one mailbox.
@@ -40,6 +46,9 @@ pub(crate) struct Membership {
     /// `\Deleted`.
     #[n(2)]
     pub(crate) deleted: bool,
+    /// When it got there.
+    #[n(3)]
+    pub(crate) saved: Option<Timestamp>,
 }
 
 /// Key: account, email.

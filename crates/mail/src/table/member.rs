@@ -29,6 +29,15 @@ pub(crate) struct MemberRecord {
     pub(crate) size: u64,
     #[n(6)]
     pub(crate) received: Timestamp,
+    /// When it was put into this mailbox.
+    #[n(7)]
+    pub(crate) saved: Option<Timestamp>,
+    /// The email whose content it is a copy of; none: its own.
+    #[n(8)]
+    pub(crate) original: Option<EmailId>,
+    /// The thread that it began in, if it is in another one now.
+    #[n(9)]
+    pub(crate) first_thread: Option<ThreadId>,
 }
 
 /// Key: account, mailbox, received, email.

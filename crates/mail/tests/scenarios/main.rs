@@ -5,6 +5,7 @@ mod annotations;
 mod appending;
 mod deletion;
 mod delivery;
+mod identity;
 mod import;
 mod limits;
 mod listing;

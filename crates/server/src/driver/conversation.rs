@@ -12,7 +12,6 @@ use tokio::time::{Instant, sleep_until};
 use super::port::Port;
 use crate::net::{Lifecycle, Link, LinkError};
 
-
 /// A session as the loop sees it.
 pub(crate) trait Conversation: Send {
     /// The protocol's name, for the log.

@@ -9,7 +9,7 @@ use super::super::Session;
 use super::super::announce::Tell;
 use super::super::capability;
 use super::super::error::Error;
-use super::super::user::User;
+use super::super::user::{Syncs, User};
 use super::Outcome;
 use crate::wire::Dialect;
 use crate::wire::command::Authenticate;
@@ -108,7 +108,9 @@ impl Session {
             account: authenticated.account(),
             mail: self.services.mail.clone(),
             directory: self.services.directory.clone(),
+            clock: self.services.clock.clone(),
             dialect: Dialect::Rev1,
+            syncs: Syncs::default(),
             view: None,
             append_limit,
         });

@@ -2,11 +2,13 @@
 
 use mail::Role;
 
+use super::super::announce::Tell;
 use super::super::error::Error;
 use super::super::user::User;
 use super::Outcome;
 use crate::wire::MailboxName;
 use crate::wire::command::Create;
+use crate::wire::response::{Code, Reply};
 
 pub(super) async fn run(command: Create, user: &mut User) -> Result<Outcome, Error> {
     let role = role(&command.special_use)?;
@@ -16,7 +18,10 @@ pub(super) async fn run(command: Create, user: &mut User) -> Result<Outcome, Err
     let path = user.path(&name)?;
     match user.mail.create_path(user.account, &path, role).await {
         Err(mail::Error::RoleTaken) => Err(Error::SpecialUse("another mailbox has this special use already")),
-        created => created.map(|_| Outcome::ok("created")).map_err(Error::from),
+        created => {
+            let reply = Reply::ok("created").code(Code::MailboxId(created?.id));
+            Ok(Outcome::Done(reply, Tell::All))
+        }
     }
 }
 

@@ -14,7 +14,10 @@ pub(super) async fn run(command: Expunge, user: &mut User) -> Result<Outcome, Er
         None => None,
     };
     if only.as_ref().is_none_or(|uids| !uids.is_empty()) {
-        user.mail.expunge(account, mailbox, only.as_deref()).await?;
+        let expunged = user.mail.expunge(account, mailbox, only.as_deref()).await?;
+        if !expunged.uids.is_empty() {
+            user.view()?.owe_modseq();
+        }
     }
     Ok(Outcome::ok("expunged"))
 }

@@ -5,17 +5,17 @@ mod body;
 use std::collections::VecDeque;
 
 use mail::{FlagAction, FlagChange, Member};
-use types::{Keyword, Keywords};
+use types::{Keyword, Keywords, ModSeq};
 
 use self::body::Body;
 use super::super::announce::Tell;
 use super::super::content::{Message, structure};
 use super::super::error::Error;
-use super::super::user::User;
+use super::super::user::{Syncs, User};
 use super::super::view::{Picked, View};
 use super::{Finished, Outcome, Task, tell_after};
 use crate::wire::command::{Fetch, FetchItem};
-use crate::wire::response::{Code, FetchLine, Output, Reply};
+use crate::wire::response::{self, Code, FetchLine, Output, Reply};
 use crate::wire::{Dialect, Unit};
 
 /// How many rows are read at once when rows are all that is asked for.
@@ -31,6 +31,9 @@ pub(in super::super) struct Fetching {
     items: Vec<FetchItem>,
     depth: Depth,
     marks_seen: bool,
+    /// Whether a row that is told unasked carries its modseq.
+    condstore: bool,
+    changed_since: Option<ModSeq>,
     picked: Picked,
     rows: VecDeque<Row>,
     open: Option<Open>,
@@ -63,17 +66,40 @@ struct Open {
     body: Option<Body>,
 }
 
-pub(super) fn run(command: Fetch, user: &mut User) -> Result<Outcome, Error> {
+pub(super) async fn run(command: Fetch, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
+    if command.vanished && user.syncs != Syncs::QResync {
+        return Err(Error::NotNow("ENABLE QRESYNC comes before its use"));
+    }
+    let mail = user.mail.clone();
+    let mut picked = user.view()?.pick(command.unit, &command.messages)?;
+    if command.items.contains(&FetchItem::ModSeq) {
+        user.enable_condstore(out);
+    }
+    let condstore = user.condstore();
     let view = user.view()?;
-    let picked = view.pick(command.unit, &command.messages)?;
+    if let Some(range) = command.partial {
+        picked = picked.part(range);
+    }
+    if let Some(since) = command.changed_since {
+        let missed = view.missed(&mail, since).await?;
+        if command.vanished {
+            let asked = view.uid_ranges(&command.messages);
+            response::vanished(true, &view.vanished(&asked, missed.as_ref()), out);
+        }
+        if let Some(missed) = missed {
+            picked = view.narrow(&picked, &missed);
+        }
+    }
     let marks_seen = command.marks_seen() && !view.read_only;
     let depth = command.items.iter().map(depth).max().unwrap_or(Depth::Row);
-    let Fetch { unit, items, .. } = command;
+    let Fetch { unit, items, changed_since, .. } = command;
     let fetching = Fetching {
         unit,
         items,
         depth,
         marks_seen,
+        condstore,
+        changed_since,
         picked,
         rows: VecDeque::new(),
         open: None,
@@ -85,8 +111,17 @@ pub(super) fn run(command: Fetch, user: &mut User) -> Result<Outcome, Error> {
 
 fn depth(item: &FetchItem) -> Depth {
     match item {
-        FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::Uid => Depth::Row,
-        FetchItem::Body | FetchItem::BodyStructure | FetchItem::Envelope => Depth::Record,
+        FetchItem::EmailId
+        | FetchItem::Flags
+        | FetchItem::InternalDate
+        | FetchItem::ModSeq
+        | FetchItem::SaveDate
+        | FetchItem::Size
+        | FetchItem::ThreadId
+        | FetchItem::Uid => Depth::Row,
+        FetchItem::Body | FetchItem::BodyStructure | FetchItem::Envelope | FetchItem::Preview => {
+            Depth::Record
+        }
         _ => Depth::Body,
     }
 }
@@ -138,6 +173,9 @@ impl Fetching {
             .into_iter()
             .map(|(number, member)| Row { number, member, message: None, newly_seen: false })
             .collect();
+        if let Some(since) = self.changed_since {
+            rows.retain(|row| row.member.modseq > since);
+        }
         if self.marks_seen {
             mark_seen(&mut rows, view, &mail).await?;
         }
@@ -180,10 +218,12 @@ impl Fetching {
                 return Ok(());
             }
         }
-        if open.row.newly_seen && !self.items.contains(&FetchItem::Flags) {
-            open.line.flags(&open.row.member.keywords, open.row.member.deleted, out);
+        if let Some(mut open) = self.open.take() {
+            if open.row.newly_seen {
+                self.tell_seen(&open.row.member, &mut open.line, out);
+            }
+            open.line.end(out);
         }
-        self.close(out);
         Ok(())
     }
 
@@ -191,6 +231,22 @@ impl Fetching {
     fn close(&mut self, out: &mut Output) {
         if let Some(open) = self.open.take() {
             open.line.end(out);
+        }
+    }
+}
+
+impl Fetching {
+    /// What the client is told of a message that its FETCH has marked as seen, as of any change.
+    fn tell_seen(&self, member: &Member, line: &mut FetchLine, out: &mut Output) {
+        let asked = |item| self.items.contains(&item);
+        if self.condstore && !asked(FetchItem::Uid) {
+            line.uid(member.uid, out);
+        }
+        if !asked(FetchItem::Flags) {
+            line.flags(&member.keywords, member.deleted, out);
+        }
+        if self.condstore && !asked(FetchItem::ModSeq) {
+            line.modseq(member.modseq, out);
         }
     }
 }
@@ -221,9 +277,13 @@ async fn begin_item(item: &FetchItem, open: &mut Open, user: &User, out: &mut Ou
     let Open { row, line, body, .. } = open;
     let member = &row.member;
     match item {
+        FetchItem::EmailId => line.email_id(member.content, out),
         FetchItem::Flags => line.flags(&member.keywords, member.deleted, out),
         FetchItem::InternalDate => line.internal_date(member.received, out),
+        FetchItem::ModSeq => line.modseq(member.modseq, out),
+        FetchItem::SaveDate => line.save_date(member.saved, out),
         FetchItem::Size => line.size(member.size, out),
+        FetchItem::ThreadId => line.thread_id(member.first_thread, out),
         FetchItem::Uid => line.uid(member.uid, out),
         item => {
             if let Some(message) = row.message.as_mut() {
@@ -245,6 +305,7 @@ async fn begin_content(
 ) -> Result<bool, Error> {
     match item {
         FetchItem::Envelope => line.envelope(&message.envelope(mail).await?, dialect, out),
+        FetchItem::Preview => line.preview(short(&message.metadata().preview), dialect, out),
         FetchItem::Body => line.body(&structure(message.tree(mail).await?), dialect, out),
         FetchItem::BodyStructure => line.body_structure(&structure(message.tree(mail).await?), dialect, out),
         item => match Body::open(item, message, mail).await? {
@@ -256,4 +317,11 @@ async fn begin_content(
         },
     }
     Ok(true)
+}
+
+/// As much of a preview as RFC 8970 §3.3 wants to see.
+fn short(preview: &str) -> &str {
+    const CHARS: usize = 200;
+    let end = preview.char_indices().nth(CHARS).map_or(preview.len(), |(at, _)| at);
+    preview.get(..end).unwrap_or(preview)
 }

@@ -32,6 +32,7 @@ pub(super) async fn run(command: List, user: &mut User, out: &mut Output) -> Res
     if patterns.len() > PATTERNS {
         return Err(Error::Limit("LIST takes at most 50 patterns"));
     }
+    status::notice(returns.status.as_deref().unwrap_or_default(), user, out);
     let patterns: Vec<Pattern> =
         patterns.iter().map(|p| compile(&reference, p, user.dialect)).collect::<Result<_, _>>()?;
     let mailboxes = user.mail.mailboxes(user.account).await?;

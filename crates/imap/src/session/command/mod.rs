@@ -25,10 +25,12 @@ mod quota;
 mod rename;
 mod search;
 mod select;
+mod sort;
 mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod thread;
 mod unauthenticate;
 mod unselect;
 
@@ -66,8 +68,14 @@ pub(super) enum Task {
     Fetch(Box<fetch::Fetching>),
     /// SEARCH
     Search(Box<search::Searching>),
+    /// SORT
+    Sort(Box<sort::Sorting>),
     /// STORE
     Store(store::Storing),
+    /// THREAD
+    Thread(Box<thread::Threading>),
+    /// SELECT of a client that was away
+    CatchUp(Box<select::CatchingUp>),
 }
 
 /// A task's answer when it is over.
@@ -84,15 +92,20 @@ impl Task {
         match self {
             Self::Fetch(fetching) => fetching.step(user, out).await,
             Self::Search(searching) => searching.step(user, tag, out).await,
+            Self::Sort(sorting) => sorting.step(user, tag, out).await,
+            Self::Thread(threading) => threading.step(user, out).await,
             Self::Store(storing) => storing.step(user, out).await,
+            Self::CatchUp(catching_up) => catching_up.step(user, out).await,
         }
     }
 
     /// How many messages are left to look at, where the client hears nothing until that is done.
     pub(super) fn left(&self) -> Option<usize> {
         match self {
-            Self::Fetch(_) => None,
+            Self::Fetch(_) | Self::CatchUp(_) => None,
             Self::Search(searching) => Some(searching.left()),
+            Self::Sort(sorting) => Some(sorting.left()),
+            Self::Thread(threading) => Some(threading.left()),
             Self::Store(storing) => Some(storing.left()),
         }
     }
@@ -142,9 +155,9 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         Command::Create(command) => create::run(command, user).await,
         Command::Delete(command) => delete::run(command, user, out).await,
         Command::Enable(command) => enable::run(command, user, out),
-        Command::Examine(command) => select::run(&command.mailbox, true, user, out).await,
+        Command::Examine(command) => select::run(&command.mailbox, true, &command.options, user, out).await,
         Command::Expunge(command) => expunge::run(command, user).await,
-        Command::Fetch(command) => fetch::run(command, user),
+        Command::Fetch(command) => fetch::run(command, user, out).await,
         Command::GetMetadata(command) => metadata::get(command, user, out).await,
         Command::GetQuota(command) => quota::get(&command, user, out).await,
         Command::GetQuotaRoot(command) => quota::root(&command, user, out).await,
@@ -154,11 +167,13 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         Command::Move(command) => r#move::run(command, user, out).await,
         Command::Namespace => Ok(namespace::run(out)),
         Command::Rename(command) => rename::run(command, user).await,
-        Command::Search(command) => search::run(command, user),
-        Command::Select(command) => select::run(&command.mailbox, false, user, out).await,
+        Command::Search(command) => search::run(command, user, out),
+        Command::Select(command) => select::run(&command.mailbox, false, &command.options, user, out).await,
+        Command::Sort(command) => sort::run(command, user, out),
+        Command::Thread(command) => thread::run(command, user, out),
         Command::SetMetadata(command) => metadata::set(command, user).await,
         Command::Status(command) => status::run(command, user, out).await,
-        Command::Store(command) => store::run(command, user),
+        Command::Store(command) => store::run(command, user, out),
         Command::Subscribe(command) => subscribe::run(&command.mailbox, true, user).await,
         Command::Unselect => unselect::run(user),
         Command::Unsubscribe(command) => subscribe::run(&command.mailbox, false, user).await,

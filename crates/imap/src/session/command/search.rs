@@ -1,61 +1,52 @@
-//! SEARCH (RFC 9051 §6.4.4) with ESEARCH's results (§7.3.4) and the saved result `$` (§6.4.4.1).
+//! SEARCH (RFC 9051 §6.4.4) with ESEARCH's results (§7.3.4), ranges of them (RFC 9394) and the saved result `$`
+//! (§6.4.4.1).
 //!
 //! What matches is decided in [`scan`], page by page over the messages of the view. That is the seam at which an
 //! index will narrow down the candidates: nothing else here knows how a match is found.
 
+pub(super) mod matching;
 mod query;
-mod scan;
+pub(super) mod scan;
 mod text;
 
-use types::Uid;
+use std::ops::Range;
 
-use self::query::Query;
+use types::{ModSeq, Uid};
+
+use self::matching::Matching;
+use self::scan::Match;
 use super::super::error::Error;
 use super::super::user::User;
-use super::super::view::Picked;
-use super::{Finished, Outcome, Task, tell_after};
+use super::{Finished, Outcome, Task};
 use crate::wire::command::{Search, SearchReturn, Tag};
 use crate::wire::response::{self, EsearchResult, Output, Reply};
-use crate::wire::{Dialect, SequenceSet, Unit};
+use crate::wire::{Dialect, Unit};
 
 /// A SEARCH in progress.
 pub(in super::super) struct Searching {
     unit: Unit,
     returns: Option<SearchReturn>,
-    query: Query,
-    candidates: Picked,
-    /// Matches so far, ascending.
-    found: Vec<(u32, Uid)>,
+    matching: Matching,
 }
 
-pub(super) fn run(command: Search, user: &mut User) -> Result<Outcome, Error> {
-    let view = user.view()?;
-    let saves = command.returns.is_some_and(|returns| returns.save);
-    let query = match Query::new(&command.key, command.charset.as_deref(), view) {
-        Ok(query) => query,
-        Err(error) => {
-            // A search that fails leaves nothing saved (RFC 9051 §6.4.4.1).
-            if saves {
-                view.saved.clear();
-            }
-            return Err(error);
-        }
-    };
-    let candidates = view.all();
-    let Search { unit, returns, .. } = command;
-    Ok(Outcome::Task(Task::Search(Box::new(Searching {
-        unit,
-        returns,
-        query,
-        candidates,
-        found: Vec::new(),
-    }))))
+pub(super) fn run(command: Search, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
+    let Search { unit, returns, charset, key } = command;
+    let matching = Matching::new(&key, charset.as_deref(), unit, user, out);
+    let matching = matching.inspect_err(|_| nothing_saved(returns, user))?;
+    Ok(Outcome::Task(Task::Search(Box::new(Searching { unit, returns, matching }))))
+}
+
+/// A search that fails leaves nothing saved (RFC 9051 §6.4.4.1).
+pub(super) fn nothing_saved(returns: Option<SearchReturn>, user: &mut User) {
+    if let Some(view) = user.view.as_mut().filter(|_| returns.is_some_and(|returns| returns.save)) {
+        view.saved.clear();
+    }
 }
 
 impl Searching {
     /// How many messages are left to look at.
     pub(super) fn left(&self) -> usize {
-        self.candidates.len()
+        self.matching.left()
     }
 
     /// Looks at a page of messages, or answers.
@@ -65,70 +56,85 @@ impl Searching {
         tag: &Tag,
         out: &mut Output,
     ) -> Result<Finished, Error> {
-        if self.candidates.is_empty() {
-            return Ok(Some(self.answer(user, tag, out)?));
+        let over = self.matching.step(user).await;
+        if !over.inspect_err(|_| nothing_saved(self.returns, user))? {
+            return Ok(None);
         }
-        match scan::page(&self.query, &mut self.candidates, user).await {
-            Ok(found) => self.found.extend(found),
-            Err(error) => {
-                if self.returns.is_some_and(|returns| returns.save) {
-                    user.view()?.saved.clear();
-                }
-                return Err(error);
-            }
-        }
-        Ok(None)
-    }
-
-    fn answer(
-        &mut self,
-        user: &mut User,
-        tag: &Tag,
-        out: &mut Output,
-    ) -> Result<(Reply, super::Tell), Error> {
-        let reply = (Reply::ok("searched"), tell_after(self.unit));
-        let dialect = user.dialect;
-        let numbers: Vec<u32> = self.found.iter().map(|(number, uid)| self.name(*number, *uid)).collect();
         // IMAP4rev2 knows no other answer than ESEARCH (RFC 9051 §6.4.4).
-        let returns = match (self.returns, dialect) {
-            (Some(returns), _) => returns,
-            (None, Dialect::Rev2) => SearchReturn { all: true, ..SearchReturn::default() },
-            (None, Dialect::Rev1) => {
-                response::search(numbers, out);
-                return Ok(reply);
-            }
+        let returns = match (self.returns, user.dialect) {
+            (Some(returns), _) => Some(returns),
+            (None, Dialect::Rev2) => Some(SearchReturn { all: true, ..SearchReturn::default() }),
+            (None, Dialect::Rev1) => None,
         };
-        if returns.save {
-            user.view()?.saved = self.to_save(returns);
+        let Matching { found, by_modseq, tell, .. } = &self.matching;
+        match returns {
+            Some(returns) => extended(found, returns, *by_modseq, self.unit, tag, user, out)?,
+            None => {
+                let highest = highest(found, *by_modseq);
+                response::search("SEARCH", found.iter().map(|m| m.name(self.unit)), highest, out);
+            }
         }
-        let SearchReturn { min, max, count, all, save: _ } = returns;
-        if min || max || count || all {
-            let result = EsearchResult {
-                min: numbers.first().copied().filter(|_| min),
-                max: numbers.last().copied().filter(|_| max),
-                count: count.then_some(numbers.len() as u64),
-                all: all.then(|| SequenceSet::from_ascending(numbers)),
-            };
-            response::esearch(tag, self.unit, &result, out);
-        }
-        Ok(reply)
+        Ok(Some((Reply::ok("searched"), *tell)))
     }
+}
 
-    const fn name(&self, number: u32, uid: Uid) -> u32 {
-        match self.unit {
-            Unit::Sequence => number,
-            Unit::Uid => uid.0,
-        }
+/// The answer with result options: `found` is in the order of the results.
+pub(super) fn extended(
+    found: &[Match],
+    returns: SearchReturn,
+    by_modseq: bool,
+    unit: Unit,
+    tag: &Tag,
+    user: &mut User,
+    out: &mut Output,
+) -> Result<(), Error> {
+    let SearchReturn { min, max, count, all, partial, save } = returns;
+    if save {
+        user.view()?.saved = to_save(found, returns);
     }
+    if !(min || max || count || all || partial.is_some()) {
+        return Ok(());
+    }
+    let names = |range: Range<usize>| found.get(range).unwrap_or_default().iter().map(|m| m.name(unit));
+    let result = EsearchResult {
+        min: found.first().map(|m| m.name(unit)).filter(|_| min),
+        max: found.last().map(|m| m.name(unit)).filter(|_| max),
+        count: count.then_some(found.len() as u64),
+        all: all.then(|| names(0..found.len()).collect()),
+        partial: partial.map(|range| (range, names(range.of(found.len())).collect())),
+        modseq: told_modseq(found, returns).filter(|_| by_modseq),
+    };
+    response::esearch(tag, unit, &result, out);
+    Ok(())
+}
 
-    /// With MIN or MAX alone, only these are saved (RFC 9051 §6.4.4.1).
-    fn to_save(&self, returns: SearchReturn) -> Vec<Uid> {
-        let uids = self.found.iter().map(|(_, uid)| *uid);
-        if returns.all || returns.count || !(returns.min || returns.max) {
-            return uids.collect();
-        }
-        let first = self.found.first().filter(|_| returns.min);
-        let last = self.found.last().filter(|_| returns.max && (self.found.len() > 1 || !returns.min));
-        first.into_iter().chain(last).map(|(_, uid)| *uid).collect()
+/// The highest modseq of all that matches, if that was searched for.
+pub(super) fn highest(found: &[Match], by_modseq: bool) -> Option<ModSeq> {
+    found.iter().map(|m| m.modseq).max().filter(|_| by_modseq)
+}
+
+/// The highest modseq of what is told (RFC 4731 §3.2).
+fn told_modseq(found: &[Match], returns: SearchReturn) -> Option<ModSeq> {
+    if returns.all || returns.count || returns.partial.is_some() {
+        return highest(found, true);
     }
+    let first = found.first().filter(|_| returns.min);
+    let last = found.last().filter(|_| returns.max);
+    first.into_iter().chain(last).map(|m| m.modseq).max()
+}
+
+/// What `$` becomes: with MIN, MAX or PARTIAL alone only these (RFC 9051 §6.4.4.1, RFC 9394 §3.2).
+fn to_save(found: &[Match], returns: SearchReturn) -> Vec<Uid> {
+    let SearchReturn { min, max, count, all, partial, .. } = returns;
+    let mut uids: Vec<Uid> = if all || count || !(min || max || partial.is_some()) {
+        found.iter().map(|m| m.uid).collect()
+    } else {
+        let part = partial.and_then(|range| found.get(range.of(found.len()))).unwrap_or_default();
+        let first = found.first().filter(|_| min);
+        let last = found.last().filter(|_| max);
+        part.iter().chain(first).chain(last).map(|m| m.uid).collect()
+    };
+    uids.sort_unstable();
+    uids.dedup();
+    uids
 }

@@ -9,9 +9,17 @@ use crate::wire::command::{Status, StatusItem};
 use crate::wire::response::{self, Output};
 
 pub(super) async fn run(command: Status, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
+    notice(&command.items, user, out);
     let mailbox = user.find(&command.mailbox).await?;
     write(&mailbox, &command.items, user, out).await?;
     Ok(Outcome::ok("that is its status"))
+}
+
+/// Asking for the highest modseq enables CONDSTORE (RFC 7162 §3.1).
+pub(super) fn notice(items: &[StatusItem], user: &mut User, out: &mut Output) {
+    if items.contains(&StatusItem::HighestModSeq) {
+        user.enable_condstore(out);
+    }
 }
 
 pub(super) async fn write(
@@ -34,6 +42,8 @@ pub(super) async fn write(
         StatusItem::DeletedStorage => reclaimable,
         StatusItem::Size => mailbox.size,
         StatusItem::AppendLimit => user.append_limit,
+        StatusItem::HighestModSeq => mailbox.modseq.0,
+        StatusItem::MailboxId => mailbox.id.0.into(),
     };
     let figures: Vec<(StatusItem, u64)> = items.iter().map(|item| (*item, figure(item))).collect();
     response::status(&mailbox.path.to_string(), &figures, user.dialect, out);

@@ -17,6 +17,7 @@ mod quota;
 mod rename;
 mod search;
 mod select;
+mod sort;
 mod status;
 mod store;
 mod subscribe;
@@ -43,7 +44,8 @@ pub use metadata::{Depth, GetMetadata, SetMetadata};
 pub use quota::{GetQuota, GetQuotaRoot};
 pub use rename::Rename;
 pub use search::{Search, SearchKey, SearchReturn};
-pub use select::{Examine, Select};
+pub use select::{Examine, Known, Select, SelectOptions};
+pub use sort::{Sort, SortCriterion, SortKey, Thread, Threading};
 pub use status::{Status, StatusItem};
 pub use store::{Store, StoreAction};
 pub use subscribe::{Subscribe, Unsubscribe};
@@ -107,6 +109,8 @@ pub enum Command {
     Select(Select),
     /// `SETMETADATA`
     SetMetadata(SetMetadata),
+    /// `SORT`, `UID SORT`
+    Sort(Sort),
     /// `STARTTLS`
     StartTls,
     /// `STATUS`
@@ -115,6 +119,8 @@ pub enum Command {
     Store(Store),
     /// `SUBSCRIBE`
     Subscribe(Subscribe),
+    /// `THREAD`, `UID THREAD`
+    Thread(Thread),
     /// `UNAUTHENTICATE`
     Unauthenticate,
     /// `UNSELECT`
@@ -193,7 +199,9 @@ fn with_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "FETCH" => Command::Fetch(Fetch::parse(Unit::Uid, cursor)?),
         "MOVE" => Command::Move(Move::parse(Unit::Uid, cursor)?),
         "SEARCH" => Command::Search(Search::parse(Unit::Uid, cursor)?),
+        "SORT" => Command::Sort(Sort::parse(Unit::Uid, cursor)?),
         "STORE" => Command::Store(Store::parse(Unit::Uid, cursor)?),
+        "THREAD" => Command::Thread(Thread::parse(Unit::Uid, cursor)?),
         _ => return Err(cursor.expected("COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE")),
     })
 }
@@ -228,10 +236,12 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "SEARCH" => Command::Search(Search::parse(Unit::Sequence, cursor)?),
         "SELECT" => Command::Select(Select::parse(cursor)?),
         "SETMETADATA" => Command::SetMetadata(SetMetadata::parse(cursor)?),
+        "SORT" => Command::Sort(Sort::parse(Unit::Sequence, cursor)?),
         "STARTTLS" => Command::StartTls,
         "STATUS" => Command::Status(Status::parse(cursor)?),
         "STORE" => Command::Store(Store::parse(Unit::Sequence, cursor)?),
         "SUBSCRIBE" => Command::Subscribe(Subscribe::parse(cursor)?),
+        "THREAD" => Command::Thread(Thread::parse(Unit::Sequence, cursor)?),
         "UNAUTHENTICATE" => Command::Unauthenticate,
         "UNSELECT" => Command::Unselect,
         "UNSUBSCRIBE" => Command::Unsubscribe(Unsubscribe::parse(cursor)?),

@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use types::Keyword;
+use types::{Keyword, ModSeq};
 
 use crate::wire::cursor::is_astring_char;
-use crate::wire::{Cursor, Date, Flag, MessageSet, Syntax, Unit};
+use crate::wire::{Cursor, Date, Flag, MessageSet, ResultRange, Syntax, Unit};
 
 /// `SEARCH` (RFC 9051 §6.4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct SearchReturn {
     pub count: bool,
     /// `ALL`
     pub all: bool,
+    /// `PARTIAL` (RFC 9394)
+    pub partial: Option<ResultRange>,
     /// `SAVE`
     pub save: bool,
 }
@@ -55,6 +57,16 @@ pub enum SearchKey {
     On(Date),
     /// INTERNALDATE is on a day or later.
     Since(Date),
+    /// Received at least so many seconds ago (RFC 5032).
+    Older(u32),
+    /// Received at most so many seconds ago (RFC 5032).
+    Younger(u32),
+    /// Put into the mailbox before a day (RFC 8514).
+    SavedBefore(Date),
+    /// Put into the mailbox on a day.
+    SavedOn(Date),
+    /// Put into the mailbox on a day or later.
+    SavedSince(Date),
     /// The Date field is before a day.
     SentBefore(Date),
     /// The Date field is on a day.
@@ -65,6 +77,12 @@ pub enum SearchKey {
     Larger(u64),
     /// Fewer bytes than this.
     Smaller(u64),
+    /// Changed at this modseq or later (RFC 7162 §3.1.5).
+    ModSeq(ModSeq),
+    /// The email with this object id (RFC 8474 §6).
+    EmailId(Bytes),
+    /// In the thread with this object id (RFC 8474 §6).
+    ThreadId(Bytes),
     /// In a set of sequence numbers.
     Sequence(MessageSet),
     /// In a set of UIDs.
@@ -91,16 +109,12 @@ impl Search {
             charset = Some(String::from_utf8_lossy(&name).to_ascii_uppercase());
             cursor.space()?;
         }
-        let mut keys = vec![SearchKey::parse(cursor)?];
-        while cursor.take(b' ') {
-            keys.push(SearchKey::parse(cursor)?);
-        }
-        Ok(Self { unit, returns, charset, key: SearchKey::all_of(keys) })
+        Ok(Self { unit, returns, charset, key: SearchKey::parse_all(cursor)? })
     }
 }
 
 impl SearchReturn {
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
+    pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
         let mut returns = Self::default();
         let options = cursor.list(|c| {
             match c.atom("a result option")?.to_ascii_uppercase().as_str() {
@@ -108,12 +122,19 @@ impl SearchReturn {
                 "MAX" => returns.max = true,
                 "COUNT" => returns.count = true,
                 "ALL" => returns.all = true,
+                "PARTIAL" if returns.partial.is_none() => {
+                    c.space()?;
+                    returns.partial = Some(ResultRange::parse(c)?);
+                }
                 "SAVE" => returns.save = true,
-                _ => return Err(c.expected("MIN, MAX, COUNT, ALL or SAVE")),
+                _ => return Err(c.expected("MIN, MAX, COUNT, ALL, PARTIAL or SAVE, once")),
             }
             Ok(())
         })?;
         returns.all |= options.is_empty();
+        if returns.all && returns.partial.is_some() {
+            return Err(cursor.expected("either ALL or PARTIAL"));
+        }
         Ok(returns)
     }
 }
@@ -128,6 +149,35 @@ impl SearchKey {
             }
             None => Self::All,
         }
+    }
+
+    /// `search-key *(SP search-key)`
+    pub(super) fn parse_all(cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
+        let mut keys = vec![Self::parse(cursor)?];
+        while cursor.take(b' ') {
+            keys.push(Self::parse(cursor)?);
+        }
+        Ok(Self::all_of(keys))
+    }
+
+    /// Whether modseqs are searched for.
+    pub fn has_modseq(&self) -> bool {
+        self.any(&|key| matches!(key, Self::ModSeq(_)))
+    }
+
+    /// Whether sequence numbers are searched for.
+    pub fn has_numbers(&self) -> bool {
+        self.any(&|key| matches!(key, Self::Sequence(MessageSet::Numbers(_))))
+    }
+
+    fn any(&self, is: &impl Fn(&Self) -> bool) -> bool {
+        is(self)
+            || match self {
+                Self::Not(key) => key.any(is),
+                Self::Or(one, two) => one.any(is) || two.any(is),
+                Self::And(keys) => keys.iter().any(|key| key.any(is)),
+                _ => false,
+            }
     }
 
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
@@ -163,11 +213,19 @@ impl SearchKey {
             "BEFORE" => Self::Before(Date::parse(cursor)?),
             "ON" => Self::On(Date::parse(cursor)?),
             "SINCE" => Self::Since(Date::parse(cursor)?),
+            "OLDER" => Self::Older(cursor.positive()?),
+            "YOUNGER" => Self::Younger(cursor.positive()?),
+            "SAVEDBEFORE" => Self::SavedBefore(Date::parse(cursor)?),
+            "SAVEDON" => Self::SavedOn(Date::parse(cursor)?),
+            "SAVEDSINCE" => Self::SavedSince(Date::parse(cursor)?),
             "SENTBEFORE" => Self::SentBefore(Date::parse(cursor)?),
             "SENTON" => Self::SentOn(Date::parse(cursor)?),
             "SENTSINCE" => Self::SentSince(Date::parse(cursor)?),
             "KEYWORD" => Self::Has(keyword(cursor)?),
             "UNKEYWORD" => Self::Lacks(keyword(cursor)?),
+            "MODSEQ" => Self::ModSeq(modseq(cursor)?),
+            "EMAILID" => Self::EmailId(object_id(cursor)?),
+            "THREADID" => Self::ThreadId(object_id(cursor)?),
             "LARGER" => Self::Larger(cursor.number64()?),
             "SMALLER" => Self::Smaller(cursor.number64()?),
             "UID" => Self::Uid(MessageSet::parse(cursor)?),
@@ -184,7 +242,8 @@ impl SearchKey {
     fn bare(name: &str) -> Option<Self> {
         let flag = |keyword| Keyword::new(keyword).ok().map(Flag::Keyword);
         Some(match name {
-            "ALL" | "OLD" => Self::All,
+            // Every mailbox here knows when an email was saved (RFC 8514 §4.3).
+            "ALL" | "OLD" | "SAVEDATESUPPORTED" => Self::All,
             "NEW" | "RECENT" => Self::Nothing,
             "ANSWERED" => Self::Has(flag(Keyword::ANSWERED)?),
             "DELETED" => Self::Has(Flag::Deleted),
@@ -202,18 +261,24 @@ impl SearchKey {
 }
 
 /// The keys that take an argument.
-const WITH_ARGUMENT: [&str; 21] = [
+const WITH_ARGUMENT: [&str; 29] = [
     "BCC",
     "BEFORE",
     "BODY",
     "CC",
+    "EMAILID",
     "FROM",
     "HEADER",
     "KEYWORD",
     "LARGER",
+    "MODSEQ",
     "NOT",
+    "OLDER",
     "ON",
     "OR",
+    "SAVEDBEFORE",
+    "SAVEDON",
+    "SAVEDSINCE",
     "SENTBEFORE",
     "SENTON",
     "SENTSINCE",
@@ -221,9 +286,11 @@ const WITH_ARGUMENT: [&str; 21] = [
     "SMALLER",
     "SUBJECT",
     "TEXT",
+    "THREADID",
     "TO",
     "UID",
     "UNKEYWORD",
+    "YOUNGER",
 ];
 
 /// `flag-keyword`: a flag without backslash.
@@ -233,4 +300,26 @@ fn keyword(cursor: &mut Cursor<'_>) -> Result<Flag, Syntax> {
     } else {
         Err(cursor.expected("a keyword"))
     }
+}
+
+/// `[entry-name SP entry-type-req SP] mod-sequence-valzer`. All of an email's flags have one modseq, so which flag
+/// is meant makes no difference.
+fn modseq(cursor: &mut Cursor<'_>) -> Result<ModSeq, Syntax> {
+    if cursor.peek() == Some(b'"') {
+        let entry = cursor.quoted()?;
+        if !entry.to_ascii_lowercase().starts_with(b"/flags/") {
+            return Err(cursor.expected("an entry name that begins with /flags/"));
+        }
+        cursor.space()?;
+        if !["PRIV ", "SHARED ", "ALL "].iter().any(|kind| cursor.take_word(kind)) {
+            return Err(cursor.expected("priv, shared or all"));
+        }
+    }
+    cursor.modseq()
+}
+
+/// `objectid` (RFC 8474 §7).
+fn object_id(cursor: &mut Cursor<'_>) -> Result<Bytes, Syntax> {
+    let id = cursor.run(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if id.is_empty() || id.len() > 255 { Err(cursor.expected("an object id")) } else { Ok(id) }
 }

@@ -30,6 +30,10 @@ pub enum StatusItem {
     DeletedStorage,
     /// The largest message that APPEND takes, in bytes (RFC 7889).
     AppendLimit,
+    /// The modseq of the last change in it (RFC 7162).
+    HighestModSeq,
+    /// The mailbox's id (RFC 8474).
+    MailboxId,
 }
 
 impl Status {
@@ -53,6 +57,8 @@ impl StatusItem {
             "SIZE" => Self::Size,
             "DELETED-STORAGE" => Self::DeletedStorage,
             "APPENDLIMIT" => Self::AppendLimit,
+            "HIGHESTMODSEQ" => Self::HighestModSeq,
+            "MAILBOXID" => Self::MailboxId,
             _ => return Err(cursor.expected("a status item that this server knows")),
         })
     }
@@ -69,6 +75,8 @@ impl StatusItem {
             Self::Size => "SIZE",
             Self::DeletedStorage => "DELETED-STORAGE",
             Self::AppendLimit => "APPENDLIMIT",
+            Self::HighestModSeq => "HIGHESTMODSEQ",
+            Self::MailboxId => "MAILBOXID",
         }
     }
 }

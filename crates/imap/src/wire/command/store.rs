@@ -1,3 +1,5 @@
+use types::ModSeq;
+
 use crate::wire::{Cursor, Flag, MessageSet, Syntax, Unit};
 
 /// `STORE` (RFC 9051 §6.4.6).
@@ -7,6 +9,8 @@ pub struct Store {
     pub unit: Unit,
     /// Which messages.
     pub messages: MessageSet,
+    /// `UNCHANGEDSINCE`: leave alone what has changed since (RFC 7162 §3.1.3).
+    pub unchanged_since: Option<ModSeq>,
     /// What to do with the flags.
     pub action: StoreAction,
     /// `.SILENT`: do not report the new flags.
@@ -31,6 +35,7 @@ impl Store {
         cursor.space()?;
         let messages = MessageSet::parse(cursor)?;
         cursor.space()?;
+        let unchanged_since = modifiers(cursor)?;
         let action = if cursor.take(b'+') {
             StoreAction::Add
         } else if cursor.take(b'-') {
@@ -44,8 +49,25 @@ impl Store {
         let silent = cursor.take_word(".SILENT");
         cursor.space()?;
         let flags = if cursor.peek() == Some(b'(') { cursor.list(Flag::parse)? } else { bare(cursor)? };
-        Ok(Self { unit, messages, action, silent, flags })
+        Ok(Self { unit, messages, unchanged_since, action, silent, flags })
     }
+}
+
+/// `[store-modifiers SP]` (RFC 4466 §2.5): UNCHANGEDSINCE, once.
+fn modifiers(cursor: &mut Cursor<'_>) -> Result<Option<ModSeq>, Syntax> {
+    if cursor.peek() != Some(b'(') {
+        return Ok(None);
+    }
+    let mut since = None;
+    cursor.list1(|c| {
+        if since.is_some() || !c.take_word("UNCHANGEDSINCE ") {
+            return Err(c.expected("UNCHANGEDSINCE, once"));
+        }
+        since = Some(c.modseq()?);
+        Ok(())
+    })?;
+    cursor.space()?;
+    Ok(since)
 }
 
 /// `flag *(SP flag)`

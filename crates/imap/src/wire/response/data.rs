@@ -1,7 +1,10 @@
 //! Untagged data about the server and its mailboxes (RFC 9051 §§7.2–7.4).
 
+use types::ModSeq;
+
 use super::super::command::{StatusItem, Tag};
 use super::super::name::Dialect;
+use super::super::results::{ResultRange, Runs};
 use super::super::set::{SequenceSet, Unit};
 use super::output::Output;
 
@@ -59,9 +62,13 @@ pub struct EsearchResult {
     /// The highest.
     pub max: Option<u32>,
     /// All of them; left out if empty.
-    pub all: Option<SequenceSet>,
+    pub all: Option<Runs>,
+    /// A range of them (RFC 9394).
+    pub partial: Option<(ResultRange, Runs)>,
     /// How many.
     pub count: Option<u64>,
+    /// The highest modseq among those that are told.
+    pub modseq: Option<ModSeq>,
 }
 
 impl Attribute {
@@ -114,7 +121,11 @@ fn mailbox_list(verb: &str, listed: &Listed<'_>, dialect: Dialect, out: &mut Out
 pub fn status(name: &str, figures: &[(StatusItem, u64)], dialect: Dialect, out: &mut Output) {
     out.put(b"* STATUS ");
     out.mailbox(name, dialect);
-    let figures: Vec<String> = figures.iter().map(|(item, n)| format!("{} {n}", item.name())).collect();
+    let figure = |(item, n): &(StatusItem, u64)| match item {
+        StatusItem::MailboxId => format!("MAILBOXID (F{n})"),
+        item => format!("{} {n}", item.name()),
+    };
+    let figures: Vec<String> = figures.iter().map(figure).collect();
     out.print(format_args!(" ({})\r\n", figures.join(" ")));
 }
 
@@ -133,6 +144,16 @@ pub fn expunged(number: u32, out: &mut Output) {
     out.print(format_args!("* {number} EXPUNGE\r\n"));
 }
 
+/// `* VANISHED …` (RFC 7162 §3.2.10), in lines of bounded length; `earlier` if it was before the mailbox was selected.
+pub fn vanished(earlier: bool, uids: &[(u32, u32)], out: &mut Output) {
+    /// How many ranges stand in a line.
+    const RANGES: usize = 500;
+    let verb = if earlier { "VANISHED (EARLIER)" } else { "VANISHED" };
+    for ranges in uids.chunks(RANGES) {
+        out.print(format_args!("* {verb} {}\r\n", SequenceSet::from_ranges(ranges.iter().copied())));
+    }
+}
+
 /// `* ENABLED …`
 pub fn enabled(capabilities: &[&str], out: &mut Output) {
     out.put(b"* ENABLED");
@@ -147,11 +168,15 @@ pub fn namespace(out: &mut Output) {
     out.put(b"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
 }
 
-/// `* SEARCH …` (RFC 3501 §7.2.5)
-pub fn search(numbers: impl IntoIterator<Item = u32>, out: &mut Output) {
-    out.put(b"* SEARCH");
+/// `* SEARCH …` (RFC 3501 §7.2.5) or `* SORT …` (RFC 5256 §4), with the highest modseq if that was searched for
+/// (RFC 7162 §3.1.6).
+pub fn search(verb: &str, numbers: impl IntoIterator<Item = u32>, modseq: Option<ModSeq>, out: &mut Output) {
+    out.print(format_args!("* {verb}"));
     for number in numbers {
         out.print(format_args!(" {number}"));
+    }
+    if let Some(modseq) = modseq {
+        out.print(format_args!(" (MODSEQ {modseq})"));
     }
     out.end_line();
 }
@@ -173,8 +198,16 @@ pub fn esearch(tag: &Tag, unit: Unit, result: &EsearchResult, out: &mut Output) 
     if let Some(all) = result.all.as_ref().filter(|all| !all.is_empty()) {
         out.print(format_args!(" ALL {all}"));
     }
+    match &result.partial {
+        Some((range, runs)) if runs.is_empty() => out.print(format_args!(" PARTIAL ({range} NIL)")),
+        Some((range, runs)) => out.print(format_args!(" PARTIAL ({range} {runs})")),
+        None => {}
+    }
     if let Some(count) = result.count {
         out.print(format_args!(" COUNT {count}"));
+    }
+    if let Some(modseq) = result.modseq {
+        out.print(format_args!(" MODSEQ {modseq}"));
     }
     out.end_line();
 }

@@ -1,7 +1,7 @@
 //! `* n FETCH (…)` (RFC 9051 §7.5.2), item by item. Bodies are announced here and follow by
 //! [`Output::body`], in as many slices as they come in.
 
-use types::{Keywords, Timestamp, Uid};
+use types::{EmailId, Keywords, ModSeq, ThreadId, Timestamp, Uid};
 
 use super::super::command::Rfc822;
 use super::super::date::DateTime;
@@ -53,10 +53,41 @@ impl FetchLine {
         out.put(b")");
     }
 
+    /// `MODSEQ` (RFC 7162)
+    pub fn modseq(&mut self, modseq: ModSeq, out: &mut Output) {
+        self.item(out);
+        out.print(format_args!("MODSEQ ({modseq})"));
+    }
+
+    /// `EMAILID` (RFC 8474)
+    pub fn email_id(&mut self, email: EmailId, out: &mut Output) {
+        self.item(out);
+        out.print(format_args!("EMAILID (M{email})"));
+    }
+
+    /// `THREADID` (RFC 8474)
+    pub fn thread_id(&mut self, thread: ThreadId, out: &mut Output) {
+        self.item(out);
+        out.print(format_args!("THREADID (T{thread})"));
+    }
+
     /// `INTERNALDATE`
     pub fn internal_date(&mut self, moment: Timestamp, out: &mut Output) {
         self.item(out);
         out.print(format_args!("INTERNALDATE \"{}\"", DateTime::from(moment)));
+    }
+
+    /// `SAVEDATE` (RFC 8514)
+    pub fn save_date(&mut self, moment: Timestamp, out: &mut Output) {
+        self.item(out);
+        out.print(format_args!("SAVEDATE \"{}\"", DateTime::from(moment)));
+    }
+
+    /// `PREVIEW` (RFC 8970)
+    pub fn preview(&mut self, text: &str, dialect: Dialect, out: &mut Output) {
+        self.item(out);
+        out.put(b"PREVIEW ");
+        out.string(text.as_bytes(), dialect);
     }
 
     /// `RFC822.SIZE`

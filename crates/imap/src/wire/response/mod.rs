@@ -9,7 +9,7 @@ mod structure;
 
 pub use data::{
     Attribute, EsearchResult, Listed, enabled, esearch, exists, expunged, flags, list, lsub, namespace,
-    search, status,
+    search, status, vanished,
 };
 pub use envelope::{Address, Envelope};
 pub use fetch::FetchLine;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use types::{Uid, UidValidity};
+use types::{MailboxId, ModSeq, Uid, UidValidity};
 
 use super::super::command::Tag;
 use super::super::set::SequenceSet;
@@ -55,6 +55,8 @@ pub enum Code {
     HasChildren,
     /// `INPROGRESS` (RFC 9585): the command's tag, how much is done, and of how much
     InProgress(String, u64, u64),
+    /// `HIGHESTMODSEQ` (RFC 7162)
+    HighestModSeq(ModSeq),
     /// `INUSE`
     InUse,
     /// `LIMIT`
@@ -65,6 +67,10 @@ pub enum Code {
     MetadataMaxSize(u64),
     /// `METADATA TOOMANY`
     MetadataTooMany,
+    /// `MAILBOXID` (RFC 8474)
+    MailboxId(MailboxId),
+    /// `MODIFIED`: the messages that had changed (RFC 7162)
+    Modified(SequenceSet),
     /// `NONEXISTENT`
     NonExistent,
     /// `NOPERM`
@@ -223,6 +229,9 @@ impl fmt::Display for Code {
             }
             Self::MetadataLongEntries(size) => return write!(f, "METADATA LONGENTRIES {size}"),
             Self::MetadataMaxSize(size) => return write!(f, "METADATA MAXSIZE {size}"),
+            Self::HighestModSeq(modseq) => return write!(f, "HIGHESTMODSEQ {modseq}"),
+            Self::MailboxId(mailbox) => return write!(f, "MAILBOXID (F{mailbox})"),
+            Self::Modified(messages) => return write!(f, "MODIFIED {messages}"),
             Self::PermanentFlags(flags) => return write!(f, "PERMANENTFLAGS ({flags})"),
             Self::UidNext(uid) => return write!(f, "UIDNEXT {uid}"),
             Self::UidValidity(validity) => return write!(f, "UIDVALIDITY {validity}"),

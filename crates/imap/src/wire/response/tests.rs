@@ -92,16 +92,18 @@ fn mailbox_data() {
         written(|o| status("INBOX", &[(StatusItem::Messages, 3), (StatusItem::Size, 9)], Dialect::Rev2, o)),
         "* STATUS INBOX (MESSAGES 3 SIZE 9)\r\n"
     );
-    assert_eq!(written(|o| search([2, 84], o)), "* SEARCH 2 84\r\n");
+    assert_eq!(written(|o| search("SEARCH", [2, 84], None, o)), "* SEARCH 2 84\r\n");
     let Tagged { tag, .. } = parse(&Frame::line("a1 NOOP")).unwrap();
     let result = EsearchResult {
         min: Some(2),
         max: Some(84),
-        all: Some(SequenceSet::from_ascending([2, 3, 84])),
+        all: Some([2, 3, 84].into_iter().collect()),
+        partial: None,
         count: Some(3),
+        modseq: Some(types::ModSeq(9)),
     };
     assert_eq!(
         written(|o| esearch(&tag, Unit::Uid, &result, o)),
-        "* ESEARCH (TAG \"a1\") UID MIN 2 MAX 84 ALL 2:3,84 COUNT 3\r\n"
+        "* ESEARCH (TAG \"a1\") UID MIN 2 MAX 84 ALL 2:3,84 COUNT 3 MODSEQ 9\r\n"
     );
 }

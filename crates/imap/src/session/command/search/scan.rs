@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 
 use mail::{Mail, Member, Metadata};
-use types::Uid;
+use types::{ModSeq, Uid};
 
 use super::super::super::content::Message;
 use super::super::super::error::Error;
+use super::super::super::resync::within;
 use super::super::super::user::User;
 use super::super::super::view::Picked;
 use super::query::Query;
 use super::text::{body_contains, header, kept_values};
-use crate::wire::Date;
+use crate::wire::{Date, Unit};
 
 /// How many messages one step looks at.
 const PAGE: usize = 1000;
@@ -31,12 +32,35 @@ struct Evidence<'a> {
     body: Option<HashMap<String, bool>>,
 }
 
+/// A message that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) struct Match {
+    pub(in super::super) number: u32,
+    pub(in super::super) uid: Uid,
+    /// Zero unless the search asks for modseqs, or had to look at the row anyway.
+    pub(in super::super) modseq: ModSeq,
+}
+
+impl Match {
+    const fn new(number: u32, member: &Member) -> Self {
+        Self { number, uid: member.uid, modseq: member.modseq }
+    }
+
+    /// What the client calls it.
+    pub(in super::super) const fn name(&self, unit: Unit) -> u32 {
+        match unit {
+            Unit::Sequence => self.number,
+            Unit::Uid => self.uid.0,
+        }
+    }
+}
+
 /// The matches among the next candidates.
 pub(super) async fn page(
     query: &Query,
     candidates: &mut Picked,
     user: &mut User,
-) -> Result<Vec<(u32, Uid)>, Error> {
+) -> Result<Vec<Match>, Error> {
     let mail = user.mail.clone();
     let view = user.view()?;
     let page = view.page(candidates, PAGE);
@@ -44,15 +68,17 @@ pub(super) async fn page(
     let mut undecided = Vec::new();
     for (number, uid) in page {
         match query.holds(&Evidence { number, ..Evidence::default() }) {
-            Some(true) => found.push((number, uid)),
+            Some(true) if !query.names_modseq() => {
+                found.push(Match { number, uid, modseq: ModSeq(0) });
+            }
             Some(false) => {}
-            None => undecided.push((number, uid)),
+            _ => undecided.push((number, uid)),
         }
     }
     let mut deeper = Vec::new();
     for (number, member) in view.members(&mail, &undecided).await? {
         match query.holds(&Evidence { number, member: Some(&member), ..Evidence::default() }) {
-            Some(true) => found.push((number, member.uid)),
+            Some(true) => found.push(Match::new(number, &member)),
             Some(false) => {}
             None => deeper.push((number, member)),
         }
@@ -69,7 +95,7 @@ async fn look_inside(
     members: &[(u32, Member)],
     user: &User,
     mail: &Mail,
-    found: &mut Vec<(u32, Uid)>,
+    found: &mut Vec<Match>,
 ) -> Result<(), Error> {
     let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
     let records = mail.metadata(user.account, &emails).await?;
@@ -80,7 +106,7 @@ async fn look_inside(
         let Some(record) = record else { continue };
         let mut message = Message::new(user.account, member.email, record);
         if decide(query, *number, member, &mut message, mail).await? {
-            found.push((*number, member.uid));
+            found.push(Match::new(*number, member));
         }
     }
     Ok(())
@@ -127,6 +153,14 @@ impl Query {
             Self::Before(date) => member.map(|m| day(m) < *date),
             Self::On(date) => member.map(|m| day(m) == *date),
             Self::Since(date) => member.map(|m| day(m) >= *date),
+            Self::Older(moment) => member.map(|m| m.received.secs() <= *moment),
+            Self::Younger(moment) => member.map(|m| m.received.secs() >= *moment),
+            Self::SavedBefore(date) => member.map(|m| Date::of(m.saved) < *date),
+            Self::SavedOn(date) => member.map(|m| Date::of(m.saved) == *date),
+            Self::SavedSince(date) => member.map(|m| Date::of(m.saved) >= *date),
+            Self::ModSeq(modseq) => member.map(|m| m.modseq >= *modseq),
+            Self::Email(email) => member.map(|m| m.content == *email),
+            Self::Thread(thread) => member.map(|m| m.first_thread == *thread),
             Self::Larger(size) => member.map(|m| m.size > *size),
             Self::Smaller(size) => member.map(|m| m.size < *size),
             Self::SentBefore(date) => sent(evidence, |sent| sent < *date),
@@ -175,12 +209,6 @@ fn or(one: Option<bool>, two: Option<bool>) -> Option<bool> {
         (Some(false), Some(false)) => Some(false),
         _ => None,
     }
-}
-
-/// Ranges are sorted and disjoint.
-fn within(ranges: &[(u32, u32)], number: u32) -> bool {
-    let at = ranges.partition_point(|(_, last)| *last < number);
-    ranges.get(at).is_some_and(|(first, _)| *first <= number)
 }
 
 /// The day that the Date field names, in the sender's own zone (RFC 9051 §6.4.4). A message without has none.

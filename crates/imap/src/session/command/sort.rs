@@ -1,0 +1,214 @@
+//! SORT (RFC 5256, RFC 5957) with ESORT's results (RFC 5267 §3), from rows and metadata: no message is opened.
+
+use std::cmp::Ordering;
+
+use mail::ingest::address::{Entry, addresses};
+use mail::ingest::subject::base_subject;
+use mail::{Member, Metadata};
+use unicode_normalization::UnicodeNormalization;
+
+use super::super::error::Error;
+use super::super::user::User;
+use super::search::matching::Matching;
+use super::search::scan::Match;
+use super::search::{extended, highest, nothing_saved};
+use super::{Finished, Outcome, Task};
+use crate::wire::Unit;
+use crate::wire::command::{SearchReturn, Sort, SortCriterion, SortKey, Tag};
+use crate::wire::response::{self, Output, Reply};
+
+/// How many messages one step reads.
+const PAGE: usize = 200;
+
+/// The longest text that is compared, in bytes.
+const TEXT: usize = 512;
+
+/// A SORT in progress.
+pub(in super::super) struct Sorting {
+    unit: Unit,
+    returns: Option<SearchReturn>,
+    criteria: Vec<SortCriterion>,
+    matching: Matching,
+    keyed: Vec<(Vec<Value>, Match)>,
+    /// How many of the matches have been looked at.
+    read: usize,
+}
+
+/// What is compared.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Number(i64),
+    Text(Box<str>),
+}
+
+pub(super) fn run(command: Sort, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
+    let Sort { unit, returns, criteria, charset, key } = command;
+    let matching = Matching::new(&key, Some(&charset), unit, user, out);
+    let matching = matching.inspect_err(|_| nothing_saved(returns, user))?;
+    let sorting = Sorting { unit, returns, criteria, matching, keyed: Vec::new(), read: 0 };
+    Ok(Outcome::Task(Task::Sort(Box::new(sorting))))
+}
+
+impl Sorting {
+    /// How many messages are left to look at.
+    pub(super) fn left(&self) -> usize {
+        self.matching.left() + self.matching.found.len().saturating_sub(self.read)
+    }
+
+    /// Looks at a page of messages, or answers.
+    pub(super) async fn step(
+        &mut self,
+        user: &mut User,
+        tag: &Tag,
+        out: &mut Output,
+    ) -> Result<Finished, Error> {
+        let over = self.go_on(user).await;
+        if !over.inspect_err(|_| nothing_saved(self.returns, user))? {
+            return Ok(None);
+        }
+        let criteria = &self.criteria;
+        // A stable sort: equal messages stay in the order of the mailbox (RFC 5256 §3).
+        self.keyed.sort_by(|(one, _), (two, _)| compare(criteria, one, two));
+        let sorted: Vec<Match> = self.keyed.drain(..).map(|(_, found)| found).collect();
+        let by_modseq = self.matching.by_modseq;
+        match self.returns {
+            Some(returns) => extended(&sorted, returns, by_modseq, self.unit, tag, user, out)?,
+            None => {
+                let highest = highest(&sorted, by_modseq);
+                response::search("SORT", sorted.iter().map(|m| m.name(self.unit)), highest, out);
+            }
+        }
+        Ok(Some((Reply::ok("sorted"), self.matching.tell)))
+    }
+
+    async fn go_on(&mut self, user: &mut User) -> Result<bool, Error> {
+        if !self.matching.step(user).await? {
+            return Ok(false);
+        }
+        let page = self.matching.found.get(self.read..).unwrap_or_default();
+        let page: Vec<Match> = page.iter().take(PAGE).copied().collect();
+        if page.is_empty() {
+            return Ok(true);
+        }
+        self.read += page.len();
+        let mail = user.mail.clone();
+        let numbered: Vec<_> = page.iter().map(|m| (m.number, m.uid)).collect();
+        let members = user.view()?.members(&mail, &numbered).await?;
+        let records = match self.criteria.iter().any(|criterion| criterion.key.reads_metadata()) {
+            true => {
+                let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
+                mail.metadata(user.account, &emails).await?
+            }
+            false => members.iter().map(|_| Some(Metadata::default())).collect(),
+        };
+        for ((number, member), record) in members.iter().zip(records) {
+            // Gone since it was found.
+            let Some(record) = record else { continue };
+            let values = self.criteria.iter().map(|c| value(c.key, member, &record)).collect();
+            let found = page.iter().find(|m| m.number == *number).copied();
+            self.keyed.extend(found.map(|found| (values, found)));
+        }
+        Ok(false)
+    }
+}
+
+impl SortKey {
+    const fn reads_metadata(self) -> bool {
+        !matches!(self, Self::Arrival | Self::Size)
+    }
+}
+
+fn compare(criteria: &[SortCriterion], one: &[Value], two: &[Value]) -> Ordering {
+    for ((criterion, one), two) in criteria.iter().zip(one).zip(two) {
+        match one.cmp(two) {
+            Ordering::Equal => {}
+            order if criterion.reverse => return order.reverse(),
+            order => return order,
+        }
+    }
+    Ordering::Equal
+}
+
+fn value(key: SortKey, member: &Member, metadata: &Metadata) -> Value {
+    match key {
+        SortKey::Arrival => Value::Number(i64::try_from(member.received.0).unwrap_or(i64::MAX)),
+        SortKey::Size => Value::Number(i64::try_from(member.size).unwrap_or(i64::MAX)),
+        SortKey::Date => Value::Number(sent(member, metadata)),
+        SortKey::Subject => Value::Text(collated(&subject(metadata))),
+        SortKey::Cc => Value::Text(local_part(metadata, "cc")),
+        SortKey::From => Value::Text(local_part(metadata, "from")),
+        SortKey::To => Value::Text(local_part(metadata, "to")),
+        SortKey::DisplayFrom => Value::Text(display_name(metadata, "from")),
+        SortKey::DisplayTo => Value::Text(display_name(metadata, "to")),
+    }
+}
+
+/// The Date field in UTC, or else INTERNALDATE (RFC 5256 §2.2), in seconds.
+pub(super) fn sent(member: &Member, metadata: &Metadata) -> i64 {
+    let received = i64::try_from(member.received.secs()).unwrap_or(i64::MAX);
+    metadata.sent.map_or(received, |sent| sent.secs)
+}
+
+/// The base subject; empty without one.
+pub(super) fn subject(metadata: &Metadata) -> String {
+    let hint = metadata.structure.charset_hint();
+    metadata.header.last("subject").map(|value| base_subject(value, hint.as_deref())).unwrap_or_default()
+}
+
+/// Text as it is compared: `i;unicode-casemap` (RFC 5051 §2), title case and then decomposed.
+pub(super) fn collated(text: &str) -> Box<str> {
+    let single = |c: char| {
+        let mut upper = c.to_uppercase();
+        match (upper.next(), upper.next()) {
+            (Some(one), None) => one,
+            _ => c,
+        }
+    };
+    let mut collated: String = text.chars().map(single).nfkd().collect();
+    let mut end = TEXT.min(collated.len());
+    while !collated.is_char_boundary(end) {
+        end -= 1;
+    }
+    collated.truncate(end);
+    collated.into()
+}
+
+fn first_entry(metadata: &Metadata, field: &str) -> Option<Entry> {
+    addresses(metadata.header.last(field)?, 1).into_iter().next()
+}
+
+/// What ENVELOPE shows as the mailbox of the first address.
+fn local_part(metadata: &Metadata, field: &str) -> Box<str> {
+    match first_entry(metadata, field) {
+        Some(Entry::Mailbox(mailbox)) => collated(&String::from_utf8_lossy(&mailbox.local)),
+        Some(Entry::GroupStart(name)) => collated(&String::from_utf8_lossy(&name)),
+        _ => Box::default(),
+    }
+}
+
+/// The name that a reader sees, or else the address (RFC 5957 §3).
+fn display_name(metadata: &Metadata, field: &str) -> Box<str> {
+    let hint = metadata.structure.charset_hint();
+    match first_entry(metadata, field) {
+        Some(Entry::Mailbox(mailbox)) => {
+            let name = mailbox.display_name(hint.as_deref());
+            collated(&name.unwrap_or_else(|| mailbox.address()))
+        }
+        Some(Entry::GroupStart(name)) => collated(&mail::ingest::decode_text(&name, hint.as_deref())),
+        _ => Box::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_compared_without_case_and_composition() {
+        assert_eq!(collated("straße"), collated("STRAßE"));
+        assert_eq!(collated("\u{e9}t\u{e9}"), collated("E\u{301}te\u{301}"));
+        assert_eq!(collated("한글"), collated("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"));
+        assert!(collated("Zebra") > collated("apple"));
+        assert!((TEXT - 3..=TEXT).contains(&collated(&"é".repeat(1000)).len()));
+    }
+}
