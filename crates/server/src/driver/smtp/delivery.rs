@@ -282,3 +282,6 @@ fn refusal(error: &mail::Error) -> Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
