@@ -163,6 +163,11 @@ def blackbox(run: Runner) -> Outcome:
     return run.pytest("blackbox")
 
 
+def dovecot(run: Runner) -> Outcome:
+    """what IMAP says of thousands of real mails is what Debian's Dovecot says"""
+    return run.pytest("dovecot")
+
+
 def crash(run: Runner) -> Outcome:
     """SIGKILL at random moments loses nothing that was acknowledged"""
     return run.pytest("crash")
@@ -174,11 +179,11 @@ def powerloss(run: Runner) -> Outcome:
 
 
 STAGES = {stage.__name__: stage for stage in (
-    fmt, house, deny, clippy, build, unit, corpus, blackbox, crash, powerloss,
+    fmt, house, deny, clippy, build, unit, corpus, blackbox, dovecot, crash, powerloss,
 )}  # fmt: skip
 
 # Without the stage on the right, the one on the left cannot run.
-NEEDS = {"blackbox": "build", "crash": "build", "powerloss": "build"}
+NEEDS = {"blackbox": "build", "dovecot": "build", "crash": "build", "powerloss": "build"}
 
 
 # Reading what the tools counted. -----------------------------------------------------------------------
