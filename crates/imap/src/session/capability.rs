@@ -2,12 +2,11 @@
 
 use super::config::Config;
 
-/// IMAP4rev2 contains the first of these; rev1 clients look for the names (RFC 9051 appendix E). BINARY is not among
-/// them: IMAP4rev2 has its FETCH side only.
+/// IMAP4rev2 contains the first of these; rev1 clients look for the names (RFC 9051 appendix E).
 const EXTENSIONS: &str = "ENABLE IDLE NAMESPACE UNSELECT UIDPLUS ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS MOVE \
                           SPECIAL-USE CHILDREN STATUS=SIZE ID CREATE-SPECIAL-USE MULTIAPPEND INPROGRESS \
                           CONDSTORE QRESYNC OBJECTID WITHIN SAVEDATE PREVIEW PARTIAL SORT SORT=DISPLAY ESORT \
-                          THREAD=ORDEREDSUBJECT THREAD=REFERENCES";
+                          THREAD=ORDEREDSUBJECT THREAD=REFERENCES BINARY REPLACE UTF8=ACCEPT";
 
 /// Before login.
 pub(crate) fn before_login(config: &Config, tls: bool) -> String {
@@ -24,6 +23,6 @@ pub(crate) fn before_login(config: &Config, tls: bool) -> String {
 /// After login. `append_limit` is the largest message that may be appended, in bytes.
 pub(crate) fn after_login(append_limit: u64) -> String {
     format!(
-        "IMAP4rev1 IMAP4rev2 LITERAL+ LITERAL- {EXTENSIONS} UNAUTHENTICATE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE METADATA APPENDLIMIT={append_limit}"
+        "IMAP4rev1 IMAP4rev2 LITERAL+ LITERAL- {EXTENSIONS} UNAUTHENTICATE COMPRESS=DEFLATE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE METADATA APPENDLIMIT={append_limit}"
     )
 }

@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// The user may not act for somebody else.
     #[error("acting for another user is not allowed")]
     Authorization,
+    /// NUL where it cannot be encoded.
+    #[error("the message has NUL outside of bodies whose transfer encoding is binary")]
+    Nul,
     /// A quota root that is not there.
     #[error("there is no such quota root; the only one is \"\"")]
     NoQuotaRoot,
@@ -104,6 +107,7 @@ impl Error {
             Self::Privacy => (Condition::No, Some(Code::PrivacyRequired)),
             Self::Credentials => (Condition::No, Some(Code::AuthenticationFailed)),
             Self::Authorization => (Condition::No, Some(Code::AuthorizationFailed)),
+            Self::Nul => (Condition::No, Some(Code::UnknownCte)),
             Self::Entry(_) => (Condition::Bad, None),
             Self::NoQuotaRoot => (Condition::No, Some(Code::NonExistent)),
             Self::NotYours => (Condition::No, Some(Code::NoPerm)),

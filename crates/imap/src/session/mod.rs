@@ -230,7 +230,7 @@ impl Session {
             Framed::NeedInput => return Turn::Wait,
             Framed::Continue => self.out.put(b"+ go ahead\r\n"),
             Framed::Command(frame) => self.command(&frame, input).await,
-            Framed::Append { head, size, .. } => self.append(&head, size).await,
+            Framed::Append { head, size, eight } => self.append(&head, size, eight).await,
             Framed::Refused { tag, error } => {
                 let tag = tag.and_then(Tag::from_framer);
                 self.refuse(tag, &error.into());
@@ -251,9 +251,9 @@ impl Session {
         self.settle(tagged.tag, outcome);
     }
 
-    async fn append(&mut self, head: &Frame, size: u64) {
+    async fn append(&mut self, head: &Frame, size: u64, eight: bool) {
         let (tag, begun) = match parse(head) {
-            Ok(tagged) => (Some(tagged.tag), self.begin_append(tagged.command, size).await),
+            Ok(tagged) => (Some(tagged.tag), self.begin_append(tagged.command, size, eight).await),
             Err(malformed) => (malformed.tag, Err(malformed.error.into())),
         };
         self.await_message(tag, begun);
@@ -473,8 +473,8 @@ impl Session {
                 appending.push(&bytes);
                 self.doing = Doing::Appending(tag, appending);
             }
-            Framed::Append { head, size, .. } => {
-                let next = self.next_append(appending, &head, size).await;
+            Framed::Append { head, size, eight } => {
+                let next = self.next_append(appending, &head, size, eight).await;
                 self.await_message(Some(tag), next);
             }
             Framed::Tail(tail) => {

@@ -23,6 +23,8 @@ pub(crate) struct User {
     pub(crate) dialect: Dialect,
     /// What the client understands about changes.
     pub(crate) syncs: Syncs,
+    /// `UTF8=ACCEPT` was enabled (RFC 6855).
+    pub(crate) utf8_accept: bool,
     /// The selected mailbox.
     pub(crate) view: Option<View>,
     /// The largest message that may be appended, in bytes.

@@ -104,6 +104,8 @@ pub struct Framer {
     literals: usize,
     /// How much of the input was searched for LF without success.
     searched: usize,
+    /// Bytes of an overlong line that were thrown away.
+    dropped: u64,
     /// Bytes of messages that this command has announced so far.
     messages: u64,
     tag: Option<Bytes>,
@@ -178,6 +180,7 @@ impl Framer {
             held: 0,
             literals: 0,
             searched: 0,
+            dropped: 0,
             messages: 0,
             tag: None,
             refusal: None,
@@ -203,12 +206,18 @@ impl Framer {
     pub fn next(&mut self, input: &mut BytesMut) -> Framed {
         loop {
             match self.state {
+                State::LongLine if self.dropped > self.most_dropped() => {
+                    let error = FrameError::LineTooLong(self.limits.line);
+                    self.reset();
+                    return Framed::Fatal(error);
+                }
                 State::Line | State::LongLine | State::AppendTail => match self.line(input) {
                     Some(line) => {
                         if let Some(framed) = self.end_of_line(line) {
                             return framed;
                         }
                     }
+                    None if self.dropped > self.most_dropped() => {}
                     None => return Framed::NeedInput,
                 },
                 State::Literal { size, eight } => {
@@ -297,11 +306,17 @@ impl Framer {
         if self.logged_in { self.limits.append.saturating_add(held) } else { held }
     }
 
+    /// How much of an overlong line is thrown away before the session is given up.
+    fn most_dropped(&self) -> u64 {
+        self.full_patience().max(1 << 20)
+    }
+
     fn reset(&mut self) {
         self.state = State::Line;
         self.frame = Frame::default();
         self.held = 0;
         self.literals = 0;
+        self.dropped = 0;
         self.messages = 0;
         self.tag = None;
         self.refusal = None;
@@ -318,6 +333,7 @@ impl Framer {
             if self.searched > self.limits.line + 1 || self.state == State::LongLine {
                 self.begin_long_line(input);
                 self.keep_tail(input);
+                self.dropped += input.len() as u64;
                 input.clear();
                 self.searched = 0;
             }
@@ -502,7 +518,14 @@ impl Framer {
 fn mailbox_place(line: &[u8]) -> Option<usize> {
     let mut words = line.split(|b| *b == b' ').skip(1);
     let verb = words.next()?;
-    if verb.eq_ignore_ascii_case(b"APPEND") { Some(2) } else { None }
+    if verb.eq_ignore_ascii_case(b"APPEND") {
+        Some(2)
+    } else if verb.eq_ignore_ascii_case(b"REPLACE") {
+        Some(3)
+    } else {
+        let by_uid = verb.eq_ignore_ascii_case(b"UID") && words.next()?.eq_ignore_ascii_case(b"REPLACE");
+        by_uid.then_some(4)
+    }
 }
 
 /// `{n}`, `{n+}`, `~{n}` or `~{n+}` at the end of a line. Where an overlong line was cut and shows only the end of the

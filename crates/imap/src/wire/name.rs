@@ -15,6 +15,8 @@ pub enum Dialect {
     /// IMAP4rev1: names in modified UTF-7, quoted strings in ASCII.
     #[default]
     Rev1,
+    /// IMAP4rev1 with `UTF8=ACCEPT` enabled: UTF-8 in both.
+    Utf8,
     /// IMAP4rev2 was enabled: UTF-8 in both.
     Rev2,
 }
@@ -55,7 +57,9 @@ impl MailboxName {
     pub fn decode(&self, dialect: Dialect) -> Result<String, NameError> {
         let name = match dialect {
             Dialect::Rev1 => decode_utf7(&self.0)?,
-            Dialect::Rev2 => std::str::from_utf8(&self.0).map_err(|_| NameError::Utf8)?.to_owned(),
+            Dialect::Utf8 | Dialect::Rev2 => {
+                std::str::from_utf8(&self.0).map_err(|_| NameError::Utf8)?.to_owned()
+            }
         };
         let root = name.split('/').next().unwrap_or_default();
         if root.eq_ignore_ascii_case("INBOX") {

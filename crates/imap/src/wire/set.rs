@@ -109,6 +109,15 @@ impl SequenceSet {
         self.ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
     }
 
+    /// Whether it names one message: `7` or `*`.
+    pub fn is_one(&self) -> bool {
+        match (&self.ranges[..], self.star) {
+            ([(first, last)], None) => first == last,
+            ([], Some(star)) => star == u32::MAX,
+            _ => false,
+        }
+    }
+
     /// Whether no number is in the set.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty() && self.star.is_none()

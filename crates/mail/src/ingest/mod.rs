@@ -15,6 +15,7 @@
 //! worked out on demand from the raw value, by the functions re-exported here.
 
 pub mod address;
+mod binary;
 mod body;
 mod boundary;
 pub mod charset;
@@ -35,6 +36,7 @@ pub mod thread;
 pub mod transfer;
 mod words;
 
+pub use binary::without_nul;
 pub use body::Bodies;
 pub use date::sent_at;
 pub use fields::header_fields;

@@ -111,6 +111,7 @@ impl Session {
             clock: self.services.clock.clone(),
             dialect: Dialect::Rev1,
             syncs: Syncs::default(),
+            utf8_accept: false,
             view: None,
             append_limit,
         });

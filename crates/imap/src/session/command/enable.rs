@@ -18,9 +18,16 @@ pub(super) fn run(command: Enable, user: &mut User, out: &mut Output) -> Result<
             enabled.push(name);
         }
     }
-    if user.dialect == Dialect::Rev1 && command.capabilities.iter().any(|c| c == "IMAP4REV2") {
+    if user.dialect != Dialect::Rev2 && command.capabilities.iter().any(|c| c == "IMAP4REV2") {
         user.dialect = Dialect::Rev2;
         enabled.push("IMAP4rev2");
+    }
+    if !user.utf8_accept && command.capabilities.iter().any(|c| c == "UTF8=ACCEPT") {
+        user.utf8_accept = true;
+        if user.dialect == Dialect::Rev1 {
+            user.dialect = Dialect::Utf8;
+        }
+        enabled.push("UTF8=ACCEPT");
     }
     response::enabled(&enabled, out);
     Ok(Outcome::ok("enabled"))

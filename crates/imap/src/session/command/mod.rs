@@ -23,6 +23,7 @@ mod namespace;
 mod noop;
 mod quota;
 mod rename;
+mod replace;
 mod search;
 mod select;
 mod sort;
@@ -178,7 +179,7 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         Command::Unselect => unselect::run(user),
         Command::Unsubscribe(command) => subscribe::run(&command.mailbox, false, user).await,
         // APPEND comes by way of its message; the others were dealt with before login.
-        Command::Append(_) => Err(Error::Bad("APPEND needs a message as a literal")),
+        Command::Append(_) | Command::Replace(_) => Err(Error::Bad("a message comes as a literal")),
         Command::Capability
         | Command::Noop
         | Command::Logout

@@ -31,6 +31,9 @@ pub(in super::super) struct Searching {
 
 pub(super) fn run(command: Search, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
     let Search { unit, returns, charset, key } = command;
+    if user.utf8_accept && charset.is_some() {
+        return Err(Error::Bad("UTF8=ACCEPT is enabled: strings are in UTF-8, and CHARSET is not said"));
+    }
     let matching = Matching::new(&key, charset.as_deref(), unit, user, out);
     let matching = matching.inspect_err(|_| nothing_saved(returns, user))?;
     Ok(Outcome::Task(Task::Search(Box::new(Searching { unit, returns, matching }))))
@@ -64,7 +67,7 @@ impl Searching {
         let returns = match (self.returns, user.dialect) {
             (Some(returns), _) => Some(returns),
             (None, Dialect::Rev2) => Some(SearchReturn { all: true, ..SearchReturn::default() }),
-            (None, Dialect::Rev1) => None,
+            (None, Dialect::Rev1 | Dialect::Utf8) => None,
         };
         let Matching { found, by_modseq, tell, .. } = &self.matching;
         match returns {

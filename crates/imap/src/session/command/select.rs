@@ -50,7 +50,7 @@ pub(super) async fn run(
     let view = View::new(user.account, selected, read_only, user.syncs, news);
     response::flags(&view.flags(), out);
     response::exists(view.len(), out);
-    if user.dialect == Dialect::Rev1 {
+    if user.dialect != Dialect::Rev2 {
         out.put(b"* 0 RECENT\r\n");
     }
     Reply::ok("these UIDs are valid").code(Code::UidValidity(uidvalidity)).write_untagged(out);

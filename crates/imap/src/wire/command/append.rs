@@ -28,6 +28,8 @@ pub enum AppendForm {
     /// A literal.
     #[default]
     Plain,
+    /// `UTF8 (~{n}…)` (RFC 6855 §4).
+    Utf8,
 }
 
 impl Append {
@@ -58,6 +60,9 @@ impl AppendMessage {
             message.received = Some(DateTime::parse(cursor)?.timestamp());
             cursor.space()?;
         }
+        if cursor.take_word("UTF8 (") {
+            message.form = AppendForm::Utf8;
+        }
         Ok(message)
     }
 }
@@ -70,9 +75,10 @@ impl AppendForm {
         cursor.end()
     }
 
-    const fn close(self, _cursor: &mut Cursor<'_>) -> Result<(), Syntax> {
+    fn close(self, cursor: &mut Cursor<'_>) -> Result<(), Syntax> {
         match self {
             Self::Plain => Ok(()),
+            Self::Utf8 => cursor.demand(b')', "a closing parenthesis"),
         }
     }
 }

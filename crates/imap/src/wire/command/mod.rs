@@ -15,6 +15,7 @@ mod lsub;
 mod metadata;
 mod quota;
 mod rename;
+mod replace;
 mod search;
 mod select;
 mod sort;
@@ -43,6 +44,7 @@ pub use lsub::Lsub;
 pub use metadata::{Depth, GetMetadata, SetMetadata};
 pub use quota::{GetQuota, GetQuotaRoot};
 pub use rename::Rename;
+pub use replace::Replace;
 pub use search::{Search, SearchKey, SearchReturn};
 pub use select::{Examine, Known, Select, SelectOptions};
 pub use sort::{Sort, SortCriterion, SortKey, Thread, Threading};
@@ -103,6 +105,8 @@ pub enum Command {
     Noop,
     /// `RENAME`
     Rename(Rename),
+    /// `REPLACE`, `UID REPLACE` up to its message.
+    Replace(Replace),
     /// `SEARCH`, `UID SEARCH`
     Search(Search),
     /// `SELECT`
@@ -183,7 +187,8 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
     let command = match verb.as_str() {
         "UID" => {
             cursor.space()?;
-            let verb = cursor.atom("COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE")?.to_ascii_uppercase();
+            let verb =
+                cursor.atom("COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH or STORE")?.to_ascii_uppercase();
             with_uid(&verb, cursor)?
         }
         verb => without_uid(verb, cursor)?,
@@ -198,11 +203,12 @@ fn with_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "EXPUNGE" => Command::Expunge(Expunge::parse_uid(cursor)?),
         "FETCH" => Command::Fetch(Fetch::parse(Unit::Uid, cursor)?),
         "MOVE" => Command::Move(Move::parse(Unit::Uid, cursor)?),
+        "REPLACE" => Command::Replace(Replace::parse(Unit::Uid, cursor)?),
         "SEARCH" => Command::Search(Search::parse(Unit::Uid, cursor)?),
         "SORT" => Command::Sort(Sort::parse(Unit::Uid, cursor)?),
         "STORE" => Command::Store(Store::parse(Unit::Uid, cursor)?),
         "THREAD" => Command::Thread(Thread::parse(Unit::Uid, cursor)?),
-        _ => return Err(cursor.expected("COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE")),
+        _ => return Err(cursor.expected("COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH, SORT, STORE or THREAD")),
     })
 }
 
@@ -233,6 +239,7 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "NAMESPACE" => Command::Namespace,
         "NOOP" => Command::Noop,
         "RENAME" => Command::Rename(Rename::parse(cursor)?),
+        "REPLACE" => Command::Replace(Replace::parse(Unit::Sequence, cursor)?),
         "SEARCH" => Command::Search(Search::parse(Unit::Sequence, cursor)?),
         "SELECT" => Command::Select(Select::parse(cursor)?),
         "SETMETADATA" => Command::SetMetadata(SetMetadata::parse(cursor)?),

@@ -235,3 +235,35 @@ fn after_logout_the_small_limits_hold() {
         Framed::Refused { error: FrameError::LiteralTooLarge(8192), .. }
     ));
 }
+
+/// A line that is only thrown away still has an end.
+#[test]
+fn a_line_without_end_ends_the_session() {
+    let mut framer = framer(true);
+    let mut input = BytesMut::new();
+    let chunk = [b'x'; 64 * 1024];
+    let chunks = (0..1_000).take_while(|_| {
+        input.extend_from_slice(&chunk);
+        match framer.next(&mut input) {
+            Framed::NeedInput => true,
+            Framed::Fatal(FrameError::LineTooLong(_)) => false,
+            other => panic!("{other:?}"),
+        }
+    });
+    let megabytes = chunks.count() / 16;
+    assert!((50..56).contains(&megabytes), "{megabytes}");
+}
+
+#[test]
+fn replace_has_a_message_too() {
+    let heads = [
+        &b"a REPLACE 4 INBOX {3+}\r\n"[..],
+        b"a UID REPLACE 4 INBOX (\\Seen) {3+}\r\n",
+        b"a uid replace 4 {5+}\r\nINBOX {3+}\r\n",
+    ];
+    for head in heads {
+        let mut framer = framer(true);
+        let mut input = BytesMut::from(head);
+        assert!(matches!(framer.next(&mut input), Framed::Append { size: 3, .. }), "{head:?}");
+    }
+}

@@ -97,7 +97,7 @@ impl Output {
             && !bytes.iter().any(|b| matches!(b, b'\r' | b'\n'))
             && match dialect {
                 Dialect::Rev1 => bytes.is_ascii(),
-                Dialect::Rev2 => std::str::from_utf8(bytes).is_ok(),
+                Dialect::Utf8 | Dialect::Rev2 => std::str::from_utf8(bytes).is_ok(),
             };
         if !quotable {
             self.literal(bytes.len() as u64);
@@ -128,7 +128,7 @@ impl Output {
     pub fn mailbox(&mut self, name: &str, dialect: Dialect) {
         let coded = match dialect {
             Dialect::Rev1 => Cow::Owned(encode_utf7(name)),
-            Dialect::Rev2 => Cow::Borrowed(name),
+            Dialect::Utf8 | Dialect::Rev2 => Cow::Borrowed(name),
         };
         if is_atom(&coded) { self.put(coded.as_bytes()) } else { self.string(coded.as_bytes(), dialect) }
     }
