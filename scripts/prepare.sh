@@ -94,6 +94,11 @@ if [[ $purpose == test ]]; then
 fi
 
 servers=()
+if [[ $purpose == test ]]; then
+    # The stage `dovecot` asks it the same questions as Magpie.
+    have dovecot || [[ -x /usr/sbin/dovecot ]] || servers+=(dovecot-core)
+    [[ -x /usr/lib/dovecot/imap ]] || servers+=(dovecot-imapd)
+fi
 if [[ $purpose == compare ]]; then
     need python3 python3
     need strace strace
