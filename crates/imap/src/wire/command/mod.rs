@@ -208,7 +208,9 @@ fn with_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "SORT" => Command::Sort(Sort::parse(Unit::Uid, cursor)?),
         "STORE" => Command::Store(Store::parse(Unit::Uid, cursor)?),
         "THREAD" => Command::Thread(Thread::parse(Unit::Uid, cursor)?),
-        _ => return Err(cursor.expected("COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH, SORT, STORE or THREAD")),
+        _ => {
+            return Err(cursor.expected("COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH, SORT, STORE or THREAD"));
+        }
     })
 }
 

@@ -12,10 +12,12 @@ use types::{Clock, Uid};
 
 use super::super::retries::Retries;
 use super::*;
+use crate::config::Settings;
 use crate::driver::budget::{Budget, BudgetLimits};
+use crate::driver::port::Port;
 use crate::inbound::{Inbound, InboundOptions};
-use crate::net::Lifecycle;
-use crate::net::tls::{Identity, install_provider};
+use crate::net::tls::{Certificates, acceptor, install_provider};
+use crate::net::{Lifecycle, LinkTimes, TlsMode};
 use crate::node::Node;
 
 /// One store, and services on it that work or do not.
@@ -58,11 +60,14 @@ impl World {
 
     /// A server that resolves on `node`, and delivers and queues on the nodes that are named.
     fn server(&self, protocol: Protocol, node: &Node, delivers: &Node, queues: &Node) -> SmtpServer {
-        let identity = Identity::self_signed(self.directory.path(), "example.test").unwrap();
+        let settings = Settings::new("mx.example.test", self.directory.path().to_owned());
+        let certificates =
+            Certificates::load(&settings.tls, self.directory.path(), node.clock.clone()).unwrap();
+        let tls = acceptor(&certificates, &[]).unwrap();
         let budget = Budget::new(BudgetLimits::default());
         SmtpServer {
             config: Arc::new(Config::new("mx.example.test", protocol)),
-            tls: identity.acceptor().unwrap(),
+            port: Port { mode: TlsMode::StartTls, tls, times: LinkTimes::default() },
             inbound: Inbound::new(queues, budget.clone(), InboundOptions::default()),
             budget,
             spool: self.directory.path().to_owned(),
