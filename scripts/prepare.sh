@@ -86,7 +86,16 @@ if [[ $purpose == test ]]; then
     need curl curl
     need openssl openssl
     need neomutt neomutt
+    need node nodejs
     need npm npm
+    need mbsync isync
+    # What mbsync logs in with by SCRAM.
+    [[ -n $(find /usr/lib -name 'libscram.so' -path '*sasl2*' -print -quit) ]] || test_packages+=(libsasl2-modules)
+    need gsasl gsasl
+    need offlineimap offlineimap3
+    need getmail getmail6
+    need fetchmail fetchmail
+    need smtp-source postfix
     need mkfs.ext4 e2fsprogs
     need losetup mount
     # Turns fsync into nothing: the negative control of the power-loss tests.
@@ -122,5 +131,12 @@ if [[ $purpose == test ]]; then
         python3 -m venv --clear .cache/venv
         .cache/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
         touch .cache/venv/stamp
+    fi
+    if [[ ! .cache/node/package.json -nt tests/blackbox/node/package.json ]]; then
+        say "installing the mail libraries for Node.js into .cache/node"
+        mkdir -p .cache/node
+        npm install --silent --no-package-lock --no-audit --no-fund --prefix .cache/node \
+            $(node -p 'Object.entries(require("./tests/blackbox/node/package.json").dependencies).map(d => d.join("@")).join(" ")')
+        touch .cache/node/package.json
     fi
 fi

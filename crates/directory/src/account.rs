@@ -11,8 +11,8 @@ use crate::name::{Address, DomainName, LocalPart, NameKey};
 use crate::page::{Page, PageRequest, list};
 use crate::password::NewPassword;
 use crate::table::{
-    AccountIndex, AccountIndexRow, AccountRow, CredentialRow, Credentials, NameRow, Named, Names, Sequences,
-    load_names_and_domains,
+    AccountIndex, AccountIndexRow, AccountRow, CredentialRow, Credentials, NameRow, Named, Names, Scram,
+    Sequences, load_names_and_domains,
 };
 
 /// An account, but for its secrets.
@@ -110,7 +110,7 @@ impl Directory {
         spec.address.check_new()?;
         check_display_name(spec.display_name.as_deref())?;
         let password = match &spec.password {
-            Some(password) => Some(self.hash_new(password).await?),
+            Some(password) => Some(self.new_secrets(&spec.address.key(), None, password).await?),
             None => None,
         };
         let now = self.clock.now();
@@ -125,7 +125,11 @@ impl Directory {
                     quota: spec.quota,
                 };
                 tx.save::<Names>(&name, &new_row(id.0, &spec.address, now, Named::Account(account)))?;
-                tx.save::<Credentials>(&name, &CredentialRow::new(id, password.clone(), now))?;
+                let hash = password.as_ref().map(|new| new.hash.clone());
+                tx.save::<Credentials>(&name, &CredentialRow::new(id, hash, now))?;
+                if let Some(row) = password.as_ref().and_then(|new| new.scram_row(id)) {
+                    tx.save::<Scram>(&name, &row)?;
+                }
                 tx.save::<AccountIndex>(&id, &AccountIndexRow::new(&name))?;
                 Ok(id)
             })
@@ -190,6 +194,7 @@ impl Directory {
                 let (name, _) = find(&tx, id).await?.ok_or(Error::NoSuchAccountId(id))?;
                 tx.remove::<Names>(&name)?;
                 tx.remove::<Credentials>(&name)?;
+                tx.remove::<Scram>(&name)?;
                 Ok(tx.remove::<AccountIndex>(&id)?)
             })
             .await

@@ -8,7 +8,7 @@ use types::Clock;
 
 use crate::login::Logins;
 use crate::options::Options;
-use crate::password::Hasher;
+use crate::password::{Hasher, Salts};
 
 /// The directory. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub struct Directory {
     pub(crate) clock: Clock,
     pub(crate) options: Arc<Options>,
     pub(crate) hasher: Hasher,
+    pub(crate) salts: Salts,
     pub(crate) logins: Arc<Logins>,
 }
 
@@ -25,7 +26,7 @@ impl Directory {
     pub fn new(kv: Kv, bus: Bus, clock: Clock, options: Options) -> Self {
         let hasher = Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting);
         let logins = Arc::new(Logins::new(bus, clock.clone(), &options));
-        Self { kv, clock, options: Arc::new(options), hasher, logins }
+        Self { kv, clock, options: Arc::new(options), hasher, salts: Salts::default(), logins }
     }
 
     /// How many password hashes have been computed by this process so far: a metric.

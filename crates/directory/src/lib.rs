@@ -6,6 +6,8 @@
 //!
 //!   login, secret, peer, protocol ──> Directory::authenticate ──> Authenticated, a token only made here
 //!                   rate limits ─> one read ─> app password? known proof? ─> argon2id
+//!
+//!   sasl::Exchange, response, peer, protocol ──> Directory::respond ──> the next challenge, or the same token
 //! ```
 //!
 //! - **Names** ([`DomainName`], [`LocalPart`], [`Address`]) have one normal form for look-ups; new names are held
@@ -32,6 +34,7 @@ mod options;
 mod page;
 mod password;
 mod resolve;
+pub mod sasl;
 mod table;
 
 pub use account::{Account, AccountSpec, AccountState, Quota};
@@ -46,5 +49,6 @@ pub use options::{LoginLimits, Options, Rate};
 pub use page::{Cursor, Page, PageRequest};
 pub use password::{
     AppPassword, AppPasswordId, Cost, NewAppPassword, NewPassword, PasswordError, Protocol, Scopes,
+    ScramIterations,
 };
 pub use resolve::{Recipient, Refusal, Resolution};

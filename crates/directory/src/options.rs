@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::name::DomainName;
-use crate::password::Cost;
+use crate::password::{Cost, ScramIterations};
 
 /// How a directory behaves.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,6 +15,11 @@ pub struct Options {
     /// What a password hash costs. Hashes of another cost stay valid, and are renewed at the next login; until then
     /// a refusal takes another time for these accounts than for names that do not exist.
     pub cost: Cost,
+    /// Whether SCRAM is offered, and with how many iterations new keys are derived; `None` keeps no keys of new
+    /// passwords. Keys of another number stay valid, and are renewed at the next login with the password itself;
+    /// until then the number tells such an account from a name that does not exist. What whoever has stolen the store
+    /// has to compute for a guess is the cheaper of this and [`Options::cost`].
+    pub scram: Option<ScramIterations>,
     /// How many password hashes are computed at once in this process: each takes [`Cost::memory_kib`].
     pub hashes_at_once: NonZeroUsize,
     /// How many logins may wait for their turn. Others are refused as [`crate::AuthError::Busy`].
@@ -40,6 +45,7 @@ impl Default for Options {
         Self {
             default_domain: None,
             cost: Cost::default(),
+            scram: Some(ScramIterations::default()),
             hashes_at_once: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             hashes_waiting: 1000,
             password_min_chars: 8,

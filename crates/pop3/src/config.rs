@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use directory::sasl::ChannelBindings;
+
 /// What is the same for all sessions of a listener.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -67,8 +69,8 @@ pub struct Timeouts {
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// Whether TLS protects the connection.
-    pub tls: bool,
+    /// What names the TLS channel, if TLS protects the connection.
+    pub tls: Option<ChannelBindings>,
 }
 
 /// What a session works with.

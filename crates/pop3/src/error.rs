@@ -1,5 +1,7 @@
 //! Everything that can go wrong with a command, and what the client is told.
 
+use directory::AuthError;
+use directory::sasl;
 use thiserror::Error;
 
 use crate::line::BadLine;
@@ -47,6 +49,9 @@ pub(crate) enum Error {
     /// The user may not act for somebody else.
     #[error("acting for another user is not allowed")]
     Authorization,
+    /// What the client says of the TLS channel cannot be.
+    #[error("{0}")]
+    Channel(&'static str),
     /// Too many attempts.
     #[error("too many attempts to log in, try again later")]
     TooManyLogins,
@@ -101,13 +106,35 @@ impl Error {
 
     fn code(&self) -> Option<Code> {
         match self {
-            Self::Privacy | Self::Credentials | Self::Authorization => Some(Code::Auth),
+            Self::Privacy | Self::Credentials | Self::Authorization | Self::Channel(_) => Some(Code::Auth),
             Self::TooManyLogins | Self::NoDirectory => Some(Code::SysTemp),
             Self::International(_) => Some(Code::Utf8),
             Self::NotRemoved { why, .. } | Self::Mail(why) => {
                 Some(if why.is_temporary() { Code::SysTemp } else { Code::SysPerm })
             }
             _ => None,
+        }
+    }
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused => Self::Credentials,
+            AuthError::RateLimited { .. } => Self::TooManyLogins,
+            AuthError::SendingBlocked | AuthError::Busy | AuthError::Store(_) => Self::NoDirectory,
+        }
+    }
+}
+
+impl From<sasl::Error> for Error {
+    fn from(error: sasl::Error) -> Self {
+        match error {
+            sasl::Error::Cancelled => Self::Exchange("authentication cancelled"),
+            sasl::Error::Malformed(text) => Self::Exchange(text),
+            sasl::Error::Authorization => Self::Authorization,
+            sasl::Error::Channel(text) => Self::Channel(text),
+            sasl::Error::Login(error) => error.into(),
         }
     }
 }

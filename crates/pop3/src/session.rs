@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use directory::sasl::{ChannelBindings, Exchange};
 
 use crate::command::Outcome;
 use crate::conduct::Conduct;
@@ -82,8 +83,8 @@ pub(crate) enum State {
 enum Doing {
     /// Waiting for a command.
     Nothing,
-    /// AUTH PLAIN, waiting for the client's answer.
-    Exchange,
+    /// AUTH, waiting for the client's answer to a challenge.
+    Exchange(Exchange),
     /// LIST or UIDL of all messages.
     Listing(Listing),
     /// RETR or TOP.
@@ -158,9 +159,10 @@ impl Session {
         matches!(self.state, State::Transaction(_))
     }
 
-    /// TLS protects the connection now. Whatever was said before does not count (RFC 2595 §4).
-    pub fn secured(&mut self) {
-        self.peer.tls = true;
+    /// TLS protects the connection now; `bindings` are what the driver knows of its channel. Whatever was said before
+    /// does not count (RFC 2595 §4).
+    pub fn secured(&mut self, bindings: ChannelBindings) {
+        self.peer.tls = Some(bindings);
         self.lines = Lines::default();
         self.state = State::Authorization(None);
         self.utf8 = false;
@@ -178,7 +180,7 @@ impl Session {
     pub fn shutdown(&mut self) {
         match self.doing {
             // Whatever the client says next, this is the answer to it.
-            Doing::Nothing | Doing::Exchange => {
+            Doing::Nothing | Doing::Exchange(_) => {
                 let text = "the server is going down, connect again";
                 Reply::err(Some(Code::SysTemp), text).write(&mut self.out);
                 self.doing = Doing::Closing;
@@ -207,19 +209,18 @@ impl Session {
 
     async fn go_on(&mut self, doing: Doing, input: &mut BytesMut) -> Turn {
         match doing {
-            Doing::Nothing | Doing::Exchange => {
-                let exchange = matches!(doing, Doing::Exchange);
+            Doing::Nothing | Doing::Exchange(_) => {
                 let framed = self.lines.next(input, self.config.limits.line);
                 if framed == Framed::Incomplete {
                     self.doing = doing;
                     return Turn::Wait;
                 }
                 self.commands += 1;
-                let outcome = match framed {
-                    Framed::Line(line) if exchange => self.respond(&line).await,
-                    Framed::Line(line) => self.run(&line, input).await,
-                    Framed::Bad(bad) => Err(Error::Line(bad)),
-                    Framed::Incomplete => return Turn::Wait,
+                let outcome = match (framed, doing) {
+                    (Framed::Line(line), Doing::Exchange(exchange)) => self.respond(exchange, &line).await,
+                    (Framed::Line(line), _) => self.run(&line, input).await,
+                    (Framed::Bad(bad), _) => Err(Error::Line(bad)),
+                    (Framed::Incomplete, _) => return Turn::Wait,
                 };
                 self.settle(outcome);
                 Turn::More
@@ -263,9 +264,9 @@ impl Session {
                 self.conduct.progress();
                 self.doing = Doing::Sending(sending);
             }
-            Outcome::Exchange => {
-                self.out.put(b"+ \r\n");
-                self.doing = Doing::Exchange;
+            Outcome::Exchange(exchange) => {
+                self.out.print(format_args!("+ {}\r\n", exchange.challenge()));
+                self.doing = Doing::Exchange(exchange);
             }
             Outcome::StartTls(reply) => {
                 reply.write(&mut self.out);

@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use store::kv::{self, Range, Transaction};
-use types::AccountId;
-
+use super::entry::{Entry, Proven};
 use super::guessing::Attempt;
 use super::{AuthError, Authenticated};
-use crate::account::AccountState;
 use crate::directory::Directory;
-use crate::name::{Address, DomainName, LocalPart, NameKey};
-use crate::password::{AppPasswordId, Overload, Protocol, matching_app_password, prepare};
-use crate::table::{CredentialRow, Credentials, Domains, Hidden, NameRow, Named, load_name_and_credentials};
+use crate::error::Error;
+use crate::password::{
+    AppPasswordId, NewSecrets, Overload, PasswordError, Protocol, matching_app_password, prepare,
+    save_password_keys,
+};
+use crate::table::{Credentials, Hidden};
 
 impl Directory {
     /// Logs in. The login is an account's address, or a bare name in the default domain.
@@ -33,8 +33,7 @@ impl Directory {
         scope: Protocol,
     ) -> Result<Authenticated, AuthError> {
         let (name, entry) = self.find_entry(login).await?;
-        let written = name.as_ref().map_or_else(|| login.to_lowercase(), NameKey::to_string);
-        let attempt = Attempt::new(&written, peer);
+        let attempt = Attempt::new(&name.to_string(), peer);
         self.logins.guessing.check(&attempt).await?;
 
         // Nobody's password is empty or too long, but nobody learns that from the time it takes.
@@ -56,7 +55,7 @@ impl Directory {
                 if let Some(stored) = stored {
                     let proof = self.logins.proofs.proof(&entry.name, &secret_bytes.0, stored.as_bytes());
                     self.logins.proofs.found_good(proof);
-                    self.renew_hash(entry, secret_bytes, stored).await;
+                    self.renew(entry, secret, secret_bytes, stored).await;
                 }
                 self.logins.guessing.succeeded(&attempt).await;
                 entry.admit(scope, Proven::Password)
@@ -65,9 +64,7 @@ impl Directory {
                 // Only now the next one may look whether there were too many.
                 self.logins.guessing.failed(&attempt).await;
                 drop(slot);
-                let login = name.map(|name| name.to_string());
-                let cause = Entry::cause(entry, right);
-                tracing::info!(login, %peer, protocol = scope.name(), cause, "login refused");
+                name.note_refusal(peer, scope, Entry::cause(entry, right));
                 Err(AuthError::Refused)
             }
         }
@@ -101,125 +98,60 @@ impl Directory {
         proofs.is_good(proof).then_some(Proven::Password)
     }
 
-    /// Replaces a hash of another cost than new ones have, now that the password is known. What cannot be done now
-    /// is done at another login.
-    async fn renew_hash(&self, entry: &Entry, secret: Hidden<Vec<u8>>, stored: &str) {
-        if !self.hasher.is_outdated(stored) {
-            return;
+    /// Replaces a hash of another cost than new ones have, and SCRAM keys that are missing or derived in another way,
+    /// now that the password is known. What cannot be done now is done at another login.
+    async fn renew(&self, entry: &Entry, secret: &str, secret_bytes: Hidden<Vec<u8>>, stored: &str) {
+        match self.renewed(entry, secret, secret_bytes, stored).await {
+            Ok(None) => {}
+            Ok(Some(new)) => {
+                if let Err(error) = self.replace(entry, stored, &new).await {
+                    tracing::warn!(account = %entry.account, %error, "a password's hash was not renewed");
+                }
+            }
+            Err(error) => {
+                tracing::debug!(account = %entry.account, %error, "a password's hash is renewed another time");
+            }
         }
-        let Ok(slot) = self.hasher.enter().await else { return };
-        let Ok(hash) = self.hasher.hash(slot, secret).await else { return };
-        let hash = &Hidden(hash);
-        let renewed = self
-            .kv
+    }
+
+    /// What should be kept of a password in place of what is; `None` if that is good as it is.
+    async fn renewed(
+        &self,
+        entry: &Entry,
+        secret: &str,
+        secret_bytes: Hidden<Vec<u8>>,
+        stored: &str,
+    ) -> Result<Option<NewSecrets>, Error> {
+        let outdated = self.hasher.is_outdated(stored);
+        let derivation = self.password_derivation(&entry.name, entry.scram.as_ref()).await?;
+        let keys = entry.scram.as_ref().filter(|row| row.knows(stored)).map(|row| row.derivation);
+        if !outdated && (derivation.is_none() || keys == derivation) {
+            return Ok(None);
+        }
+        let hash = if outdated {
+            let slot = self.hasher.enter().await.map_err(PasswordError::from)?;
+            self.hasher.hash(slot, secret_bytes).await.map_err(PasswordError::from)?
+        } else {
+            stored.to_owned()
+        };
+        self.secrets_of(Hidden(hash), derivation, secret).await.map(Some)
+    }
+
+    /// Puts what is kept of a password in place of the hash that stood for it, if that still does.
+    async fn replace(&self, entry: &Entry, stored: &str, new: &NewSecrets) -> Result<(), Error> {
+        self.kv
             .run(|tx| async move {
                 if let Some(mut row) = tx.load::<Credentials>(&entry.name).await?
                     && row.account == entry.account
                     && row.password.as_ref().is_some_and(|now| now.0 == stored)
                 {
-                    row.password = Some(hash.clone());
+                    row.password = Some(new.hash.clone());
                     tx.save::<Credentials>(&entry.name, &row)?;
+                    save_password_keys(&tx, &entry.name, entry.account, new).await?;
                 }
-                Ok::<_, kv::Error>(())
-            })
-            .await;
-        if let Err(error) = renewed {
-            tracing::warn!(account = %entry.account, %error, "a password's hash was not renewed");
-        }
-    }
-
-    /// The name that a login means, if it can be one, and what it leads to.
-    async fn find_entry(&self, login: &str) -> Result<(Option<NameKey>, Option<Entry>), kv::Error> {
-        self.kv
-            .run(|tx| async move {
-                let Some(name) = self.login_name(&tx, login).await? else { return Ok((None, None)) };
-                let (row, credentials) = load_name_and_credentials(&tx, &name).await?;
-                let entry = row.and_then(|row| Entry::new(name.clone(), row, credentials));
-                Ok((Some(name), entry))
+                Ok(())
             })
             .await
-    }
-
-    /// The name that a login means, if it can be one. Only a bare name without a default domain costs a read.
-    pub(crate) async fn login_name(
-        &self,
-        tx: &Transaction,
-        login: &str,
-    ) -> Result<Option<NameKey>, kv::Error> {
-        if login.contains('@') {
-            return Ok(Address::parse(login).ok().map(|address| address.key()));
-        }
-        let Ok(local) = LocalPart::parse(login) else { return Ok(None) };
-        let domain = self.bare_domain(tx).await?;
-        Ok(domain.map(|domain| Address::new(local, domain).key()))
-    }
-
-    /// The domain of a name without one: the default, or else the only one.
-    pub(crate) async fn bare_domain(&self, tx: &Transaction) -> Result<Option<DomainName>, kv::Error> {
-        if let Some(domain) = &self.options.default_domain {
-            return Ok(Some(domain.clone()));
-        }
-        let mut domains = tx.rows::<Domains>(Range::new(Domains::range()).limit(2)).all().await?;
-        let first = domains.pop().map(|(name, _)| name);
-        Ok(first.filter(|_| domains.is_empty()))
-    }
-}
-
-/// An account as a login sees it.
-struct Entry {
-    name: NameKey,
-    account: AccountId,
-    address: Address,
-    state: AccountState,
-    credentials: Option<CredentialRow>,
-}
-
-/// By what a login was proven.
-enum Proven {
-    Password,
-    AppPassword(AppPasswordId),
-}
-
-impl Entry {
-    /// `None` if the name is not an account's.
-    fn new(name: NameKey, row: NameRow, credentials: Option<CredentialRow>) -> Option<Self> {
-        let Named::Account(account) = row.named else { return None };
-        let address = Address::new(LocalPart::from_row(&row.local), name.domain.clone());
-        let credentials = credentials.filter(|credentials| credentials.account.0 == row.id);
-        Some(Self { name, account: AccountId(row.id), address, state: account.state, credentials })
-    }
-
-    fn may_log_in(&self) -> bool {
-        self.state != AccountState::Disabled
-    }
-
-    /// The stored hash of the password.
-    fn password(&self) -> Option<&str> {
-        self.credentials.as_ref()?.password.as_ref().map(|hash| hash.0.as_str())
-    }
-
-    /// The one place where a token is made, whatever the proof was.
-    fn admit(&self, scope: Protocol, proven: Proven) -> Result<Authenticated, AuthError> {
-        if scope == Protocol::Submission && self.state == AccountState::ReceiveOnly {
-            return Err(AuthError::SendingBlocked);
-        }
-        let app_password = match proven {
-            Proven::Password => None,
-            Proven::AppPassword(id) => Some(id),
-        };
-        let (account, address, state) = (self.account, self.address.clone(), self.state);
-        Ok(Authenticated { account, address, scope, state, app_password })
-    }
-
-    /// Why a login was refused: for the operator's log, not for the peer.
-    fn cause(entry: Option<&Self>, right: bool) -> &'static str {
-        match entry {
-            None => "unknown name",
-            Some(entry) if !entry.may_log_in() => "account disabled",
-            Some(entry) if entry.password().is_none() => "account without password",
-            Some(_) if right => "refused",
-            Some(_) => "wrong password",
-        }
     }
 }
 

@@ -1,18 +1,22 @@
 //! Logins.
 
 mod authenticate;
+mod entry;
 mod guessing;
 mod proofs;
+mod scram;
 
 use std::time::Duration;
 
 use store::bus::Bus;
 use store::kv;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use types::{AccountId, Clock};
 
 use self::guessing::Guessing;
 use self::proofs::Proofs;
+pub(crate) use self::scram::Claim;
 use crate::account::AccountState;
 use crate::name::Address;
 use crate::options::Options;
@@ -82,6 +86,8 @@ pub enum AuthError {
 pub(crate) struct Logins {
     guessing: Guessing,
     proofs: Proofs,
+    /// How many SCRAM proofs are checked at once: no more guesses slip past a limit on each node.
+    turns: Semaphore,
 }
 
 impl Logins {
@@ -89,6 +95,7 @@ impl Logins {
         Self {
             guessing: Guessing::new(bus, options.login_limits),
             proofs: Proofs::new(clock, options.proofs, options.proof_lifetime),
+            turns: Semaphore::new(options.hashes_at_once.get().min(1024)),
         }
     }
 }

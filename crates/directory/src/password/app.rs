@@ -1,15 +1,16 @@
-//! App passwords: made here, of 120 random bits, shown once. One BLAKE3 tells whether one is right.
+//! App passwords: made here, of 120 random bits, shown once. One BLAKE3 tells whether one is right. With SCRAM the
+//! client hashes what was typed, so only the form with hyphens and the one without are right there.
 
 use std::fmt;
 
 use types::{AccountId, Randomness, Timestamp};
 
-use super::load_credentials;
+use super::{Derivation, ScramKeys, load_credentials, prepare_scram};
 use crate::account::find;
 use crate::directory::Directory;
 use crate::error::{Error, check_text};
 use crate::password::{Protocol, Scopes};
-use crate::table::{AppPasswordRow, CredentialRow, Credentials, Hidden};
+use crate::table::{AppPasswordRow, CredentialRow, Credentials, Hidden, Scram, ScramRow};
 
 /// Names an app password within its account.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -61,30 +62,53 @@ impl Directory {
     ) -> Result<NewAppPassword, Error> {
         check_text("a label", label, AppPassword::LABEL)?;
         let plain = generate();
+        let password = grouped(&plain);
         let hash = hash(account, &plain);
+        let scram = &self.app_keys(account, [&password, &plain]).await?;
         let now = self.clock.now();
         let id = self
-            .change_credentials(account, |row| {
+            .change_secrets(account, |row, keys| {
                 if row.app_passwords.len() >= AppPassword::MAX {
                     return Err(Error::TooMany {
                         what: "app passwords of an account",
                         limit: AppPassword::MAX,
                     });
                 }
-                let id = row.next_app_password;
-                row.next_app_password = id.saturating_add(1);
+                let id = AppPasswordId(row.next_app_password);
+                row.next_app_password = id.0.saturating_add(1);
                 row.app_passwords.push(AppPasswordRow {
-                    id,
+                    id: id.0,
                     label: label.to_owned(),
                     created: now,
                     last_used: None,
                     scopes,
                     hash: Hidden((*hash.as_bytes()).into()),
                 });
-                Ok(AppPasswordId(id))
+                if let Some((derivation, made)) = scram {
+                    let all = keys.get_or_insert_with(|| ScramRow::new(account, *derivation));
+                    // If the account has another derivation by now, this app password is good for all but SCRAM.
+                    if all.derivation == *derivation {
+                        all.add_app(id, made.clone());
+                    }
+                }
+                Ok(id)
             })
             .await?;
-        Ok(NewAppPassword { id, password: grouped(&plain) })
+        Ok(NewAppPassword { id, password })
+    }
+
+    /// The SCRAM keys of a new app password, in each of the forms in which it is typed most.
+    async fn app_keys(
+        &self,
+        account: AccountId,
+        forms: [&str; 2],
+    ) -> Result<Option<(Derivation, Vec<ScramKeys>)>, Error> {
+        let (name, _) = self.name_of(account).await?;
+        let row = self.load_scram(&name, account).await?;
+        let Some(fresh) = self.derivation(&name.to_string()).await? else { return Ok(None) };
+        let derivation = row.map_or(fresh, |row| row.derivation);
+        let forms = forms.map(prepare_scram).into();
+        Ok(Some((derivation, self.keys_of(derivation, forms).await?)))
     }
 
     /// An account's app passwords, in the order in which they were made.
@@ -107,9 +131,12 @@ impl Directory {
 
     /// Takes an app password back: it is refused from the next login on.
     pub async fn revoke_app_password(&self, account: AccountId, id: AppPasswordId) -> Result<(), Error> {
-        self.change_credentials(account, |row| {
+        self.change_secrets(account, |row, keys| {
             let before = row.app_passwords.len();
             row.app_passwords.retain(|app| app.id != id.0);
+            if let Some(keys) = keys {
+                keys.remove_app(id);
+            }
             if row.app_passwords.len() == before { Err(Error::NoSuchAppPassword(id.0)) } else { Ok(()) }
         })
         .await
@@ -122,7 +149,7 @@ impl Directory {
         if lately(app.last_used) {
             return Ok(());
         }
-        self.change_credentials(account, |row| {
+        self.change_secrets(account, |row, _| {
             if let Some(app) = row.app_passwords.iter_mut().find(|other| other.id == app.id) {
                 app.last_used = Some(now);
             }
@@ -131,18 +158,23 @@ impl Directory {
         .await
     }
 
-    async fn change_credentials<T>(
+    async fn change_secrets<T>(
         &self,
         account: AccountId,
-        change: impl Fn(&mut CredentialRow) -> Result<T, Error>,
+        change: impl Fn(&mut CredentialRow, &mut Option<ScramRow>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let change = &change;
         self.kv
             .run(|tx| async move {
                 let (name, _) = find(&tx, account).await?.ok_or(Error::NoSuchAccountId(account))?;
                 let mut row = load_credentials(&tx, &name, account).await?;
-                let result = change(&mut row)?;
+                let before = tx.load::<Scram>(&name).await?.filter(|keys| keys.account == account);
+                let mut keys = before.clone();
+                let result = change(&mut row, &mut keys)?;
                 tx.save::<Credentials>(&name, &row)?;
+                if let Some(keys) = keys.filter(|keys| before.as_ref() != Some(keys)) {
+                    tx.save::<Scram>(&name, &keys)?;
+                }
                 Ok(result)
             })
             .await

@@ -11,7 +11,7 @@ use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, Password
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use types::Randomness;
 
-use super::PasswordError;
+use super::{Derivation, PasswordError, ScramKeys};
 use crate::table::Hidden;
 
 /// What a password hash costs.
@@ -113,6 +113,7 @@ impl Hasher {
     /// The PHC string of a new hash.
     pub(crate) async fn hash(&self, slot: Slot, password: Hidden<Vec<u8>>) -> Result<String, Overload> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.cost.params());
+        self.computed.fetch_add(1, Relaxed);
         self.compute(slot, move || {
             let salt = Randomness::bytes::<16>();
             argon2.hash_password_with_salt(&password.0, &salt).map(|hash| hash.to_string())
@@ -137,9 +138,21 @@ impl Hasher {
         let Some(hash) = known.or_else(|| PasswordHash::new(&self.nobody).ok()) else {
             return Ok((false, slot));
         };
+        self.computed.fetch_add(1, Relaxed);
         let (right, slot) =
             self.compute(slot, move || Argon2::default().verify_password(&password.0, &hash).is_ok()).await?;
         Ok((right && exists, slot))
+    }
+
+    /// The SCRAM keys of passwords.
+    pub(crate) async fn derive(
+        &self,
+        slot: Slot,
+        derivation: Derivation,
+        passwords: Vec<Hidden<Vec<u8>>>,
+    ) -> Result<Vec<ScramKeys>, Overload> {
+        let derive = move || passwords.iter().map(|password| derivation.keys(&password.0)).collect();
+        Ok(self.compute(slot, derive).await?.0)
     }
 
     /// Whether a hash has another cost than new ones.
@@ -158,7 +171,6 @@ impl Hasher {
         slot: Slot,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<(T, Slot), Overload> {
-        self.computed.fetch_add(1, Relaxed);
         let task = tokio::task::spawn_blocking(move || (work(), slot));
         // It only fails to finish while the process is being stopped.
         task.await.map_err(|_| Overload)

@@ -1,9 +1,12 @@
 //! Passwords: people's own, which are hashed with argon2id because they may be weak, and those made for apps,
-//! which cannot be guessed and therefore need no more than one BLAKE3 each.
+//! which cannot be guessed and therefore need no more than one BLAKE3 each. Beside these hashes the keys of SCRAM
+//! are kept, if it is on.
 
 mod app;
 mod hasher;
+mod keys;
 mod scope;
+mod scram;
 
 use std::fmt;
 
@@ -15,12 +18,16 @@ pub(crate) use app::matching as matching_app_password;
 pub use app::{AppPassword, AppPasswordId, NewAppPassword};
 pub use hasher::Cost;
 pub(crate) use hasher::{Hasher, Overload};
+pub(crate) use keys::{NewSecrets, Salts, save_password_keys};
 pub use scope::{Protocol, Scopes};
+pub use scram::ScramIterations;
+pub(crate) use scram::{Derivation, SALT, ScramKeys, prepare_scram};
 
 use crate::account::find;
 use crate::directory::Directory;
 use crate::error::Error as DirectoryError;
-use crate::table::{Credentials, Hidden};
+use crate::name::NameKey;
+use crate::table::{CredentialRow, Credentials, Hidden, NameRow};
 
 /// A password to set. Its debug output shows nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,6 +65,9 @@ pub enum PasswordError {
     /// A cost that argon2 does not allow, or that would take the machine down.
     #[error("a password hash takes 8 KiB to {limit}, each lane at least 8 KiB", limit = Cost::LIMIT)]
     Cost,
+    /// Fewer iterations than SCRAM allows, or more than clients take.
+    #[error("SCRAM takes {} to {} iterations", ScramIterations::FEWEST, ScramIterations::MOST)]
+    Iterations,
     /// Too many password hashes are waiting to be computed.
     #[error("too many logins are under way: try again in a moment")]
     Busy,
@@ -78,17 +88,24 @@ impl Directory {
     /// Sets an account's password: from the next login on the old one is refused, on every node. App passwords
     /// stay.
     pub async fn set_password(&self, id: AccountId, password: &NewPassword) -> Result<(), DirectoryError> {
-        let hash = &self.hash_new(password).await?;
+        let (name, _) = self.name_of(id).await?;
+        let new = &self.new_secrets(&name, Some(id), password).await?;
         let now = self.clock.now();
         self.kv
             .run(|tx| async move {
                 let (name, _) = find(&tx, id).await?.ok_or(DirectoryError::NoSuchAccountId(id))?;
                 let mut row = load_credentials(&tx, &name, id).await?;
-                row.password = Some(hash.clone());
+                row.password = Some(new.hash.clone());
                 row.changed = now;
-                Ok(tx.save::<Credentials>(&name, &row)?)
+                tx.save::<Credentials>(&name, &row)?;
+                Ok(save_password_keys(&tx, &name, id, new).await?)
             })
             .await
+    }
+
+    /// An account's name and row.
+    pub(crate) async fn name_of(&self, id: AccountId) -> Result<(NameKey, NameRow), DirectoryError> {
+        self.kv.run(|tx| async move { find(&tx, id).await?.ok_or(DirectoryError::NoSuchAccountId(id)) }).await
     }
 
     /// The hash of a new password, once it is found good enough.
@@ -113,9 +130,9 @@ impl Directory {
 /// An account's secrets.
 async fn load_credentials(
     tx: &store::kv::Transaction,
-    name: &crate::name::NameKey,
+    name: &NameKey,
     id: AccountId,
-) -> Result<crate::table::CredentialRow, DirectoryError> {
+) -> Result<CredentialRow, DirectoryError> {
     let row = tx.load::<Credentials>(name).await?.filter(|row| row.account == id);
     row.ok_or(DirectoryError::NoSuchAccountId(id))
 }

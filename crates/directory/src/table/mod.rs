@@ -6,6 +6,8 @@ mod credential;
 mod domain;
 mod member;
 mod name;
+mod scram;
+mod secret;
 mod sequence;
 
 use std::fmt;
@@ -18,6 +20,8 @@ pub(crate) use credential::{AppPasswordRow, CredentialRow, Credentials};
 pub(crate) use domain::{DomainRow, Domains};
 pub(crate) use member::{MemberKey, MemberRow, Members};
 pub(crate) use name::{AccountRow, AliasRow, GroupRow, NameRow, Named, Names};
+pub(crate) use scram::{Scram, ScramRow};
+pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sequence::Sequences;
 
 use crate::name::{Address, DomainName, LocalPart, NameKey};
@@ -69,14 +73,23 @@ pub(crate) async fn load_names_and_domains(
     Ok((found_names, found_domains.collect::<Result<_, _>>()?))
 }
 
-/// Reads a name and its credentials in one round.
-pub(crate) async fn load_name_and_credentials(
-    tx: &Transaction,
-    name: &NameKey,
-) -> Result<(Option<NameRow>, Option<CredentialRow>), kv::Error> {
-    let mut values = tx.get_many(vec![Names::key(name), Credentials::key(name)]).await?.into_iter();
-    let row = decode::<Names>(name, values.next().flatten())?;
-    Ok((row, decode::<Credentials>(name, values.next().flatten())?))
+/// What a login needs: a name, and the secrets under it.
+#[derive(Default)]
+pub(crate) struct LoginRows {
+    pub(crate) name: Option<NameRow>,
+    pub(crate) credentials: Option<CredentialRow>,
+    pub(crate) scram: Option<ScramRow>,
+}
+
+/// Reads a name and its secrets in one round.
+pub(crate) async fn load_login(tx: &Transaction, name: &NameKey) -> Result<LoginRows, kv::Error> {
+    let keys = vec![Names::key(name), Credentials::key(name), Scram::key(name)];
+    let mut values = tx.get_many(keys).await?.into_iter();
+    Ok(LoginRows {
+        name: decode::<Names>(name, values.next().flatten())?,
+        credentials: decode::<Credentials>(name, values.next().flatten())?,
+        scram: decode::<Scram>(name, values.next().flatten())?,
+    })
 }
 
 fn decode<T: Table>(key: &T::Key, value: Option<bytes::Bytes>) -> Result<Option<T::Record>, kv::Error> {
@@ -126,6 +139,7 @@ mod tests {
             both_ways::<Domains>(key.domain.clone());
             both_ways::<Members>(MemberKey { group, name: key.clone() });
             both_ways::<Credentials>(key.clone());
+            both_ways::<Scram>(key.clone());
             both_ways::<AccountIndex>(types::AccountId(id));
             both_ways::<Names>(key);
         }
@@ -134,6 +148,7 @@ mod tests {
         fn foreign_keys_are_refused_calmly(bytes: Vec<u8>) {
             let _read = (Names::parse(&bytes), Members::parse(&bytes), Domains::parse(&bytes));
             let _read = (Credentials::parse(&bytes), AccountIndex::parse(&bytes), Sequences::parse(&bytes));
+            let _read = (Scram::parse(&bytes), Secrets::parse(&bytes));
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use directory::{
     AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, NewPassword, Options, Resolution,
+    ScramIterations,
 };
 use store::bus::Bus;
 use store::kv::{
@@ -39,6 +40,7 @@ pub struct Switch {
 pub fn options() -> Options {
     Options {
         cost: Cost::new(8, 1, 1).unwrap(),
+        scram: Some(ScramIterations::new(4096).unwrap()),
         hashes_at_once: NonZeroUsize::new(2).unwrap(),
         password_min_chars: 4,
         ..Options::default()

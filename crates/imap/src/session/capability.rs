@@ -1,5 +1,7 @@
 //! What this server can do, in the words of CAPABILITY.
 
+use directory::sasl::Mechanism;
+
 use super::config::Config;
 
 /// IMAP4rev2 contains the first of these; rev1 clients look for the names (RFC 9051 appendix E).
@@ -8,13 +10,19 @@ const EXTENSIONS: &str = "ENABLE IDLE NAMESPACE UNSELECT UIDPLUS ESEARCH SEARCHR
                           CONDSTORE QRESYNC OBJECTID WITHIN SAVEDATE PREVIEW PARTIAL SORT SORT=DISPLAY ESORT \
                           THREAD=ORDEREDSUBJECT THREAD=REFERENCES BINARY REPLACE UTF8=ACCEPT";
 
-/// Before login.
-pub(crate) fn before_login(config: &Config, tls: bool) -> String {
+/// Before login. `mechanisms` are those that may be used on this connection; none: nobody logs in before TLS.
+pub(crate) fn before_login(config: &Config, tls: bool, mechanisms: &[Mechanism]) -> String {
     let mut words = "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ LITERAL-".to_owned();
     if config.starttls && !tls {
         words.push_str(" STARTTLS");
     }
-    words.push_str(if tls || config.plaintext_login { " AUTH=PLAIN AUTH=LOGIN" } else { " LOGINDISABLED" });
+    if mechanisms.is_empty() {
+        words.push_str(" LOGINDISABLED");
+    }
+    for mechanism in mechanisms {
+        words.push_str(" AUTH=");
+        words.push_str(mechanism.name());
+    }
     words.push(' ');
     words.push_str(EXTENSIONS);
     words

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use directory::sasl::ChannelBindings;
+
 use crate::wire::Limits;
 
 /// What is the same for all sessions of a listener.
@@ -42,8 +44,8 @@ impl Default for Config {
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// Whether TLS protects the connection.
-    pub tls: bool,
+    /// What names the TLS channel, if TLS protects the connection.
+    pub tls: Option<ChannelBindings>,
 }
 
 /// What a session works with.

@@ -1,5 +1,7 @@
 //! Everything that can go wrong with a command, and what the client is told.
 
+use directory::AuthError;
+use directory::sasl;
 use thiserror::Error;
 
 use crate::wire::response::{Code, Condition, Reply};
@@ -71,6 +73,9 @@ pub(crate) enum Error {
     /// A SASL mechanism that is not offered.
     #[error("this authentication mechanism is not offered")]
     Mechanism,
+    /// What the client says of the TLS channel cannot be.
+    #[error("{0}")]
+    Channel(&'static str),
     /// Too many attempts.
     #[error("too many attempts to log in; try again later")]
     TooManyLogins,
@@ -105,7 +110,7 @@ impl Error {
             Self::Charset => (Condition::No, Some(Code::BadCharset(&["US-ASCII", "UTF-8"]))),
             Self::Limit(_) => (Condition::No, Some(Code::Limit)),
             Self::Privacy => (Condition::No, Some(Code::PrivacyRequired)),
-            Self::Credentials => (Condition::No, Some(Code::AuthenticationFailed)),
+            Self::Credentials | Self::Channel(_) => (Condition::No, Some(Code::AuthenticationFailed)),
             Self::Authorization => (Condition::No, Some(Code::AuthorizationFailed)),
             Self::Nul => (Condition::No, Some(Code::UnknownCte)),
             Self::Entry(_) => (Condition::Bad, None),
@@ -137,6 +142,28 @@ impl Error {
                     mail::Error::Unavailable(_) | mail::Error::Full(_) | mail::Error::Corrupt { .. }
                 )
         )
+    }
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused => Self::Credentials,
+            AuthError::RateLimited { .. } => Self::TooManyLogins,
+            AuthError::SendingBlocked | AuthError::Busy | AuthError::Store(_) => Self::NoDirectory,
+        }
+    }
+}
+
+impl From<sasl::Error> for Error {
+    fn from(error: sasl::Error) -> Self {
+        match error {
+            sasl::Error::Cancelled => Self::Bad("authentication cancelled"),
+            sasl::Error::Malformed(text) => Self::Bad(text),
+            sasl::Error::Authorization => Self::Authorization,
+            sasl::Error::Channel(text) => Self::Channel(text),
+            sasl::Error::Login(error) => error.into(),
+        }
     }
 }
 

@@ -23,11 +23,11 @@ mod view;
 use std::future::pending;
 
 use bytes::{Bytes, BytesMut};
+use directory::sasl::{ChannelBindings, Exchange};
 use tokio::task::coop::consume_budget;
 
 use self::announce::{Announcing, Tell};
 use self::command::append::Appending;
-use self::command::authenticate::Exchange;
 use self::command::{Outcome, Task};
 use self::error::Error;
 use self::progress::Progress;
@@ -103,21 +103,21 @@ impl Session {
     /// A session with a new client. Its greeting is the first thing that [`Self::advance`] sends.
     pub fn new(config: Arc<Config>, services: Services, peer: Peer) -> Self {
         let framer = Framer::new(config.limits.clone());
-        let mut out = Output::new();
-        let words = capability::before_login(&config, peer.tls);
-        let greeting = Reply::ok(format!("{} ready", config.hostname)).code(Code::Capability(words));
-        greeting.write_untagged(&mut out);
-        Self {
+        let mut session = Self {
             config,
             services,
             peer,
             framer,
-            out,
+            out: Output::new(),
             user: None,
             doing: Doing::Nothing,
             progress: Progress::default(),
             errors: 0,
-        }
+        };
+        let words = session.capability_before_login();
+        let greeting = Reply::ok(format!("{} ready", session.config.hostname));
+        greeting.code(Code::Capability(words)).write_untagged(&mut session.out);
+        session
     }
 
     /// Goes on with what `input` holds, as far as it can; takes from `input` what it has understood.
@@ -152,9 +152,10 @@ impl Session {
         *news = true;
     }
 
-    /// TLS protects the connection now. Whatever was said before does not count (RFC 9051 §6.2.1).
-    pub fn secured(&mut self) {
-        self.peer.tls = true;
+    /// TLS protects the connection now; `bindings` are what the driver knows of its channel. Whatever was said before
+    /// does not count (RFC 9051 §6.2.1).
+    pub fn secured(&mut self, bindings: ChannelBindings) {
+        self.peer.tls = Some(bindings);
         self.framer = Framer::new(self.config.limits.clone());
         self.doing = Doing::Nothing;
     }
@@ -299,7 +300,7 @@ impl Session {
                 self.doing = Doing::Idle(tag, true);
             }
             Ok(Outcome::Exchange(exchange)) => {
-                self.out.put(exchange.challenge());
+                self.out.print(format_args!("+ {}\r\n", exchange.challenge()));
                 self.doing = Doing::Exchange(tag, exchange);
             }
             Ok(Outcome::Logout) => {

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use directory::sasl::ChannelBindings;
 use directory::{
     AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, LoginLimits, NewPassword, Options,
     Quota,
@@ -20,6 +21,9 @@ use tempfile::TempDir;
 use types::{AccountId, Clock, ManualClock, Timestamp};
 
 pub const PASSWORD: &str = "correct horse";
+
+/// What a driver knows of a TLS channel.
+const CHANNEL: ChannelBindings = ChannelBindings::NONE.with_exporter([7; 32]);
 
 pub struct World {
     pub mail: Mail,
@@ -67,7 +71,8 @@ impl World {
 
     /// A client; its greeting is still to come.
     pub fn client(&self, config: Config, tls: bool) -> Client {
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls };
+        let peer =
+            Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: tls.then_some(ChannelBindings::NONE) };
         let session = Session::new(Arc::new(config), self.services(), peer);
         Client {
             session,
@@ -116,7 +121,7 @@ impl Client {
                 Step::NeedInput => return,
                 Step::StartTls => {
                     self.wants_tls = true;
-                    self.session.secured();
+                    self.session.secured(CHANNEL);
                     return;
                 }
                 Step::Close => {

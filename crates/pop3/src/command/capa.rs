@@ -1,6 +1,8 @@
 //! CAPA (RFC 2449 §5). The list depends on TLS, not on the login: the capabilities that it names are announced in
 //! both states alike.
 
+use std::borrow::Cow;
+
 use super::{Arguments, Outcome};
 use crate::error::Error;
 use crate::reply::Reply;
@@ -22,14 +24,16 @@ const ALWAYS: [&str; 8] = [
 impl Session {
     pub(super) fn capa(&self, arguments: &Arguments) -> Result<Outcome, Error> {
         arguments.none()?;
-        let mut words = ALWAYS.to_vec();
-        if self.config.stls && !self.peer.tls {
-            words.push("STLS");
+        let mut words = ALWAYS.map(Cow::from).to_vec();
+        if self.config.stls && self.peer.tls.is_none() {
+            words.push("STLS".into());
         }
-        if self.may_send_password().is_ok() {
-            words.extend(["USER", "SASL PLAIN"]);
+        let mechanisms: String =
+            self.mechanisms().into_iter().flat_map(|mechanism| [" ", mechanism.name()]).collect();
+        if !mechanisms.is_empty() {
+            words.push("USER".into());
+            words.push(format!("SASL{mechanisms}").into());
         }
-        let words = words.into_iter().map(Into::into).collect();
         Ok(Outcome::Lines(Reply::ok("capabilities follow"), words))
     }
 }

@@ -19,6 +19,7 @@ mod utf8;
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
+use directory::sasl::Exchange;
 
 use crate::error::Error;
 use crate::listing::Listing;
@@ -38,7 +39,7 @@ pub(crate) enum Outcome {
     /// A message follows the answer.
     Sending(Reply, Box<Sending>),
     /// The client is asked for its credentials.
-    Exchange,
+    Exchange(Exchange),
     /// TLS begins after the answer.
     StartTls(Reply),
     /// The session is over after the answer.

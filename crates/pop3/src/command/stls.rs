@@ -10,7 +10,7 @@ use crate::session::Session;
 impl Session {
     pub(super) fn stls(&mut self, arguments: &Arguments, input: &BytesMut) -> Result<Outcome, Error> {
         arguments.none()?;
-        if self.peer.tls {
+        if self.peer.tls.is_some() {
             return Err(Error::NotNow("TLS protects the connection already"));
         }
         if !self.config.stls {

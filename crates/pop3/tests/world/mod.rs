@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use directory::sasl::ChannelBindings;
 use directory::{
     AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, LoginLimits, NewPassword, Options,
 };
@@ -19,6 +20,9 @@ use tempfile::TempDir;
 use types::{AccountId, Clock, Keyword, Keywords, MailboxId, Timestamp, Uid};
 
 pub const PASSWORD: &str = "correct horse";
+
+/// What a driver knows of a TLS channel.
+const CHANNEL: ChannelBindings = ChannelBindings::NONE.with_exporter([7; 32]);
 
 pub struct World {
     pub mail: Mail,
@@ -95,7 +99,8 @@ impl World {
     }
 
     fn client_on(&self, mail: Mail, config: Config, tls: bool) -> Client {
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls };
+        let peer =
+            Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: tls.then_some(ChannelBindings::NONE) };
         let services = Services { mail, directory: self.directory.clone() };
         Client {
             session: Session::new(Arc::new(config), services, peer),
@@ -161,7 +166,7 @@ impl Client {
                 Step::NeedInput => return,
                 Step::StartTls => {
                     self.wants_tls = true;
-                    self.session.secured();
+                    self.session.secured(CHANNEL);
                     return;
                 }
                 Step::Close => {

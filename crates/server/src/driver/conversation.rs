@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use directory::sasl::ChannelBindings;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
@@ -23,8 +24,8 @@ pub(crate) trait Conversation: Send {
     /// What the session waits for, when so many reads have brought something.
     fn waiting(&self, reads: u64) -> Waiting;
 
-    /// TLS protects the connection now.
-    fn secured(&mut self);
+    /// TLS protects the connection now; this names its channel.
+    fn secured(&mut self, bindings: ChannelBindings);
 
     /// The client was silent for too long.
     fn timed_out(&mut self);
@@ -75,18 +76,19 @@ pub(crate) enum WaitingFor {
 }
 
 impl Port {
-    /// Serves one connection to its end. `begin` makes its session, and is told whether TLS protects it already.
+    /// Serves one connection to its end. `begin` makes its session, and is told the TLS channel, if there is one
+    /// already.
     pub(crate) async fn serve<C: Conversation>(
         &self,
         socket: TcpStream,
         client: IpAddr,
         lifecycle: &Lifecycle,
-        begin: impl FnOnce(bool) -> C,
+        begin: impl FnOnce(Option<ChannelBindings>) -> C,
     ) {
         let mut link = self.link(socket);
         let ended = match self.open(&mut link).await {
             Ok(encryption) => {
-                let mut session = begin(encryption.is_some());
+                let mut session = begin(encryption.map(|_| link.channel_bindings()));
                 let ended = self.converse(&mut session, &mut link, lifecycle).await;
                 session.end().await;
                 ended
@@ -119,7 +121,7 @@ impl Port {
                         return Ok(());
                     }
                     Box::pin(self.encrypt(link)).await?;
-                    session.secured();
+                    session.secured(link.channel_bindings());
                 }
                 Step::Close => return Ok(()),
                 Step::NeedInput => {

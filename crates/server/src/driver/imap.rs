@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use directory::sasl::ChannelBindings;
 use imap::{Config, Peer, Services, Session};
 use tokio::net::TcpStream;
 
@@ -71,8 +72,8 @@ impl Conversation for ImapConversation {
         }
     }
 
-    fn secured(&mut self) {
-        self.session.secured();
+    fn secured(&mut self, bindings: ChannelBindings) {
+        self.session.secured(bindings);
     }
 
     fn timed_out(&mut self) {

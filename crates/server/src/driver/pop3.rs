@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use directory::sasl::ChannelBindings;
 use pop3::{Config, Peer, Services, Session};
 use tokio::net::TcpStream;
 
@@ -47,8 +48,8 @@ impl Conversation for Session {
         Waiting { on, timeout }
     }
 
-    fn secured(&mut self) {
-        self.secured();
+    fn secured(&mut self, bindings: ChannelBindings) {
+        self.secured(bindings);
     }
 
     fn timed_out(&mut self) {

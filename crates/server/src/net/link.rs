@@ -8,7 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use directory::sasl::ChannelBindings;
 use futures::future::poll_immediate;
+use rustls::ProtocolVersion;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -112,6 +114,17 @@ impl Link {
     /// The byte stream, for those who keep the time themselves.
     pub(crate) fn into_stream(self) -> Stream {
         self.stream
+    }
+
+    /// What names the TLS channel, for logins that bind themselves to it.
+    pub(crate) fn channel_bindings(&self) -> ChannelBindings {
+        let Stream::Tls(stream) = &self.stream else { return ChannelBindings::NONE };
+        let (_, tls) = stream.get_ref();
+        if tls.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            return ChannelBindings::NONE;
+        }
+        let material = tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
+        material.map_or(ChannelBindings::NONE, |material| ChannelBindings::NONE.with_exporter(material))
     }
 
     /// Sends all of `bytes`. Waits as long as the peer takes some of them now and then.

@@ -1,9 +1,8 @@
-//! AUTHENTICATE (RFC 9051 §6.2.2) with PLAIN (RFC 4616) and LOGIN, and the one place where a user is made.
+//! AUTHENTICATE (RFC 9051 §6.2.2), and the one place where a user is made. What the mechanisms mean is in
+//! [`directory::sasl`].
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use directory::{AuthError, Protocol};
+use directory::sasl::{Exchange, Mechanism, Progress, Response};
+use directory::{Authenticated, Protocol};
 
 use super::super::Session;
 use super::super::announce::Tell;
@@ -15,37 +14,14 @@ use crate::wire::Dialect;
 use crate::wire::command::Authenticate;
 use crate::wire::response::{Code, Reply};
 
-/// What the client is asked for next.
-pub(in super::super) enum Exchange {
-    /// PLAIN: everything at once.
-    Plain,
-    /// LOGIN: the user's name.
-    LoginUser,
-    /// LOGIN: the password of this user.
-    LoginPassword(Vec<u8>),
-}
-
-impl Exchange {
-    /// The continuation that asks for it: nothing, `Username:`, `Password:` in base64.
-    pub(in super::super) const fn challenge(&self) -> &'static [u8] {
-        match self {
-            Self::Plain => b"+ \r\n",
-            Self::LoginUser => b"+ VXNlcm5hbWU6\r\n",
-            Self::LoginPassword(_) => b"+ UGFzc3dvcmQ6\r\n",
-        }
-    }
-}
-
 impl Session {
     pub(super) async fn authenticate(&mut self, command: Authenticate) -> Result<Outcome, Error> {
-        self.may_send_password()?;
-        let exchange = match command.mechanism.as_str() {
-            "PLAIN" => Exchange::Plain,
-            "LOGIN" => Exchange::LoginUser,
-            _ => return Err(Error::Mechanism),
-        };
+        self.may_log_in()?;
+        let mut offered = self.mechanisms().into_iter();
+        let mechanism = offered.find(|m| m.name() == command.mechanism).ok_or(Error::Mechanism)?;
+        let exchange = Exchange::new(mechanism, &self.peer.tls.unwrap_or_default());
         match command.initial {
-            Some(initial) => self.answer(exchange, initial.0).await,
+            Some(initial) => self.answer(exchange, Response::new(initial.0)).await,
             None => Ok(Outcome::Exchange(exchange)),
         }
     }
@@ -56,53 +32,54 @@ impl Session {
         exchange: Exchange,
         line: &[u8],
     ) -> Result<Outcome, Error> {
-        if line == b"*" {
-            return Err(Error::Bad("authentication cancelled"));
-        }
-        let response = STANDARD.decode(line).map_err(|_| Error::Bad("the response is not base64"))?;
-        self.answer(exchange, response).await
+        self.answer(exchange, Response::from_line(line)?).await
     }
 
-    async fn answer(&mut self, exchange: Exchange, response: Vec<u8>) -> Result<Outcome, Error> {
-        match exchange {
-            Exchange::Plain => {
-                let mut fields = response.split(|b| *b == 0);
-                let (Some(acting), Some(user), Some(password), None) =
-                    (fields.next(), fields.next(), fields.next(), fields.next())
-                else {
-                    return Err(Error::Bad("PLAIN wants: authorisation NUL user NUL password"));
-                };
-                if !acting.is_empty() && acting != user {
-                    return Err(Error::Authorization);
-                }
-                self.enter(user, password).await
-            }
-            Exchange::LoginUser => Ok(Outcome::Exchange(Exchange::LoginPassword(response))),
-            Exchange::LoginPassword(user) => self.enter(&user, &response).await,
+    async fn answer(&mut self, exchange: Exchange, response: Response) -> Result<Outcome, Error> {
+        let directory = &self.services.directory;
+        match directory.respond(exchange, response, self.peer.address, Protocol::Imap).await? {
+            Progress::Challenge(exchange) => Ok(Outcome::Exchange(exchange)),
+            Progress::Admitted(authenticated) => Ok(self.admit(&authenticated)),
         }
     }
 
-    /// Refuses to hear a password that others could hear too, and to hear a second one.
-    pub(super) fn may_send_password(&self) -> Result<(), Error> {
+    /// What is said of this server to who has not logged in.
+    pub(in super::super) fn capability_before_login(&self) -> String {
+        capability::before_login(&self.config, self.peer.tls.is_some(), &self.mechanisms())
+    }
+
+    /// The mechanisms that may be used on this connection.
+    fn mechanisms(&self) -> Vec<Mechanism> {
+        match self.may_log_in() {
+            Ok(()) => self.services.directory.mechanisms(&self.peer.tls.unwrap_or_default()),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Refuses to hear a password that others could hear too, and to hear a second one. SCRAM sends none, but who
+    /// overhears it can try passwords at leisure, and could go on with the connection.
+    fn may_log_in(&self) -> Result<(), Error> {
         if self.user.is_some() {
             Err(Error::NotNow("already logged in"))
-        } else if !self.peer.tls && !self.config.plaintext_login {
+        } else if self.peer.tls.is_none() && !self.config.plaintext_login {
             Err(Error::Privacy)
         } else {
             Ok(())
         }
     }
 
-    /// Checks the password; the only way to become a [`User`].
+    /// Checks a password.
     pub(super) async fn enter(&mut self, name: &[u8], password: &[u8]) -> Result<Outcome, Error> {
+        self.may_log_in()?;
         // What is no text cannot be right; the directory is asked all the same, so that it takes as long.
         let (name, password) = (String::from_utf8_lossy(name), String::from_utf8_lossy(password));
         let asked = self.services.directory.authenticate(&name, &password, self.peer.address, Protocol::Imap);
-        let authenticated = asked.await.map_err(|error| match error {
-            AuthError::Refused => Error::Credentials,
-            AuthError::RateLimited { .. } => Error::TooManyLogins,
-            AuthError::SendingBlocked | AuthError::Busy | AuthError::Store(_) => Error::NoDirectory,
-        })?;
+        let authenticated = asked.await?;
+        Ok(self.admit(&authenticated))
+    }
+
+    /// The only way to become a [`User`].
+    fn admit(&mut self, authenticated: &Authenticated) -> Outcome {
         let append_limit = self.config.limits.append.min(self.services.mail.message_size());
         self.user = Some(User {
             account: authenticated.account(),
@@ -118,6 +95,6 @@ impl Session {
         self.framer.logged_in();
         self.errors = 0;
         let code = Code::Capability(capability::after_login(append_limit));
-        Ok(Outcome::Done(Reply::ok("logged in").code(code), Tell::Nothing))
+        Outcome::Done(Reply::ok("logged in").code(code), Tell::Nothing)
     }
 }

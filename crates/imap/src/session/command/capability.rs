@@ -7,7 +7,7 @@ impl Session {
     pub(super) fn capability(&mut self) -> Outcome {
         let words = match &self.user {
             Some(user) => capability::after_login(user.append_limit),
-            None => capability::before_login(&self.config, self.peer.tls),
+            None => self.capability_before_login(),
         };
         self.out.print(format_args!("* CAPABILITY {words}\r\n"));
         Outcome::ok("that is what this server can do")

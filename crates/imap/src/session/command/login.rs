@@ -7,7 +7,6 @@ use crate::wire::command::Login;
 
 impl Session {
     pub(super) async fn login(&mut self, command: Login) -> Result<Outcome, Error> {
-        self.may_send_password()?;
         self.enter(&command.user, &command.password.0).await
     }
 }

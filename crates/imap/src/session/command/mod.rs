@@ -36,6 +36,7 @@ mod unauthenticate;
 mod unselect;
 
 use bytes::BytesMut;
+use directory::sasl::Exchange;
 
 use super::Session;
 pub(super) use super::announce::Tell;
@@ -44,8 +45,6 @@ use super::user::User;
 use crate::wire::Unit;
 use crate::wire::command::{Command, Tag};
 use crate::wire::response::{Output, Reply};
-
-use self::authenticate::Exchange;
 
 /// What a command came to.
 pub(super) enum Outcome {

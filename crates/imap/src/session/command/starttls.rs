@@ -10,7 +10,7 @@ use crate::wire::response::Reply;
 
 impl Session {
     pub(super) fn starttls(&mut self, input: &BytesMut) -> Result<Outcome, Error> {
-        if self.peer.tls {
+        if self.peer.tls.is_some() {
             return Err(Error::NotNow("TLS protects the connection already"));
         }
         if self.user.is_some() {

@@ -1,8 +1,8 @@
 //! UNAUTHENTICATE (RFC 8437): the connection is as it was before login, but for its TLS.
 
+use super::super::Session;
 use super::super::announce::Tell;
 use super::super::error::Error;
-use super::super::{Session, capability};
 use super::Outcome;
 use crate::wire::response::{Code, Reply};
 
@@ -12,7 +12,7 @@ impl Session {
             return Err(Error::NotNow("nobody is logged in"));
         }
         self.framer.logged_out();
-        let code = Code::Capability(capability::before_login(&self.config, self.peer.tls));
+        let code = Code::Capability(self.capability_before_login());
         Ok(Outcome::Done(Reply::ok("logged out; somebody else may log in").code(code), Tell::Nothing))
     }
 }
