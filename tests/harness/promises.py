@@ -22,11 +22,12 @@ SUBJECT = re.compile(rb"^Subject: (?:letter|attachment) (\d+)-(\d+)\r$", re.MULT
 
 @dataclass(frozen=True)
 class Parcel:
-    """One mail to some users: `number` is its name within the run."""
+    """One mail to some users: `number` is its name within the run. Appended over IMAP, or delivered."""
 
     seed: int
     number: int
     users: tuple[str, ...]
+    appended: bool = False
 
     def source(self) -> bytes:
         """The bytes of the mail: mostly short letters; some large ones, some with an attachment that others have too."""
@@ -42,23 +43,26 @@ class Parcel:
 
 @dataclass
 class Ledger:
-    """Everything that was sent in a run: acknowledged, or in flight when the connection broke."""
+    """Everything that was sent in a run: acknowledged, or in flight when the connection broke.
+
+    What was in flight over IMAP is uncertain for good: nobody sends it again.
+    """
 
     seed: int
     acknowledged: dict[int, Parcel] = field(default_factory=dict)
     in_flight: dict[int, Parcel] = field(default_factory=dict)
+    uncertain: dict[int, Parcel] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     first: threading.Event = field(default_factory=threading.Event)
     next_number: int = 0
 
-    def draw(self, users: list[str], generator: random.Random) -> Parcel:
+    def draw(self, users: list[str], generator: random.Random, appended: bool = False) -> Parcel:
         """The next parcel, for one user mostly and sometimes for several; in flight from now on."""
-        several = generator.sample(
-            users, min(len(users), 1 if generator.random() < 0.85 else generator.randrange(2, 5))
-        )
+        one = appended or generator.random() < 0.85
+        several = generator.sample(users, min(len(users), 1 if one else generator.randrange(2, 5)))
         with self.lock:
             self.next_number += 1
-            parcel = Parcel(self.seed, self.next_number, tuple(several))
+            parcel = Parcel(self.seed, self.next_number, tuple(several), appended)
             self.in_flight[parcel.number] = parcel
             return parcel
 
@@ -66,6 +70,14 @@ class Ledger:
         with self.lock:
             self.acknowledged[parcel.number] = self.in_flight.pop(parcel.number)
         self.first.set()
+
+    def give_up(self) -> None:
+        """Nobody will ever know whether what was being appended is there, but by looking."""
+        for number in [number for number, parcel in self.in_flight.items() if parcel.appended]:
+            self.uncertain[number] = self.in_flight.pop(number)
+
+    def find(self, number: int) -> Parcel | None:
+        return self.acknowledged.get(number) or self.in_flight.get(number) or self.uncertain.get(number)
 
     def expected(self, user: str) -> set[int]:
         return {number for number, parcel in self.acknowledged.items() if user in parcel.users}
@@ -80,6 +92,24 @@ def deliver(server: Magpie, ledger: Ledger, users: list[str], threads: int) -> l
             client = server.smtp(timeout=30)
             while True:
                 send(client, parcel := ledger.draw(users, generator))
+                ledger.acknowledge(parcel)
+
+    started = [threading.Thread(target=work, args=(n, ledger.next_number), daemon=True) for n in range(threads)]
+    for thread in started:
+        thread.start()
+    return started
+
+
+def append(server: Magpie, ledger: Ledger, users: list[str], threads: int) -> list[threading.Thread]:
+    """Starts threads that append one parcel after the other over IMAP until the server goes away."""
+
+    def work(thread: int, begin: int) -> None:
+        generator = random.Random(f"{ledger.seed}/{begin}/append/{thread}")
+        with contextlib.suppress(OSError, imaplib.IMAP4.abort):
+            clients = {user: server.imap(user, timeout=30) for user in generator.sample(users, 3)}
+            while True:
+                parcel = ledger.draw(list(clients), generator, appended=True)
+                ok(clients[parcel.users[0]].append("INBOX", "", None, parcel.source()))
                 ledger.acknowledge(parcel)
 
     started = [threading.Thread(target=work, args=(n, ledger.next_number), daemon=True) for n in range(threads)]
@@ -147,9 +177,9 @@ def identify(user: str, stored: bytes, ledger: Ledger) -> int:
     subject = SUBJECT.search(stored)
     assert subject, f"{user}: a mail that nobody sent: {stored[:200]!r}"
     number = int(subject[2])
-    parcel = ledger.acknowledged.get(number) or ledger.in_flight.get(number)
+    parcel = ledger.find(number)
     assert parcel and user in parcel.users, f"{user}: mail {number} was not for this user"
     sent = parcel.source()
-    message = corpus.without_trace(stored, sent)
+    message = stored if parcel.appended else corpus.without_trace(stored, sent)
     assert message == sent, f"{user}: mail {number}: {corpus.difference(message, sent)}"
     return number
