@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use directory::{Cost, DomainName, Rate};
+use directory::{Cost, DomainName, Rate, ScramIterations};
 use pop3::InternationalMail;
 
 use super::listener::choice;
@@ -82,6 +82,14 @@ pub(super) fn login(section: &mut Section<'_>, options: &mut directory::Options)
     let at_once = section.within("hashes_at_once", at_once, 1..=1024);
     options.hashes_at_once = NonZeroUsize::new(at_once).unwrap_or(NonZeroUsize::MIN);
     options.hashes_waiting = section.within("hashes_waiting", options.hashes_waiting, 1..=1_000_000);
+    let iterations = section.value("scram_iterations", options.scram.map_or(0, |i| i.count().get()));
+    match (iterations, ScramIterations::new(iterations)) {
+        (0, _) => options.scram = None,
+        (_, Ok(iterations)) => options.scram = Some(iterations),
+        (_, Err(error)) => {
+            section.missing(format!("scram_iterations = {iterations} cannot be: {error}, or 0 for off"))
+        }
+    }
     let memory = section.value("hash_memory", Size(u64::from(options.cost.memory_kib()) << 10));
     let passes = section.value("hash_passes", options.cost.passes());
     let cost = u32::try_from(memory.0 >> 10).ok().and_then(|kib| Cost::new(kib, passes, 1).ok());
