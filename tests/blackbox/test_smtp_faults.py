@@ -1,9 +1,15 @@
 """The faults of SMTP, by their numbers. After each, the next good mail must get through."""
 
+import smtplib
+import socket
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from harness import giants, mailbox
-from harness.server import Magpie
+from harness.server import Magpie, any_certificate, running
 from harness.wire import SmtpWire
 
 MB = 1 << 20
@@ -49,6 +55,24 @@ def test_03_commands_behind_starttls_are_not_run(magpie: Magpie) -> None:
             replies.append(reply[0])
         assert 250 not in replies, replies
         assert wire.closed()
+
+
+def test_04_a_ticket_of_another_listener_is_worth_nothing(magpie: Magpie) -> None:
+    """A TLS session belongs to the listener that made it: elsewhere there is a full handshake."""
+    context = any_certificate()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def imaps(session: ssl.SSLSession | None) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", magpie.port("imaps")), timeout=30)
+        return context.wrap_socket(plain, session=session)
+
+    with smtplib.SMTP("127.0.0.1", magpie.port("smtp"), timeout=30) as client:
+        client.ehlo("client.example.com")
+        client.starttls(context=context)
+        session = client.sock.session
+    with imaps(session) as other:
+        assert not other.session_reused
+        assert other.recv(100).startswith(b"* OK")
 
 
 def test_05_no_state_survives_a_refused_message(magpie: Magpie, user: str, address: str) -> None:
@@ -171,6 +195,16 @@ def test_13_sent_too_large(magpie: Magpie, user: str, address: str) -> None:
         still_works(magpie, wire, user)
 
 
+def test_15_who_is_not_there_is_told_at_rcpt(magpie: Magpie, user: str) -> None:
+    with SmtpWire(magpie) as wire:
+        assert wire.command(b"MAIL FROM:<bob@example.com>")[0] == 250
+        code, text = wire.command(b"RCPT TO:<nobody-of-this-name@example.test>")
+        assert (code, text[:5]) == (550, b"5.1.1")
+        assert wire.command(b"DATA")[0] == 503
+        assert wire.command(b"RSET")[0] == 250
+        still_works(magpie, wire, user)
+
+
 def test_16_a_loop_is_cut(magpie: Magpie, user: str, address: str) -> None:
     hops = b"".join(b"Received: from a by b; Mon, 19 Oct 2026 10:00:%02d +0000\r\n" % (hop % 60) for hop in range(51))
     with SmtpWire(magpie) as wire:
@@ -178,6 +212,24 @@ def test_16_a_loop_is_cut(magpie: Magpie, user: str, address: str) -> None:
         wire.send(hops + giants.letter(3) + b".\r\n")
         code, text = wire.reply()
         assert (code, text[:5]) == (554, b"5.4.6")
+        still_works(magpie, wire, user)
+
+
+def test_16_mail_that_was_delivered_here_before(magpie: Magpie, user: str, address: str) -> None:
+    with SmtpWire(magpie) as wire:
+        wire.begin(address.encode())
+        wire.send(b"Delivered-To: " + address.encode() + b"\r\n" + giants.letter(3) + b".\r\n")
+        code, text = wire.reply()
+        assert (code, text[:5]) == (554, b"5.4.6")
+        still_works(magpie, wire, user)
+
+
+def test_19_two_from_fields(magpie: Magpie, user: str, address: str) -> None:
+    with SmtpWire(magpie) as wire:
+        wire.begin(address.encode())
+        wire.send(b"from: ceo@bank.example\r\n" + giants.letter(4) + b".\r\n")
+        code, text = wire.reply()
+        assert (code, text[:5]) == (550, b"5.7.1")
         still_works(magpie, wire, user)
 
 
@@ -190,3 +242,41 @@ def test_23_a_header_block_without_end(magpie: Magpie, user: str, address: str) 
         assert code == 552, text
         assert magpie.memory() - before < 100 * MB
         still_works(magpie, wire, user)
+
+
+def test_a_crowd_of_large_messages_takes_bounded_memory(tmp_path) -> None:
+    """Forty messages of 20 MB at once, 800 MB together: what does not fit into the budget waits on the disk."""
+    size, clients = 20 * MB, 40
+    with running(tmp_path / "data", users=clients) as magpie:
+        before = magpie.memory()
+        peak, done = [before], threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.05):
+                peak.append(magpie.memory())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        message = giants.exactly(size)
+        all_but_the_end = threading.Barrier(clients)
+
+        def send(number: int) -> tuple[int, bytes]:
+            with SmtpWire(magpie, timeout=250) as wire:
+                wire.begin(f"user{number}@example.test".encode())
+                wire.send(message)
+                # All of them are there, and none has ended: this is the most that is held at once.
+                all_but_the_end.wait(250)
+                wire.send(b".\r\n")
+                return wire.reply()
+
+        with ThreadPoolExecutor(clients) as pool:
+            replies = list(pool.map(send, range(1, clients + 1)))
+        done.set()
+        watcher.join()
+        assert {code for code, _ in replies} <= {250, 452}, replies
+        taken = [number for number, (code, _) in enumerate(replies, 1) if code == 250]
+        assert len(taken) > clients // 2, replies
+        assert max(peak) - before < 500 * MB, f"{(max(peak) - before) // MB} MB"
+        for number in (taken[0], taken[-1]):
+            with magpie.imap(f"user{number}") as client:
+                assert mailbox.newest(client).endswith(message)

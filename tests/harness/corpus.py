@@ -67,6 +67,12 @@ def has_bare_line_end(wire: bytes) -> bool:
     return b"\r" in rest or b"\n" in rest
 
 
+def has_two_authors(wire: bytes) -> bool:
+    """Whether the header has a second From: refused by SMTP (fault 19). A line without a name ends a header."""
+    header = re.match(rb"(?:[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*", wire)[0]
+    return len(re.findall(rb"(?im)^from[ \t]*:", header)) > 1
+
+
 TRACE = re.compile(rb"(?:(Return-Path|Received|Delivered-To):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)")
 
 

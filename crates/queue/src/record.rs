@@ -105,6 +105,10 @@ pub struct Recipient {
     /// What was said about it last.
     #[n(6)]
     pub said: Option<String>,
+    /// The checks found the message suspicious: it goes to the mailbox for such mail.
+    #[n(7)]
+    #[cbor(default)]
+    pub suspicious: bool,
 }
 
 /// What became of a recipient.

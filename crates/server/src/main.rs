@@ -24,6 +24,7 @@ mod dev;
 mod driver;
 mod import;
 mod inbound;
+mod junk;
 mod log;
 mod net;
 mod node;

@@ -9,12 +9,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use checks::{Checks, NetworkResolver};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin::Counter;
-use crate::config::{ListenerSettings, Protocol, Settings, ShutdownSettings};
+use crate::config::{CheckSettings, ListenerSettings, Protocol, Settings, ShutdownSettings};
 use crate::data_dir::DataDir;
 use crate::driver::budget::Budget;
 use crate::driver::http::HttpServer;
@@ -44,6 +45,7 @@ pub(crate) struct Server {
     signals: Signals,
     budget: Budget,
     inbound: Inbound,
+    checks: Option<Checks>,
 }
 
 /// How a server came to its end.
@@ -82,7 +84,19 @@ impl Server {
         Counter::open(&data)?.run(node.clone(), &lifecycle);
         let budget = Budget::new(settings.memory);
         let inbound = Inbound::new(&node, budget.clone(), settings.inbound);
-        Ok(Self { settings, data, node, listeners, certificates, lifecycle, signals, budget, inbound })
+        let checks = checks(&settings.checks, &node)?;
+        Ok(Self {
+            settings,
+            data,
+            node,
+            listeners,
+            certificates,
+            lifecycle,
+            signals,
+            budget,
+            inbound,
+            checks,
+        })
     }
 
     /// The services.
@@ -155,6 +169,8 @@ impl Server {
             mail: self.node.mail.clone(),
             inbound: self.inbound.clone(),
             budget: self.budget.clone(),
+            // Who hands mail over by LMTP has checked it.
+            checks: self.checks.clone().filter(|_| protocol == smtp::Protocol::Smtp),
             clock: self.node.clock.clone(),
         };
         let server = Arc::new(SmtpServer::new(config, port, self.data.spool(), services));
@@ -221,6 +237,16 @@ impl Server {
         let certificates = self.certificates.clone();
         self.lifecycle.spawn(refresh(certificates));
     }
+}
+
+/// The checks of incoming mail, if they are wanted.
+fn checks(settings: &CheckSettings, node: &Node) -> Result<Option<Checks>, Problem> {
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let resolver = NetworkResolver::new(&settings.servers);
+    let resolver = resolver.map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok(Some(Checks::new(Arc::new(resolver), node.clock.clone(), settings.options.clone())))
 }
 
 async fn refresh(certificates: Arc<Certificates>) {

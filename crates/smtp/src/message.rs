@@ -34,7 +34,7 @@ pub(crate) struct Message {
 impl Message {
     pub(crate) fn new(envelope: Envelope, protocol: Protocol) -> Self {
         // An upstream server that hands over by LMTP may have written Delivered-To for the very delivery that
-        // this is, so there it proves no loop.
+        // this is, so there it proves no loop; and it has accepted the message as it is.
         let header = HeaderScan::new(protocol == Protocol::Smtp);
         Self {
             envelope: Arc::new(envelope),
@@ -212,6 +212,9 @@ fn fault_reply(fault: HeaderFault) -> Reply {
         }
         HeaderFault::TooManyHops => {
             Reply::new(554, (4, 6), "The message has passed too many servers; check for a forwarding loop")
+        }
+        HeaderFault::TwoAuthors => {
+            Reply::new(550, (7, 1), "The message has two From fields; send it with one")
         }
         HeaderFault::DeliveredBefore => Reply::new(
             554,

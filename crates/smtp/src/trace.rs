@@ -17,6 +17,8 @@ pub struct Trace<'a> {
     pub id: &'a str,
     /// When the message came.
     pub at: Timestamp,
+    /// The client's name, if it was confirmed after the connection was opened.
+    pub client_name: Option<&'a str>,
 }
 
 impl Trace<'_> {
@@ -28,7 +30,7 @@ impl Trace<'_> {
         let origin = &envelope.origin;
         let client = &origin.client;
         let mut field = format!("Received: from {}", client.hello);
-        match (&client.name, client.address) {
+        match (self.client_name.or(client.name.as_deref()), client.address) {
             (Some(name), Some(address)) => {
                 append(&mut field, &format!(" ({} {})", host(name), literal(address)))
             }
@@ -153,8 +155,12 @@ mod tests {
         }
     }
 
-    const TRACE: Trace<'static> =
-        Trace { hostname: "mx.example.test", id: "7f;\r\n3a", at: Timestamp(1_795_359_480_000) };
+    const TRACE: Trace<'static> = Trace {
+        hostname: "mx.example.test",
+        id: "7f;\r\n3a",
+        at: Timestamp(1_795_359_480_000),
+        client_name: None,
+    };
 
     #[test]
     fn received_names_the_only_recipient() {
@@ -169,6 +175,12 @@ mod tests {
              \tSun, 22 Nov 2026 14:58:00 +0000\r\n"
         );
         assert_eq!(Trace::return_path(&one), "Return-Path: <>\r\n");
+        let found_out = Trace { client_name: Some("confirmed.test"), ..TRACE };
+        assert!(
+            found_out
+                .received(&one)
+                .starts_with("Received: from client.test (confirmed.test [IPv6:2001:db8::1])\r\n")
+        );
         let two = envelope(Greeting::Helo, false, false, &["<a@x.test>", "<b@x.test>"]);
         let field = TRACE.received(&two);
         assert!(!field.contains("for ") && !field.contains("tls ") && field.contains("with SMTP\r\n"));

@@ -1,5 +1,7 @@
 //! `magpie dev`
 
+use std::net::SocketAddr;
+
 use clap::Args;
 
 use crate::data_dir::DataDir;
@@ -26,6 +28,9 @@ pub(super) struct Arguments {
     /// How many deliveries under way send further messages to the inbound queue; 0 sends all
     #[arg(long, hide = true, value_name = "N")]
     inbound_mark: Option<usize>,
+    /// Check incoming mail (SPF, DKIM, DMARC, ARC), asking this DNS server [default: no checks, no DNS]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    dns: Vec<SocketAddr>,
 }
 
 impl Arguments {
@@ -39,6 +44,7 @@ impl Arguments {
             make_password,
             users: self.users,
             inbound,
+            dns: self.dns,
         };
         dev::run(plan, output::write).await
     }

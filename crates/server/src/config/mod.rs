@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use checks::DnsServers;
 use directory::DomainName;
 
 pub(crate) use self::listener::{ListenerSettings, Protocol};
@@ -53,6 +54,7 @@ pub(crate) struct Settings {
     pub(crate) node: NodeOptions,
     pub(crate) memory: BudgetLimits,
     pub(crate) inbound: InboundOptions,
+    pub(crate) checks: CheckSettings,
     pub(crate) smtp: SmtpSettings,
     pub(crate) imap: ImapSettings,
     pub(crate) pop3: pop3::Config,
@@ -113,6 +115,15 @@ pub(crate) struct SmtpSettings {
     pub(crate) timeouts: smtp::Timeouts,
 }
 
+/// Checks of mail that comes by SMTP. Who hands mail over by LMTP has checked it.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckSettings {
+    pub(crate) enabled: bool,
+    /// Whom to ask.
+    pub(crate) servers: DnsServers,
+    pub(crate) options: checks::Options,
+}
+
 /// IMAP.
 #[derive(Clone, Debug)]
 pub(crate) struct ImapSettings {
@@ -153,6 +164,11 @@ impl Settings {
             node: NodeOptions::default(),
             memory: BudgetLimits::default(),
             inbound: InboundOptions::default(),
+            checks: CheckSettings {
+                enabled: true,
+                servers: DnsServers::System,
+                options: checks::Options::new(hostname),
+            },
             smtp: SmtpSettings {
                 smtputf8: true,
                 limits: smtp::Limits::default(),
@@ -202,6 +218,7 @@ impl Settings {
         root.section("store", |section| sections::store(section, &mut s.node));
         root.section("memory", |section| sections::memory(section, &mut s.memory));
         root.section("inbound", |section| sections::inbound(section, &mut s.inbound));
+        root.section("checks", |section| sections::checks(section, &mut s.checks));
         root.section("smtp", |section| sections::smtp(section, &mut s.smtp));
         root.section("imap", |section| sections::imap(section, &mut s.imap));
         root.section("pop3", |section| sections::pop3(section, &mut s.pop3));

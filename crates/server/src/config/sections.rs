@@ -1,9 +1,11 @@
 //! The sections of the file, one function for each.
 
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use checks::{DnsServers, Enforcement, Name, WhenUnavailable};
 use directory::{Cost, DomainName, Rate, ScramIterations};
 use pop3::InternationalMail;
 
@@ -12,8 +14,8 @@ use super::section::Section;
 use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
-    CertificateSettings, ConnectionSettings, HttpSettings, ImapSettings, LogSettings, ShutdownSettings,
-    SmtpSettings, TlsSettings,
+    CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, ImapSettings, LogSettings,
+    ShutdownSettings, SmtpSettings, TlsSettings,
 };
 use crate::driver::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
@@ -140,6 +142,23 @@ pub(super) fn inbound(section: &mut Section<'_>, inbound: &mut InboundOptions) {
     inbound.workers = section.within("workers", inbound.workers, 1..=1_000);
 }
 
+pub(super) fn checks(section: &mut Section<'_>, checks: &mut CheckSettings) {
+    checks.enabled = section.value("enabled", checks.enabled);
+    let servers: Vec<SocketAddr> = section.value("dns", Vec::new());
+    if !servers.is_empty() {
+        checks.servers = DnsServers::Addresses(servers);
+    }
+    let options = &mut checks.options;
+    options.exempt = section.value("exempt", std::mem::take(&mut options.exempt));
+    options.also_ours = section.value("also_ours", Vec::new());
+    options.dmarc = section.value("dmarc", options.dmarc);
+    options.trusted_sealers = section.value("trusted_sealers", Vec::new());
+    options.unavailable = section.value("unavailable", options.unavailable);
+    time(section, "time", &mut options.time, SECOND..=Duration::from_mins(2));
+    options.questions = section.within("questions", options.questions, 20..=1_000);
+    options.signatures = section.within("signatures", options.signatures, 1..=100);
+}
+
 pub(super) fn smtp(section: &mut Section<'_>, smtp: &mut SmtpSettings) {
     smtp.smtputf8 = section.value("smtputf8", smtp.smtputf8);
     let limits = &mut smtp.limits;
@@ -188,6 +207,40 @@ pub(super) fn pop3(section: &mut Section<'_>, pop3: &mut pop3::Config) {
 pub(super) fn http(section: &mut Section<'_>, http: &mut HttpSettings) {
     time(section, "header_timeout", &mut http.header_time, SECOND..=DAY);
     octets(section, "header_size", &mut http.header_size, 8 << 10, 1 << 20);
+}
+
+impl Value for Enforcement {
+    fn read(node: &Node, _: &Path) -> Result<Self, String> {
+        choice(node, &[("full", Self::Full), ("quarantine", Self::Quarantine), ("observe", Self::Observe)])
+    }
+}
+
+impl Value for WhenUnavailable {
+    fn read(node: &Node, _: &Path) -> Result<Self, String> {
+        choice(node, &[("accept", Self::Accept), ("defer", Self::Defer)])
+    }
+}
+
+impl Value for Name {
+    fn read(node: &Node, folder: &Path) -> Result<Self, String> {
+        let text = String::read(node, folder)?;
+        Self::parse(&text).ok_or_else(|| format!("must be a domain, not {text:?}"))
+    }
+}
+
+impl Value for checks::Network {
+    fn read(node: &Node, folder: &Path) -> Result<Self, String> {
+        let text = String::read(node, folder)?;
+        text.parse().map_err(|_| format!("must be a network such as \"192.0.2.0/24\", not {text:?}"))
+    }
+}
+
+impl Value for SocketAddr {
+    fn read(node: &Node, folder: &Path) -> Result<Self, String> {
+        let text = String::read(node, folder)?;
+        let whole = text.parse().or_else(|_| text.parse().map(|address: IpAddr| Self::new(address, 53)));
+        whole.map_err(|_| format!("must be an address such as \"127.0.0.1\" or \"[::1]:5353\", not {text:?}"))
+    }
 }
 
 impl Value for LogFormat {

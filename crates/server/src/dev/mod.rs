@@ -3,8 +3,10 @@
 mod accounts;
 mod screen;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use checks::DnsServers;
 use directory::DomainName;
 
 use self::accounts::Accounts;
@@ -32,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) make_password: fn() -> String,
     pub(crate) users: u32,
     pub(crate) inbound: InboundOptions,
+    /// Mail is checked, and these servers are asked; without any, it is not.
+    pub(crate) dns: Vec<SocketAddr>,
 }
 
 /// The ports of a base.
@@ -84,6 +88,10 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     settings.plaintext_login = true;
     settings.shutdown.drain = FAREWELL;
     settings.inbound = plan.inbound;
+    settings.checks.enabled = !plan.dns.is_empty();
+    settings.checks.servers = DnsServers::Addresses(plan.dns.clone());
+    // All clients are on loopback here; who names a server wants them checked.
+    settings.checks.options.exempt = Vec::new();
     settings.tls.self_signed = ["localhost", DOMAIN, &format!("*.{DOMAIN}")].map(str::to_owned).to_vec();
     settings.node.directory.default_domain = Some(DomainName::parse(DOMAIN)?);
     // Whoever tries things out may choose any password.

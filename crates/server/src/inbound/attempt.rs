@@ -9,6 +9,7 @@ use store::kv::Transaction;
 use types::{AccountId, Keywords, MailboxId};
 
 use super::Inbound;
+use crate::junk;
 
 /// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
 pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Error> {
@@ -112,7 +113,10 @@ async fn delivery(inbound: &Inbound, lease: &Lease, recipient: &Recipient) -> Re
     let limits = Quota { bytes: found.quota.bytes, emails: found.quota.messages };
     Ok(Delivery {
         account,
-        mailbox: MailboxId::INBOX,
+        mailbox: match recipient.suspicious {
+            true => junk::mailbox(&inbound.inner.mail, account).await,
+            false => MailboxId::INBOX,
+        },
         keywords: Keywords::new(),
         received: lease.received(),
         // Who releases a message wants it delivered even where there is no room.

@@ -3,7 +3,7 @@
 use mail::{Delivery, Packed};
 use queue::{Body, Client, EntryId, Error, NewEntry, NewLeg, Origin, Recipient, Return, Transfer};
 use smtp::{BodyType, Envelope, ReversePath};
-use types::Timestamp;
+use types::{MailboxId, Timestamp};
 
 use super::Inbound;
 
@@ -38,6 +38,7 @@ impl Inbound {
             account: Some(waiting.delivery.account),
             delivery: waiting.delivery.id.map(|id| id.0),
             said: waiting.said.clone(),
+            suspicious: waiting.delivery.mailbox != MailboxId::INBOX,
             ..Recipient::default()
         });
         let leg = NewLeg { recipients: recipients.collect(), attempts, ..NewLeg::default() };

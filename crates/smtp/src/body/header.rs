@@ -1,12 +1,14 @@
-//! Watches a message's header pass by: how large it is, how many `Received:` it has, and whether one of its
-//! `Delivered-To:` names a recipient of this very envelope. The last two mean that the message has been here
-//! before (RFC 5321 §6.3).
+//! Watches a message's header pass by: how large it is, how many `Received:` it has, whether one of its
+//! `Delivered-To:` names a recipient of this very envelope, and how many `From:` it has. The second and third mean that
+//! the message has been here before (RFC 5321 §6.3); two authors' fields mean that what one reader checks is not what
+//! another shows (RFC 5322 §3.6).
 
 use memchr::memchr;
 
 /// What is looked for.
 const RECEIVED: &[u8] = b"received";
 const DELIVERED_TO: &[u8] = b"delivered-to";
+const FROM: &[u8] = b"from";
 /// The longest name looked for; a longer one is none of them.
 const NAME: usize = 12;
 /// From here on, what looks like a name is a line of a body that forgot its header (RFC 5322 §2.1.1).
@@ -23,6 +25,8 @@ pub(crate) enum HeaderFault {
     TooManyHops,
     /// It was delivered to one of its recipients already.
     DeliveredBefore,
+    /// It has a second `From:`.
+    TwoAuthors,
 }
 
 /// What the next octet belongs to.
@@ -48,9 +52,10 @@ pub(crate) struct HeaderScan {
     size: u64,
     received: u32,
     delivered: u32,
+    authors: u32,
     name: [u8; NAME],
     value: Option<Vec<u8>>,
-    watch_delivered_to: bool,
+    from_outside: bool,
 }
 
 /// The bounds that a header is held against.
@@ -61,16 +66,17 @@ pub(crate) struct HeaderLimits {
 }
 
 impl HeaderScan {
-    /// `watch_delivered_to` says whether a `Delivered-To:` that names a recipient is a fault.
-    pub(crate) fn new(watch_delivered_to: bool) -> Self {
+    /// Of a message from outside, a `Delivered-To:` that names a recipient and a second `From:` are faults.
+    pub(crate) fn new(from_outside: bool) -> Self {
         Self {
             at: At::LineStart,
             size: 0,
             received: 0,
             delivered: 0,
+            authors: 0,
             name: [0; NAME],
             value: None,
-            watch_delivered_to,
+            from_outside,
         }
     }
 
@@ -90,6 +96,9 @@ impl HeaderScan {
             }
             if self.received > limits.received || self.delivered > limits.received {
                 return Err(HeaderFault::TooManyHops);
+            }
+            if self.authors > 1 && self.from_outside {
+                return Err(HeaderFault::TwoAuthors);
             }
             bytes = bytes.get(used..).unwrap_or_default();
         }
@@ -154,7 +163,9 @@ impl HeaderScan {
         self.at = At::Value;
         if name == RECEIVED {
             self.received += 1;
-        } else if name == DELIVERED_TO && self.watch_delivered_to {
+        } else if name == FROM {
+            self.authors += 1;
+        } else if name == DELIVERED_TO && self.from_outside {
             self.delivered += 1;
             self.value = Some(Vec::new());
             self.at = At::Wanted;
@@ -213,6 +224,14 @@ mod tests {
         );
         let many = "Delivered-To: bob@example.test\r\n".repeat(3);
         assert_eq!(scan(&many), Err(HeaderFault::TooManyHops));
+    }
+
+    #[test]
+    fn one_author_field_is_enough() {
+        assert_eq!(scan("From: a\r\nFrom : b\r\n\r\n"), Err(HeaderFault::TwoAuthors));
+        assert_eq!(scan("From: a\r\nX-From: b\r\nFrom-X: c\r\n\r\nFrom: d\r\n"), Ok(()));
+        let mut trusted = HeaderScan::new(false);
+        assert_eq!(trusted.scan(b"From: a\r\nfrom: b\r\n\r\n", LIMITS, |_| false), Ok(()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use checks::Pending;
 use smtp::{
     Action, BeginVerdict, DeliveryVerdict, Envelope, OutOfTurn, Peer, RecipientVerdict, Refusal, RefusalCode,
     SenderVerdict, Session, Tls,
@@ -39,6 +40,8 @@ pub(crate) struct Connection<'a> {
     recipients: Recipients,
     /// The message that is being received.
     spool: Option<Spool>,
+    /// What is being found out about the client and the sender meanwhile.
+    checks: Option<Pending>,
     /// What was delivered and acknowledged, but where nothing shows yet that the client has got our 250.
     unconfirmed: Vec<Fingerprint>,
     told_to_leave: bool,
@@ -61,6 +64,7 @@ impl<'a> Connection<'a> {
             pace: Pace::default(),
             recipients: Recipients::default(),
             spool: None,
+            checks: None,
             unconfirmed: Vec::new(),
             told_to_leave: false,
             client,
@@ -91,10 +95,10 @@ impl<'a> Connection<'a> {
                     let verdict = timeout(patience, asked).await.unwrap_or(RecipientVerdict::Unavailable);
                     self.session.recipient(verdict)?;
                 }
-                Action::Begin(_) => self.begin()?,
+                Action::Begin(envelope) => self.begin(&envelope)?,
                 Action::Body(chunk) => self.body(chunk).await?,
                 Action::End(envelope) => self.end(&envelope).await?,
-                Action::Abandon => self.spool = None,
+                Action::Abandon => (self.spool, self.checks) = (None, None),
                 Action::Close => return Ok(()),
             }
         }
@@ -137,10 +141,11 @@ impl<'a> Connection<'a> {
         Ok(self.session.tls_started(tls(&encryption))?)
     }
 
-    fn begin(&mut self) -> Result<(), Ended> {
+    fn begin(&mut self, envelope: &Envelope) -> Result<(), Ended> {
         let verdict = match self.server.kv.health() {
             Ok(()) => {
                 self.spool = Some(Spool::new(self.server.spool.clone(), self.server.budget.clone()));
+                self.checks = self.begin_checks(envelope);
                 BeginVerdict::Proceed
             }
             Err(error) => {
@@ -152,6 +157,17 @@ impl<'a> Connection<'a> {
             }
         };
         Ok(self.session.begin(verdict)?)
+    }
+
+    /// What can be found out before the message is there is found out while it comes.
+    fn begin_checks(&self, envelope: &Envelope) -> Option<Pending> {
+        let origin = &envelope.origin;
+        let client = checks::Client {
+            address: self.client,
+            hello: origin.client.hello.name().to_owned(),
+            sender: origin.sender.mailbox().map(ToString::to_string),
+        };
+        self.server.checks.as_ref().map(|checks| checks.begin(client))
     }
 
     async fn body(&mut self, chunk: Bytes) -> Result<(), Ended> {
@@ -173,6 +189,7 @@ impl<'a> Connection<'a> {
                     envelope,
                     recipients: &self.recipients,
                     client: self.client,
+                    checks: self.checks.take(),
                 };
                 match timeout(patience, incoming.deliver(spool)).await {
                     Ok(outcome) => {

@@ -4,17 +4,20 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
+use checks::Pending;
 use mail::{Delivery, DeliveryId, Message, Packed, Quota};
 use queue::EntryId;
-use smtp::{DeliveryVerdict, Envelope, Protocol, Receipt, Refusal, RefusalCode, Trace};
+use smtp::{DeliveryVerdict, Envelope, Protocol, Receipt, Refusal, RefusalCode};
 use types::{AccountId, Keywords, MailboxId, Randomness, Timestamp};
 
 use super::SmtpServer;
 use super::connection::{no_room, refuse_all, try_again};
+use super::examination::{Examined, Place, examine};
 use super::recipients::{Destination, Recipients};
 use super::retries::Fingerprint;
-use super::spool::{Spool, Spooled};
+use super::spool::Spool;
 use crate::inbound::{Taking, Waiting};
+use crate::junk;
 
 /// A message that was received whole, and where it is to go.
 pub(crate) struct Incoming<'a> {
@@ -22,6 +25,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) recipients: &'a Recipients,
     pub(crate) client: IpAddr,
+    /// The checks that have begun, if it is to be checked.
+    pub(crate) checks: Option<Pending>,
 }
 
 /// The verdicts in the envelope's order, and what is settled when the client has got the reply.
@@ -55,9 +60,12 @@ struct Plan {
 impl Incoming<'_> {
     /// Makes the message durable for every recipient that it can be delivered to: in their mailboxes, which is the
     /// normal path, else in the inbound queue.
-    pub(crate) async fn deliver(self, spool: Spool) -> Outcome {
+    pub(crate) async fn deliver(mut self, spool: Spool) -> Outcome {
         let began = Instant::now();
         let size = spool.size();
+        if let Some(checks) = &mut self.checks {
+            checks.settled().await;
+        }
         // The message itself, and what parsing and storing make of it.
         let Some(_memory) = self.server.budget.store(size.saturating_mul(2)).await else {
             tracing::warn!(size, "a message is turned away: too many are being stored");
@@ -65,22 +73,19 @@ impl Incoming<'_> {
         };
         let id = EntryId(Randomness::bytes());
         let received = self.server.clock.now();
-        let trace = Trace { hostname: &self.server.config.hostname, id: &id.to_string(), at: received };
-        let fields = Trace::return_path(self.envelope) + &trace.received(self.envelope);
-        let spooled = match spool.finish(fields.as_bytes()).await {
-            Ok(spooled) => spooled,
-            Err(error) => {
-                tracing::error!(%error, "a message is turned away: it cannot be read back from the spool");
-                return self.refused(&no_room());
-            }
-        };
-        let plan = self.plan(id, &spooled, received).await;
+        let checks = self.checks.take();
+        let examined =
+            match examine(self.server, self.envelope, checks, spool, (&id.to_string(), received)).await {
+                Ok(examined) => examined,
+                Err(refusal) => return self.refused(&refusal),
+            };
+        let plan = self.plan(id, &examined, received).await;
         let fates = match self.server.inbound.load().begin() {
-            Ok(_under_way) => self.place(&plan, spooled.bytes).await,
-            Err(why) => match self.put_off(&plan, spooled.bytes.clone(), &why).await {
+            Ok(_under_way) => self.place(&plan, examined.bytes).await,
+            Err(why) => match self.put_off(&plan, examined.bytes.clone(), &why).await {
                 Ok(fates) => Ok(fates),
                 // Without a queue the load is the lesser evil.
-                Err(()) => self.place(&plan, spooled.bytes).await,
+                Err(()) => self.place(&plan, examined.bytes).await,
             },
         };
         let fates = match fates {
@@ -96,9 +101,9 @@ impl Incoming<'_> {
     }
 
     /// One delivery for each account that any recipient leads to.
-    async fn plan(&self, id: EntryId, spooled: &Spooled, received: Timestamp) -> Plan {
+    async fn plan(&self, id: EntryId, examined: &Examined, received: Timestamp) -> Plan {
         // Without a Message-ID two equal messages may both be meant.
-        let mut fields = mail::ingest::fields::Fields::new(&spooled.bytes);
+        let mut fields = mail::ingest::fields::Fields::new(&examined.bytes);
         let recognisable = fields.any(|field| field.name.eq_ignore_ascii_case(b"message-id"));
         let mut deliveries: Vec<Delivery> = Vec::new();
         let mut fingerprints = Vec::new();
@@ -108,7 +113,8 @@ impl Incoming<'_> {
                     continue;
                 }
                 let id = if recognisable {
-                    let fingerprint = Fingerprint::new(&self.envelope.origin.sender, *account, &spooled.hash);
+                    let fingerprint =
+                        Fingerprint::new(&self.envelope.origin.sender, *account, &examined.hash);
                     let id = self.server.retries.name(&fingerprint).await;
                     fingerprints.push((*account, fingerprint));
                     id
@@ -118,7 +124,10 @@ impl Incoming<'_> {
                 };
                 deliveries.push(Delivery {
                     account: *account,
-                    mailbox: MailboxId::INBOX,
+                    mailbox: match examined.place {
+                        Place::Inbox => MailboxId::INBOX,
+                        Place::Junk => junk::mailbox(&self.server.mail, *account).await,
+                    },
                     keywords: Keywords::new(),
                     received,
                     quota: Quota { bytes: limits.bytes, emails: limits.messages },
@@ -126,7 +135,7 @@ impl Incoming<'_> {
                 });
             }
         }
-        Plan { id, size: spooled.bytes.len() as u64, received, deliveries, fingerprints }
+        Plan { id, size: examined.bytes.len() as u64, received, deliveries, fingerprints }
     }
 
     /// Delivers the message. What fails for a reason of ours that may be over soon goes to the queue.

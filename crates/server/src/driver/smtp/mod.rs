@@ -3,6 +3,7 @@
 
 mod connection;
 mod delivery;
+mod examination;
 mod pace;
 mod recipients;
 mod retries;
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use checks::Checks;
 use directory::Directory;
 use mail::Mail;
 use smtp::Config;
@@ -37,6 +39,7 @@ pub(crate) struct SmtpServer {
     mail: Mail,
     inbound: Inbound,
     retries: Retries,
+    checks: Option<Checks>,
     clock: Clock,
 }
 
@@ -48,6 +51,9 @@ pub(crate) struct SmtpServices {
     pub(crate) mail: Mail,
     pub(crate) inbound: Inbound,
     pub(crate) budget: Budget,
+    /// What messages are checked with. None where the peer is trusted to have checked them, as over LMTP, or where
+    /// there is no DNS.
+    pub(crate) checks: Option<Checks>,
     pub(crate) clock: Clock,
 }
 
@@ -64,6 +70,7 @@ impl SmtpServer {
             mail: services.mail,
             inbound: services.inbound,
             retries: Retries::new(services.bus),
+            checks: services.checks,
             clock: services.clock,
         }
     }

@@ -1,6 +1,7 @@
 //! A message on its way in: in memory while it is small and memory is there, else in a nameless file.
 
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,8 @@ use crate::driver::budget::{Budget, Memory};
 const IN_MEMORY: usize = 1 << 20;
 /// Memory is taken from the budget in pieces of this size, in bytes.
 const STEP: usize = 32 << 10;
+/// Room before a message for the fields that we put on top, in bytes. What needs more is copied.
+const ROOM: usize = 4 << 10;
 
 /// A message that is being received.
 pub(crate) struct Spool {
@@ -26,12 +29,47 @@ pub(crate) struct Spool {
     hasher: blake3::Hasher,
 }
 
-/// A message that was received whole.
-pub(crate) struct Spooled {
-    /// The message with `prefix` before it.
-    pub(crate) bytes: Bytes,
-    /// The hash of the message without `prefix`.
-    pub(crate) hash: blake3::Hash,
+/// A message that was received whole, in one piece, with room before it.
+pub(crate) struct Whole {
+    buffer: Bytes,
+    hash: blake3::Hash,
+}
+
+impl Whole {
+    /// The message as it came.
+    pub(crate) fn message(&self) -> Bytes {
+        self.buffer.slice(ROOM..)
+    }
+
+    /// The hash of the message as it came.
+    pub(crate) fn hash(&self) -> blake3::Hash {
+        self.hash
+    }
+
+    /// The message under these fields, without these ranges of it, which are in ascending order and lie in its header.
+    /// Only the header moves, if nobody else holds the message any more.
+    pub(crate) fn under(self, fields: &[u8], cut: &[Range<usize>]) -> Bytes {
+        let mut buffer = self.buffer.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
+        let mut begin = ROOM;
+        for range in cut.iter().rev() {
+            // What stands before the range moves up to its end; so much room more is before it.
+            let (start, end) = (ROOM + range.start, ROOM + range.end);
+            if start <= end && end <= buffer.len() {
+                let moved = begin - ROOM;
+                buffer.copy_within(begin..start + moved, begin + (end - start));
+                begin += end - start;
+            }
+        }
+        match begin.checked_sub(fields.len()) {
+            Some(top) => {
+                if let Some(place) = buffer.get_mut(top..begin) {
+                    place.copy_from_slice(fields);
+                }
+                buffer.split_off(top).freeze()
+            }
+            None => [fields, buffer.get(begin..).unwrap_or_default()].concat().into(),
+        }
+    }
 }
 
 impl Spool {
@@ -69,10 +107,10 @@ impl Spool {
         file.write_all(chunk).await
     }
 
-    /// The whole message in one piece, behind `prefix`. The caller holds the memory for it.
-    pub(crate) async fn finish(mut self, prefix: &[u8]) -> io::Result<Spooled> {
-        let mut bytes = BytesMut::with_capacity(prefix.len() + self.size);
-        bytes.extend_from_slice(prefix);
+    /// The whole message in one piece. The caller holds the memory for it.
+    pub(crate) async fn finish(mut self) -> io::Result<Whole> {
+        let mut bytes = BytesMut::with_capacity(ROOM + self.size);
+        bytes.resize(ROOM, 0);
         bytes.extend_from_slice(&self.head);
         self.head = BytesMut::new();
         if let Some(mut file) = self.file.take() {
@@ -80,13 +118,13 @@ impl Spool {
             file.rewind().await?;
             while file.read_buf(&mut bytes).await? > 0 {}
         }
-        if bytes.len() != prefix.len() + self.size {
+        if bytes.len() != ROOM + self.size {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the spool file lost a part of the message",
             ));
         }
-        Ok(Spooled { bytes: bytes.freeze(), hash: self.hasher.finalize() })
+        Ok(Whole { buffer: bytes.freeze(), hash: self.hasher.finalize() })
     }
 
     fn room_for(&mut self, bytes: usize) -> bool {
@@ -127,9 +165,10 @@ mod tests {
         }
         assert_eq!(spool.size(), size);
         let spilled = spool.file.is_some();
-        let done = spool.finish(b"trace").await.unwrap();
-        assert_eq!(done.bytes, [b"trace", &message[..]].concat());
-        assert_eq!(done.hash, blake3::hash(&message));
+        let done = spool.finish().await.unwrap();
+        assert_eq!(done.message(), message);
+        assert_eq!(done.hash(), blake3::hash(&message));
+        assert_eq!(done.under(b"trace", &[]), [b"trace", &message[..]].concat());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left behind");
         spilled
     }
@@ -140,6 +179,32 @@ mod tests {
         assert!(!round_trip(1 << 20, BudgetLimits::default()).await);
         assert!(round_trip((1 << 20) + 1, BudgetLimits::default()).await);
         assert!(round_trip(3 << 20, BudgetLimits::default()).await);
+    }
+
+    #[tokio::test]
+    async fn fields_go_on_top_and_ranges_out() {
+        let large = vec![b'f'; ROOM + 1];
+        let first = 0..2;
+        let cuts: [(&[Range<usize>], &str); 4] = [
+            (&[], "0123456789"),
+            (std::slice::from_ref(&first), "23456789"),
+            (&[1..2, 4..7], "023789"),
+            (&[2..4, 8..10], "014567"),
+        ];
+        for fields in [&b""[..], b"A: b\r\n", &large] {
+            for (cut, left) in cuts {
+                for shared in [false, true] {
+                    let directory = tempfile::tempdir().unwrap();
+                    let budget = Budget::new(BudgetLimits::default());
+                    let mut spool = Spool::new(directory.path().to_owned(), budget);
+                    spool.write(b"0123456789").await.unwrap();
+                    let whole = spool.finish().await.unwrap();
+                    let held = shared.then(|| whole.message());
+                    assert_eq!(whole.under(fields, cut), [fields, left.as_bytes()].concat(), "{cut:?}");
+                    drop(held);
+                }
+            }
+        }
     }
 
     #[tokio::test]

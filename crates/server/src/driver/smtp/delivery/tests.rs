@@ -75,6 +75,7 @@ impl World {
             directory: node.directory.clone(),
             mail: delivers.mail.clone(),
             retries: Retries::new(node.bus.clone()),
+            checks: None,
             clock: node.clock.clone(),
         }
     }
@@ -118,7 +119,9 @@ async fn send(server: &SmtpServer) -> Outcome {
     let mut spool = Spool::new(server.spool.clone(), server.budget.clone());
     spool.write(b"Message-ID: <1@example.com>\r\nSubject: later\r\n\r\nBody.\r\n").await.unwrap();
     let client = "192.0.2.1".parse().unwrap();
-    Incoming { server, envelope: &envelope, recipients: &recipients, client }.deliver(spool).await
+    Incoming { server, envelope: &envelope, recipients: &recipients, client, checks: None }
+        .deliver(spool)
+        .await
 }
 
 #[tokio::test]
