@@ -56,7 +56,7 @@ compare: ## Measure the same load against Magpie and against Debian's Postfix an
 	@bench/compare/run.py $(ARGS)
 
 .PHONY: fuzz
-fuzz: ## Feed the parsers and models fresh random input for MINUTES (default 10)
+fuzz: ## Feed parsers, sessions and models fresh random input for MINUTES (default 10)
 	@scripts/prepare.sh build
 	@scripts/fuzz.sh "$(MINUTES)"
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.server import Magpie
 
-USERS = 150
+USERS = 250
 numbers = itertools.count(1)
 
 
@@ -40,6 +40,12 @@ def user() -> str:
     number = next(numbers)
     assert number <= USERS, "more tests than accounts: raise USERS"
     return f"user{number}"
+
+
+@pytest.fixture
+def owner() -> str:
+    """Another such account, whose mail is none of the first one's business."""
+    return f"user{next(numbers)}"
 
 
 @pytest.fixture

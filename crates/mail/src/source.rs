@@ -77,6 +77,9 @@ impl Mail {
 
     pub(crate) fn opened_by(&self, holder: Holder, mut record: SourceRecord) -> Result<Source, Error> {
         let inline = std::mem::take(&mut record.inline);
+        if record.recipe.as_ref().is_some_and(|recipe| !recipe.is_sound() || recipe.size != record.size) {
+            return Err(holder.lost("the recipe of its source contradicts itself"));
+        }
         let literal = match (record.literal, record.codec) {
             (Some(_), _) => None,
             (None, PLAIN) => Some(Bytes::from(inline)),

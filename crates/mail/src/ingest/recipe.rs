@@ -13,6 +13,8 @@ use minicbor::{CborLen, Decode, Encode};
 
 /// The most cuts of one recipe; further attachments stay where they are. Keeps the record under 70,000 bytes.
 pub const MAX_CUTS: usize = 1000;
+/// Octets of the largest source that a sound recipe describes.
+const LARGEST: u64 = 1 << 40;
 /// Attachment bytes that are encoded at once; a multiple of three.
 const BLOCK: usize = 3 * 1024;
 
@@ -77,6 +79,18 @@ pub enum Step<'a> {
 }
 
 impl Recipe {
+    /// Whether the cuts are in order, apart from each other and inside the source: a recipe from a row that is not
+    /// so describes nothing, and the arithmetic of the others does not hold for it.
+    pub fn is_sound(&self) -> bool {
+        let mut free = 0;
+        self.size <= LARGEST
+            && self.cuts.iter().all(|cut| {
+                let sound = cut.at >= free && cut.at <= self.size && cut.len <= self.size;
+                free = if sound { cut.end() } else { free };
+                sound && free <= self.size
+            })
+    }
+
     /// The pieces that make up the octets `range` of the source, in order; a range beyond its end is cut.
     pub fn steps(&self, range: Range<u64>) -> impl Iterator<Item = Step<'_>> {
         let end = range.end.min(self.size);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use store::kv::{Chaos, ChaosRates, Embedded, EmbeddedOptions, Engine, Kv, Metered};
+use store::kv::{Chaos, ChaosRates, Embedded, EmbeddedOptions, Engine, Kv, Memory, Metered};
 use tempfile::TempDir;
 use types::Clock;
 
@@ -13,6 +13,7 @@ pub enum Way {
     Embedded,
     Chaos(u64, ChaosRates),
     Metered,
+    Memory,
 }
 
 /// Few rows, many faults: what most tests under chaos use.
@@ -31,6 +32,7 @@ impl Way {
         vec![
             Self::Embedded,
             Self::Metered,
+            Self::Memory,
             Self::Chaos(1, ROUGH),
             Self::Chaos(2, ROUGH),
             Self::Chaos(3, ROUGH),
@@ -39,7 +41,7 @@ impl Way {
 
     /// Those on which a conflict is only ever a real one.
     pub fn exact() -> Vec<Self> {
-        vec![Self::Embedded, Self::Metered]
+        vec![Self::Embedded, Self::Metered, Self::Memory]
     }
 
     pub fn open(self) -> Opened {
@@ -49,6 +51,7 @@ impl Way {
             Self::Embedded => embedded,
             Self::Chaos(seed, rates) => Arc::new(Chaos::new(embedded, rates, seed)),
             Self::Metered => Arc::new(Metered::new(embedded)),
+            Self::Memory => Arc::new(Memory::new().fork()),
         };
         Opened { kv: Kv::new(engine.clone(), Clock::system()), engine, _directory: directory }
     }
