@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from peers import Dovecot
 
 from harness import corpus
 from harness.response import Client, Text, Value
 from harness.server import PASSWORD, running
+from peers import Dovecot
 
 BATCH = 250
 ITEMS = "RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[]"
