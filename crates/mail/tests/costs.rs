@@ -123,7 +123,8 @@ async fn annotations() {
     counted.take();
     mail.annotate(ALICE, Some(INBOX), &notes).await.unwrap();
     let (rows, _) = counted.take();
-    assert!(rows.commits == 1 && rows.read_rounds <= 3 && rows.rows_written == 20, "{rows:?}");
+    // Besides the annotations: the mailbox's modseq, the change log and the account (RFC 7162 §3.2).
+    assert!(rows.commits == 1 && rows.read_rounds <= 5 && rows.rows_written == 23, "{rows:?}");
     assert_eq!(mail.annotations(ALICE, Some(INBOX)).await.unwrap().len(), 20);
     let (rows, _) = counted.take();
     assert_eq!((rows.commits, rows.read_rounds, rows.rows_read), (0, 1, 20), "{rows:?}");
