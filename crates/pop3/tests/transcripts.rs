@@ -242,7 +242,15 @@ impl Stage {
     }
 }
 
-/// `..` at the end stands for anything.
+/// `..` stands for anything.
 fn matches(pattern: &str, text: &str) -> bool {
-    pattern.strip_suffix(" ..").map_or(pattern == text, |start| text.starts_with(start))
+    let mut parts = pattern.split("..");
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
+    }
+    rest.ends_with(last)
 }

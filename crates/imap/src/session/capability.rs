@@ -31,6 +31,7 @@ pub(crate) fn before_login(config: &Config, tls: bool, mechanisms: &[Mechanism])
 /// After login. `append_limit` is the largest message that may be appended, in bytes.
 pub(crate) fn after_login(append_limit: u64) -> String {
     format!(
-        "IMAP4rev1 IMAP4rev2 LITERAL+ LITERAL- {EXTENSIONS} UNAUTHENTICATE COMPRESS=DEFLATE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE METADATA APPENDLIMIT={append_limit}"
+        "IMAP4rev1 IMAP4rev2 LITERAL+ LITERAL- {EXTENSIONS} UNAUTHENTICATE QUOTA QUOTA=RES-STORAGE \
+         QUOTA=RES-MESSAGE METADATA APPENDLIMIT={append_limit}"
     )
 }

@@ -86,6 +86,8 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     let mut settings = Settings::new(HOSTNAME, plan.data.path().to_owned());
     settings.listeners = ports.listeners();
     settings.plaintext_login = true;
+    // Fewer than a real server's: a system's usual limit on open files is enough for them.
+    settings.connections.total = 10_000;
     settings.shutdown.drain = FAREWELL;
     settings.inbound = plan.inbound;
     settings.checks.enabled = !plan.dns.is_empty();

@@ -189,7 +189,7 @@ fn refused(listener: &str, address: SocketAddr, error: &io::Error) -> Problem {
             Kind::InUse,
             format!(
                 "port {} on {} is in use by another program, and {listener} needs it: stop that program, or choose \
-                 another port",
+                 another port (with --port-base for `magpie dev`)",
                 address.port(),
                 address.ip()
             ),
