@@ -13,7 +13,7 @@ mod sequence;
 use std::fmt;
 
 use minicbor::{Decode, Encode};
-use store::kv::{self, Table, Transaction};
+use store::kv::{self, KeyReader, KeyWriter, Table, Transaction};
 
 pub(crate) use account_index::{AccountIndex, AccountIndexRow};
 pub(crate) use credential::{AppPasswordRow, CredentialRow, Credentials};
@@ -54,6 +54,20 @@ impl Target {
 
     pub(crate) fn key(&self) -> NameKey {
         self.address().key()
+    }
+}
+
+impl NameKey {
+    /// A name as it stands in a key: domain (A-labels) `00` local part (normal form) `00`.
+    fn write(&self, key: KeyWriter) -> KeyWriter {
+        key.text(self.domain.as_str()).text(&self.local)
+    }
+
+    /// Reads what [`NameKey::write`] wrote.
+    fn read(key: &mut KeyReader<'_>) -> Option<Self> {
+        let domain = DomainName::from_key(key.text()?);
+        let local = key.text()?.to_owned();
+        Some(Self { domain, local })
     }
 }
 

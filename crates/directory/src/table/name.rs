@@ -98,13 +98,12 @@ impl Table for Names {
     const NAME: &'static str = "directory.names";
 
     fn key(name: &NameKey) -> Bytes {
-        KeyWriter::new(&PREFIX).text(name.domain.as_str()).text(&name.local).done()
+        name.write(KeyWriter::new(&PREFIX)).done()
     }
 
     fn parse(key: &[u8]) -> Option<NameKey> {
         let mut key = KeyReader::new(key, &PREFIX)?;
-        let domain = DomainName::from_key(key.text()?);
-        let local = key.text()?.to_owned();
-        key.end().map(|()| NameKey { domain, local })
+        let name = NameKey::read(&mut key)?;
+        key.end().map(|()| name)
     }
 }

@@ -11,7 +11,7 @@ use store::kv::{KeyReader, KeyWriter, Table};
 use types::AccountId;
 
 use super::{CredentialRow, DIRECTORY};
-use crate::name::{DomainName, NameKey};
+use crate::name::NameKey;
 use crate::password::{AppPasswordId, Derivation, Protocol, ScramKeys};
 
 const PREFIX: [u8; 2] = [DIRECTORY, b'v'];
@@ -118,13 +118,12 @@ impl Table for Scram {
     const NAME: &'static str = "directory.scram";
 
     fn key(name: &NameKey) -> Bytes {
-        KeyWriter::new(&PREFIX).text(name.domain.as_str()).text(&name.local).done()
+        name.write(KeyWriter::new(&PREFIX)).done()
     }
 
     fn parse(key: &[u8]) -> Option<NameKey> {
         let mut key = KeyReader::new(key, &PREFIX)?;
-        let domain = DomainName::from_key(key.text()?);
-        let local = key.text()?.to_owned();
-        key.end().map(|()| NameKey { domain, local })
+        let name = NameKey::read(&mut key)?;
+        key.end().map(|()| name)
     }
 }
