@@ -17,7 +17,7 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 # Builds the fuzzer and prints where it is.
 build_fuzzer() {
     RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument.sh" \
-        cargo build --locked --quiet --package magpie-fuzz --features engine --bin fuzz
+        cargo build --locked --quiet --package magpie-fuzz-engine --features engine --bin fuzz
     echo "$PWD/target/debug/fuzz"
 }
 

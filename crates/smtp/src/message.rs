@@ -26,9 +26,20 @@ pub(crate) struct Message {
     dropped: u64,
     header: HeaderScan,
     line_ends: LineEnds,
-    refusal: Option<Reply>,
+    refusal: Option<(Weight, Reply)>,
     /// Whether the driver has begun it and was not told to abandon it.
     with_driver: bool,
+}
+
+/// How much a reason to refuse weighs. A message may have several, and which of them is seen first depends on how the
+/// network cut it; so the heaviest is told, not the first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Weight {
+    Header,
+    Size,
+    LineEnds,
+    /// The driver has said so.
+    Told,
 }
 
 impl Message {
@@ -66,10 +77,17 @@ impl Message {
         self.with_driver = true;
     }
 
-    /// The message cannot be accepted any more. The first reason is the one that is told.
+    /// The driver cannot take the message.
     pub(crate) fn refuse(&mut self, reply: Reply, core: &mut Core) {
+        self.fail(Weight::Told, reply, core);
+    }
+
+    /// The message cannot be accepted any more.
+    fn fail(&mut self, weight: Weight, reply: Reply, core: &mut Core) {
         core.abandoned |= std::mem::take(&mut self.with_driver);
-        self.refusal.get_or_insert(reply);
+        if self.refusal.as_ref().is_none_or(|(known, _)| *known < weight) {
+            self.refusal = Some((weight, reply));
+        }
     }
 
     /// Whether it will not be accepted.
@@ -80,25 +98,25 @@ impl Message {
     /// Refuses a message that would grow over the limit with `more` octets (RFC 1870 §6.3).
     pub(crate) fn check_size(&mut self, more: u64, core: &mut Core) {
         let limit = core.config.limits.message;
-        if self.size.saturating_add(more) > limit {
-            self.refuse(too_large(limit), core);
+        if self.received().saturating_add(more) > limit {
+            self.fail(Weight::Size, too_large(limit), core);
         }
     }
 
     /// Octets of a body that came by DATA; `saw_bare` if it held a bare CR or LF. Returns what the driver gets.
     pub(crate) fn take_lines(&mut self, body: BytesMut, saw_bare: bool, core: &mut Core) -> Option<Bytes> {
         if saw_bare {
-            self.refuse(bare(), core);
+            self.fail(Weight::LineEnds, bare(), core);
         }
         self.take(body, core)
     }
 
     /// Octets of a body that came by BDAT.
     pub(crate) fn take_octets(&mut self, body: BytesMut, core: &mut Core) -> Option<Bytes> {
-        if self.envelope.origin.body != BodyType::BinaryMime && self.refusal.is_none() {
+        if self.envelope.origin.body != BodyType::BinaryMime {
             self.line_ends.scan(&body);
             if self.line_ends.saw_bare() {
-                self.refuse(bare(), core);
+                self.fail(Weight::LineEnds, bare(), core);
             }
         }
         self.take(body, core)
@@ -106,19 +124,19 @@ impl Message {
 
     /// Why it is refused, if so much of it was dropped since that its end is not worth waiting for.
     pub(crate) fn endless(&self, limits: &Limits) -> Option<&Reply> {
-        self.refusal.as_ref().filter(|_| self.dropped > limits.drain)
+        self.refusal.as_ref().filter(|_| self.dropped > limits.drain).map(|(_, reply)| reply)
     }
 
     /// A chunk has come; the last one ends the message.
     pub(crate) fn end_of_chunk(mut self, chunk: Chunk, core: &mut Core) -> Phase {
         if chunk.last {
             if self.envelope.origin.body != BodyType::BinaryMime && self.line_ends.ended_bare() {
-                self.refuse(bare(), core);
+                self.fail(Weight::LineEnds, bare(), core);
             }
             return self.end(core);
         }
         match self.refusal.take() {
-            Some(refusal) => self.refused(&refusal, 1, core),
+            Some((_, refusal)) => self.refused(&refusal, 1, core),
             None => {
                 let reply = Reply::new(250, (0, 0), format!("{} octets received", chunk.size));
                 core.done(&reply, Rest::Chunks(self))
@@ -130,7 +148,7 @@ impl Message {
     pub(crate) fn end(mut self, core: &mut Core) -> Phase {
         match self.refusal.take() {
             None => Phase::Verdict(self),
-            Some(refusal) => {
+            Some((_, refusal)) => {
                 let copies = self.replies_due(core);
                 self.refused(&refusal, copies, core)
             }
@@ -175,7 +193,7 @@ impl Message {
         if self.refusal.is_none()
             && let Err(fault) = self.scan_header(&body, &core.config.limits)
         {
-            self.refuse(fault_reply(fault), core);
+            self.fail(Weight::Header, fault_reply(fault), core);
         }
         if self.refusal.is_some() {
             self.dropped += body.len() as u64;

@@ -1,7 +1,5 @@
 //! The target that the environment variable `TARGET` names, under libFuzzer: `scripts/fuzz.sh` sets it.
 #![no_main]
-#![allow(unsafe_code, reason = "libFuzzer is C++ and calls a function by its name")]
-#![allow(clippy::expect_used, reason = "without a target there is nothing to do")]
 
 use std::sync::LazyLock;
 
