@@ -23,7 +23,7 @@ build_fuzzer() {
 
 # name, longest input and further seeds of every target, as fuzz/src/lib.rs lists them.
 targets() {
-    sed -nE 's/.*Target \{ name: "([a-z0-9_]+)".*longest: ([0-9]+) << 10.*/\1 \2/p' <(tr '\n' ' ' <fuzz/src/lib.rs |
+    sed -nE 's/.*Target \{ *name: "([a-z0-9_]+)".*longest: ([0-9]+) << 10.*/\1 \2/p' <(tr '\n' ' ' <fuzz/src/lib.rs |
         sed 's/Target {/\nTarget {/g')
 }
 

@@ -81,8 +81,7 @@ def dependencies_are_explained() -> Iterator[str]:
     manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
     page = (ROOT / "docs/dependencies.md").read_text()
     used = set()
-    manifests = [*(ROOT / "crates").glob("*/Cargo.toml"), ROOT / "bench" / "Cargo.toml", ROOT / "fuzz" / "Cargo.toml"]
-    for path in manifests:
+    for path in [ROOT / path for path in tracked("Cargo.toml")]:
         crate = tomllib.loads(path.read_text())
         for section in ("dependencies", "dev-dependencies", "build-dependencies"):
             used |= set(crate.get(section, {}))
