@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
+use dns::Name;
 use memchr::memchr;
-
-use crate::dns::Name;
 
 /// The fields of a header, and where the body begins. Every octet before that belongs to one field.
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::dns::{DnsError, Lookups, Name};
+use dns::Name;
+
+use crate::lookups::{LookupError, Lookups};
 
 /// Names of one address that are looked at.
 const NAMES: usize = 10;
@@ -51,18 +53,18 @@ pub struct IprevCheck {
 pub(crate) async fn check(address: IpAddr, lookups: &Lookups) -> IprevCheck {
     match find(address, lookups).await {
         Ok(Some(name)) => IprevCheck { result: IprevResult::Pass, name: Some(name) },
-        Ok(None) | Err(DnsError::NoSuchName) => IprevCheck { result: IprevResult::Fail, name: None },
-        Err(DnsError::Temporary(_)) => IprevCheck { result: IprevResult::TempError, name: None },
-        Err(DnsError::TooMany) => IprevCheck { result: IprevResult::PermError, name: None },
+        Ok(None) | Err(LookupError::NoSuchName) => IprevCheck { result: IprevResult::Fail, name: None },
+        Err(LookupError::Temporary(_)) => IprevCheck { result: IprevResult::TempError, name: None },
+        Err(LookupError::TooMany) => IprevCheck { result: IprevResult::PermError, name: None },
     }
 }
 
-async fn find(address: IpAddr, lookups: &Lookups) -> Result<Option<Name>, DnsError> {
+async fn find(address: IpAddr, lookups: &Lookups) -> Result<Option<Name>, LookupError> {
     let mut trouble = None;
     for name in lookups.ptr(address).await?.into_iter().take(NAMES) {
         match lookups.addresses(name.clone(), address).await {
             Ok(addresses) if addresses.contains(&address) => return Ok(Some(name)),
-            Ok(_) | Err(DnsError::NoSuchName) => {}
+            Ok(_) | Err(LookupError::NoSuchName) => {}
             Err(error) => trouble = Some(error),
         }
     }

@@ -13,20 +13,20 @@
 //!                          Verdict { action, fields, forged, … }
 //! ```
 //!
-//! The crate knows no protocol and no storage, and asks DNS through [`Resolver`]: tests are tables of records in virtual
+//! The crate knows no protocol and no storage, and asks DNS through [`dns::Resolver`]: tests are tables of records in virtual
 //! time. What a message says is what its sender wants us to do, so all work has a bound: questions to DNS, signatures,
 //! sizes of keys, names in lists, and time. What exceeds a bound is a permanent error of that one check, and a question
 //! that comes too late a temporary one; no message waits longer than twice [`Options::time`].
 //!
-//! Reading order: `service` puts the checks together, one module each does one of them, `dns` and `header` are
+//! Reading order: `service` puts the checks together, one module each does one of them, `lookups` and `header` are
 //! what they all need.
 
 mod arc;
 mod dkim;
 mod dmarc;
-mod dns;
 mod header;
 mod iprev;
+mod lookups;
 mod network;
 mod policy;
 mod results;
@@ -37,7 +37,6 @@ mod tags;
 pub use arc::{ArcCheck, ArcResult};
 pub use dkim::{DkimCheck, DkimResult};
 pub use dmarc::{DmarcCheck, DmarcResult, Policy};
-pub use dns::{DnsError, DnsServers, Name, NetworkResolver, Question, Record, Resolver, ResolverError};
 pub use iprev::{IprevCheck, IprevResult};
 pub use network::{Network, NetworkError};
 pub use policy::{Action, Enforcement, Options, Refused, WhenUnavailable};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use dns::Name;
+
 use crate::arc::ArcCheck;
 use crate::dmarc::{DmarcCheck, DmarcResult, Policy};
-use crate::dns::Name;
 use crate::network::Network;
 
 /// How the checks are done and what follows from them. The defaults are those of a server that takes mail for others

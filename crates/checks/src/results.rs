@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use dns::Name;
+
 use crate::arc::ArcCheck;
 use crate::dkim::DkimCheck;
 use crate::dmarc::DmarcCheck;
-use crate::dns::Name;
 use crate::header::Header;
 use crate::iprev::IprevCheck;
 use crate::spf::SpfResult;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use dns::{Name, Resolver};
 use futures::future::{join, join_all, join3};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
@@ -14,9 +15,9 @@ use types::Clock;
 use crate::arc::{ArcCheck, Chain};
 use crate::dkim::{self, DkimCheck, KeyAnswer, Signed};
 use crate::dmarc::{self, DmarcCheck, Evidence};
-use crate::dns::{Lookups, Name, Resolver};
 use crate::header::Header;
 use crate::iprev::{self, IprevCheck};
+use crate::lookups::Lookups;
 use crate::policy::{Action, Options, Refused, decide};
 use crate::results::{Results, forged};
 use crate::spf::{self, SpfResult, Subject};

@@ -9,7 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use checks::{Checks, NetworkResolver};
+use checks::Checks;
+use dns::{NetworkResolver, Validation};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -244,7 +245,7 @@ fn checks(settings: &CheckSettings, node: &Node) -> Result<Option<Checks>, Probl
     if !settings.enabled {
         return Ok(None);
     }
-    let resolver = NetworkResolver::new(&settings.servers);
+    let resolver = NetworkResolver::new(&settings.servers, Validation::Off);
     let resolver = resolver.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(Some(Checks::new(Arc::new(resolver), node.clock.clone(), settings.options.clone())))
 }

@@ -5,10 +5,11 @@
 
 use std::fmt;
 
+use dns::Name;
+
 use crate::dkim::canonical::{self, BodyHashes, Form, Selection};
 use crate::dkim::signature::{Algorithm, Signature, SignatureError, key_name, signature};
 use crate::dkim::{DkimResult, KeyAnswer, judge};
-use crate::dns::Name;
 use crate::header::{Field, Header};
 use crate::tags::Tags;
 

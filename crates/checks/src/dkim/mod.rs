@@ -9,9 +9,10 @@ pub(crate) mod signature;
 
 use std::fmt;
 
-use crate::dns::{DnsError, Lookups, Name};
 use crate::header::{Field, Header};
+use crate::lookups::{LookupError, Lookups};
 use canonical::{BodyHashes, Selection};
+use dns::Name;
 use key::{Key, KeyError};
 use signature::{Signature, SignatureError};
 
@@ -135,9 +136,9 @@ impl<'a> Signed<'a> {
 pub(crate) async fn key(name: Name, lookups: &Lookups) -> KeyAnswer {
     match lookups.txt(name).await {
         Ok(records) => Key::parse(&records),
-        Err(DnsError::NoSuchName) => Err(KeyError::Missing),
-        Err(DnsError::TooMany) => Err(KeyError::TooMany),
-        Err(DnsError::Temporary(_)) => Err(KeyError::Unavailable),
+        Err(LookupError::NoSuchName) => Err(KeyError::Missing),
+        Err(LookupError::TooMany) => Err(KeyError::TooMany),
+        Err(LookupError::Temporary(_)) => Err(KeyError::Unavailable),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use dns::Name;
 
 use super::canonical::{BodyForm, Form};
 use super::{DkimCheck, Judged};
-use crate::dns::Name;
 use crate::tags::{Tags, unfolded};
 
 /// The most header fields that a signature may name. Real ones name up to fifty.

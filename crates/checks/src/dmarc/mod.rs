@@ -9,8 +9,9 @@ mod record;
 use std::fmt;
 
 use crate::dkim::{DkimCheck, DkimResult};
-use crate::dns::{DnsError, Lookups, Name};
+use crate::lookups::{LookupError, Lookups};
 use crate::spf::SpfResult;
+use dns::Name;
 use record::{Alignment, DmarcRecord, PublicSuffix};
 
 pub use record::Policy;
@@ -79,8 +80,8 @@ pub(crate) struct Evidence<'a> {
 pub(crate) async fn check(domain: Name, evidence: Evidence<'_>, lookups: &Lookups) -> DmarcCheck {
     let (result, policy) = match judge(&domain, evidence, lookups).await {
         Ok(found) => found,
-        Err(DnsError::Temporary(_)) => (DmarcResult::TempError, None),
-        Err(DnsError::TooMany | DnsError::NoSuchName) => (DmarcResult::PermError, None),
+        Err(LookupError::Temporary(_)) => (DmarcResult::TempError, None),
+        Err(LookupError::TooMany | LookupError::NoSuchName) => (DmarcResult::PermError, None),
     };
     DmarcCheck { domain, result, policy }
 }
@@ -89,7 +90,7 @@ async fn judge(
     domain: &Name,
     evidence: Evidence<'_>,
     lookups: &Lookups,
-) -> Result<(DmarcResult, Option<Policy>), DnsError> {
+) -> Result<(DmarcResult, Option<Policy>), LookupError> {
     if !domain.is_qualified() {
         return Ok((DmarcResult::None, None));
     }
@@ -108,7 +109,7 @@ async fn applicable<'a>(
     walk: &'a Walk,
     domain: &Name,
     lookups: &Lookups,
-) -> Result<Option<(&'a DmarcRecord, Policy)>, DnsError> {
+) -> Result<Option<(&'a DmarcRecord, Policy)>, LookupError> {
     if let Some(own) = walk.record(domain) {
         return Ok(Some((own, own.policy)));
     }
@@ -116,7 +117,7 @@ async fn applicable<'a>(
     let Some(record) = walk.record(&organization).or_else(|| walk.suffix_record()) else { return Ok(None) };
     let missing = match record.missing_policy {
         Some(policy) if policy != record.subdomain_policy => match lookups.ipv4(domain.clone()).await {
-            Err(DnsError::NoSuchName) => Some(policy),
+            Err(LookupError::NoSuchName) => Some(policy),
             Err(error) => return Err(error),
             Ok(_) => None,
         },
@@ -133,7 +134,7 @@ struct Identifiers<'a> {
 }
 
 impl Identifiers<'_> {
-    async fn judge(&self, evidence: Evidence<'_>, record: &DmarcRecord) -> Result<DmarcResult, DnsError> {
+    async fn judge(&self, evidence: Evidence<'_>, record: &DmarcRecord) -> Result<DmarcResult, LookupError> {
         let spf = evidence.spf.map(|(name, result)| {
             (name, result == SpfResult::Pass, result == SpfResult::TempError, record.spf_alignment)
         });
@@ -156,14 +157,14 @@ impl Identifiers<'_> {
                 (Ok(true), true) => return Ok(DmarcResult::Pass),
                 (Ok(true), false) => unknown = true,
                 (Ok(false), _) => {}
-                (Err(DnsError::Temporary(_)), _) => unknown = true,
+                (Err(LookupError::Temporary(_)), _) => unknown = true,
                 (Err(error), _) => return Err(error),
             }
         }
         Ok(if unknown { DmarcResult::TempError } else { DmarcResult::Fail })
     }
 
-    async fn is_aligned(&self, name: &Name, alignment: Alignment) -> Result<bool, DnsError> {
+    async fn is_aligned(&self, name: &Name, alignment: Alignment) -> Result<bool, LookupError> {
         if name == self.domain {
             return Ok(true);
         }
@@ -180,7 +181,7 @@ struct Walk(Vec<(Name, DmarcRecord)>);
 
 impl Walk {
     /// Asks for the records of a name and of those above it, eight at most (RFC 9989 §4.10).
-    async fn up(start: &Name, lookups: &Lookups) -> Result<Self, DnsError> {
+    async fn up(start: &Name, lookups: &Lookups) -> Result<Self, LookupError> {
         let mut found = Vec::new();
         let mut next = Some(start.clone());
         while let Some(name) = next {
@@ -236,10 +237,10 @@ fn above(name: &Name) -> Option<Name> {
 }
 
 /// The record at a name, if there is exactly one.
-async fn one_record(place: Name, lookups: &Lookups) -> Result<Option<DmarcRecord>, DnsError> {
+async fn one_record(place: Name, lookups: &Lookups) -> Result<Option<DmarcRecord>, LookupError> {
     let texts = match lookups.txt(place).await {
         Ok(texts) => texts,
-        Err(DnsError::NoSuchName) => return Ok(None),
+        Err(LookupError::NoSuchName) => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut records = texts.iter().filter(|text| record::is_dmarc(text));

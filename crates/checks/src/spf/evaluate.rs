@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
+use dns::Name;
+
 use super::SpfResult;
 use super::macros::{DomainSpec, Values};
 use super::record::{DualBits, Mechanism, SpfRecord, is_spf};
-use crate::dns::{DnsError, Lookups, Name};
+use crate::lookups::{LookupError, Lookups};
 use crate::network::Network;
 
 /// Terms that cause questions, over all records of one evaluation (RFC 7208 §4.6.4).
@@ -77,7 +79,7 @@ impl Walk<'_> {
     async fn record(&self, domain: &Name) -> Result<Option<SpfRecord>, Trouble> {
         let texts = match self.lookups.txt(domain.clone()).await {
             Ok(texts) => texts,
-            Err(DnsError::NoSuchName) => return Ok(None),
+            Err(LookupError::NoSuchName) => return Ok(None),
             Err(error) => return Err(trouble(&error)),
         };
         let mut records = texts.iter().filter(|text| is_spf(text));
@@ -199,10 +201,10 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn unless_void<T>(&mut self, answer: Result<Vec<T>, DnsError>) -> Result<Vec<T>, Trouble> {
+    fn unless_void<T>(&mut self, answer: Result<Vec<T>, LookupError>) -> Result<Vec<T>, Trouble> {
         let found = match answer {
             Ok(found) => found,
-            Err(DnsError::NoSuchName) => Vec::new(),
+            Err(LookupError::NoSuchName) => Vec::new(),
             Err(error) => return Err(trouble(&error)),
         };
         if found.is_empty() {
@@ -212,9 +214,9 @@ impl Walk<'_> {
     }
 }
 
-fn trouble(error: &DnsError) -> Trouble {
+fn trouble(error: &LookupError) -> Trouble {
     match error {
-        DnsError::Temporary(_) => Trouble::Temporary,
-        DnsError::TooMany | DnsError::NoSuchName => Trouble::Permanent,
+        LookupError::Temporary(_) => Trouble::Temporary,
+        LookupError::TooMany | LookupError::NoSuchName => Trouble::Permanent,
     }
 }

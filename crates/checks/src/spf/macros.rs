@@ -1,9 +1,9 @@
 //! Macros in SPF records (RFC 7208 §7).
 
+use dns::Name;
+
 use std::fmt::Write;
 use std::net::IpAddr;
-
-use crate::dns::Name;
 
 /// The longest name that DNS can be asked for.
 const NAME: usize = 253;

@@ -1,9 +1,8 @@
 //! DNS as a table of records, keys that sign, and a server that checks.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -11,7 +10,8 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use checks::{Checks, Client, DnsError, Name, Options, Question, Record, Resolver, Verdict};
+use checks::{Checks, Client, Options, Verdict};
+use dns::{Answer, DnsError, Name, Question, Resolver};
 use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256};
 use mail_auth::common::headers::HeaderWriter;
 use mail_auth::dkim::{Canonicalization, DkimSigner};
@@ -20,89 +20,33 @@ use types::{Clock, Timestamp};
 
 pub const NOW: Timestamp = Timestamp(1_795_359_480_000);
 
-/// Answers from a table. A name with no record at all does not exist.
+/// DNS as a table of records; see [`dns::Zone::parse`].
 #[derive(Clone, Default)]
-pub struct Zone {
-    records: HashMap<Question, Vec<Record>>,
-    names: HashSet<Name>,
-    /// Names whose servers say that they failed.
-    broken: HashSet<Name>,
-    /// Names whose servers say nothing.
-    silent: HashSet<Name>,
-    pub asked: Arc<Mutex<Vec<Question>>>,
-}
+pub struct Zone(pub Arc<dns::Zone>);
 
 impl Zone {
-    /// One record a line: name, kind, value. Kinds are TXT, A, AAAA, MX, PTR, SERVFAIL, SILENT.
     pub fn new(text: &str) -> Self {
         Self::default().with(text)
     }
 
     pub fn with(mut self, text: &str) -> Self {
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let mut words = line.splitn(3, ' ');
-            let (owner, kind, value) =
-                (words.next().unwrap(), words.next().unwrap(), words.next().unwrap_or(""));
-            if kind == "PTR" {
-                let question = Question::Ptr(owner.parse().unwrap());
-                self.records.entry(question).or_default().push(Record::Ptr(name(value)));
-                continue;
-            }
-            let owner = name(owner);
-            let (question, record) = match kind {
-                "TXT" => (Question::Txt(owner.clone()), Record::Txt(value.as_bytes().to_vec())),
-                "A" => (Question::Ipv4(owner.clone()), Record::Ipv4(value.parse().unwrap())),
-                "AAAA" => (Question::Ipv6(owner.clone()), Record::Ipv6(value.parse().unwrap())),
-                "MX" => {
-                    let (preference, host) = value.split_once(' ').unwrap();
-                    (Question::Mx(owner.clone()), Record::Mx(preference.parse().unwrap(), name(host)))
-                }
-                "SERVFAIL" => {
-                    self.broken.insert(owner);
-                    continue;
-                }
-                "SILENT" => {
-                    self.silent.insert(owner);
-                    continue;
-                }
-                _ => panic!("{kind}"),
-            };
-            self.records.entry(question).or_default().push(record);
-            for above in
-                std::iter::successors(Some(owner.as_str()), |n| n.split_once('.').map(|(_, rest)| rest))
-            {
-                self.names.insert(name(above));
-            }
-        }
+        Arc::make_mut(&mut self.0).add(text).unwrap();
         self
     }
 
+    pub fn asked(&self) -> Vec<Question> {
+        self.0.asked()
+    }
+
     pub fn questions(&self) -> usize {
-        self.asked.lock().unwrap().len()
+        self.0.asked().len()
     }
 }
 
 #[async_trait]
 impl Resolver for Zone {
-    async fn ask(&self, question: &Question) -> Result<Vec<Record>, DnsError> {
-        self.asked.lock().unwrap().push(question.clone());
-        let known = self.records.get(question).cloned();
-        match question {
-            Question::Ptr(_) => known.ok_or(DnsError::NoSuchName),
-            Question::Txt(name) | Question::Ipv4(name) | Question::Ipv6(name) | Question::Mx(name) => {
-                if self.silent.contains(name) {
-                    std::future::pending::<()>().await;
-                }
-                if self.broken.contains(name) {
-                    return Err(DnsError::Temporary("server failure".to_owned()));
-                }
-                match known {
-                    Some(records) => Ok(records),
-                    None if self.names.contains(name) => Ok(Vec::new()),
-                    None => Err(DnsError::NoSuchName),
-                }
-            }
-        }
+    async fn ask(&self, question: &Question) -> Result<Answer, DnsError> {
+        self.0.ask(question).await
     }
 }
 

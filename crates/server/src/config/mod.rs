@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use checks::DnsServers;
 use directory::DomainName;
+use dns::DnsServers;
 
 pub(crate) use self::listener::{ListenerSettings, Protocol};
 use self::section::Section;

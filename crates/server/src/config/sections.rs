@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use checks::{DnsServers, Enforcement, Name, WhenUnavailable};
+use checks::{Enforcement, WhenUnavailable};
 use directory::{Cost, DomainName, Rate, ScramIterations};
+use dns::{DnsServers, Name};
 use pop3::InternationalMail;
 
 use super::listener::choice;

@@ -6,8 +6,8 @@ mod screen;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use checks::DnsServers;
 use directory::DomainName;
+use dns::DnsServers;
 
 use self::accounts::Accounts;
 use crate::config::{ListenerSettings, Protocol, Settings};

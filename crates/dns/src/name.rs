@@ -37,17 +37,17 @@ impl Name {
     }
 
     /// The name without its leftmost label.
-    pub(crate) fn parent(&self) -> Option<Self> {
+    pub fn parent(&self) -> Option<Self> {
         self.0.split_once('.').map(|(_, rest)| Self(rest.to_owned()))
     }
 
     /// Whether this is `other`, or below it.
-    pub(crate) fn is_within(&self, other: &Self) -> bool {
+    pub fn is_within(&self, other: &Self) -> bool {
         self.0.strip_suffix(&other.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
     /// `prefix.self`, if that is still a name.
-    pub(crate) fn below(&self, prefix: &str) -> Option<Self> {
+    pub fn below(&self, prefix: &str) -> Option<Self> {
         Self::parse(&format!("{prefix}.{}", self.0))
     }
 }

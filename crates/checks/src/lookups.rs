@@ -8,12 +8,35 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use dns::{DnsError, Name, Question, Record, Resolver};
 use parking_lot::Mutex;
+use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
-use super::{DnsError, Name, Question, Record, Resolver};
+type Answer = Result<Arc<[Record]>, LookupError>;
 
-type Answer = Result<Arc<[Record]>, DnsError>;
+/// Why a check has no answer.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(crate) enum LookupError {
+    /// The name does not exist at all.
+    #[error("the name does not exist")]
+    NoSuchName,
+    /// Nobody could say, or not in time: ask again later.
+    #[error("DNS did not answer: {0}")]
+    Temporary(String),
+    /// The message has caused as many questions as a message may.
+    #[error("the message causes too many questions")]
+    TooMany,
+}
+
+impl From<DnsError> for LookupError {
+    fn from(error: DnsError) -> Self {
+        match error {
+            DnsError::NoSuchName => Self::NoSuchName,
+            DnsError::Temporary(_) | DnsError::Bogus => Self::Temporary(error.to_string()),
+        }
+    }
+}
 
 /// One check's way to DNS. Cheap to clone; all clones share the same budget.
 #[derive(Clone)]
@@ -38,7 +61,7 @@ impl Lookups {
         }
     }
 
-    pub(crate) async fn txt(&self, name: Name) -> Result<Vec<Vec<u8>>, DnsError> {
+    pub(crate) async fn txt(&self, name: Name) -> Result<Vec<Vec<u8>>, LookupError> {
         let wanted = |record: &Record| match record {
             Record::Txt(text) => Some(text.clone()),
             _ => None,
@@ -46,7 +69,7 @@ impl Lookups {
         self.records(Question::Txt(name), wanted).await
     }
 
-    pub(crate) async fn ipv4(&self, name: Name) -> Result<Vec<Ipv4Addr>, DnsError> {
+    pub(crate) async fn ipv4(&self, name: Name) -> Result<Vec<Ipv4Addr>, LookupError> {
         let wanted = |record: &Record| match record {
             Record::Ipv4(address) => Some(*address),
             _ => None,
@@ -54,7 +77,7 @@ impl Lookups {
         self.records(Question::Ipv4(name), wanted).await
     }
 
-    pub(crate) async fn ipv6(&self, name: Name) -> Result<Vec<Ipv6Addr>, DnsError> {
+    pub(crate) async fn ipv6(&self, name: Name) -> Result<Vec<Ipv6Addr>, LookupError> {
         let wanted = |record: &Record| match record {
             Record::Ipv6(address) => Some(*address),
             _ => None,
@@ -63,7 +86,7 @@ impl Lookups {
     }
 
     /// The addresses of a name, of the family that `like` is of.
-    pub(crate) async fn addresses(&self, name: Name, like: IpAddr) -> Result<Vec<IpAddr>, DnsError> {
+    pub(crate) async fn addresses(&self, name: Name, like: IpAddr) -> Result<Vec<IpAddr>, LookupError> {
         Ok(match like {
             IpAddr::V4(_) => self.ipv4(name).await?.into_iter().map(IpAddr::V4).collect(),
             IpAddr::V6(_) => self.ipv6(name).await?.into_iter().map(IpAddr::V6).collect(),
@@ -71,9 +94,9 @@ impl Lookups {
     }
 
     /// The hosts of a name's mail exchangers, the preferred first.
-    pub(crate) async fn mx(&self, name: Name) -> Result<Vec<Name>, DnsError> {
+    pub(crate) async fn mx(&self, name: Name) -> Result<Vec<Name>, LookupError> {
         let wanted = |record: &Record| match record {
-            Record::Mx(preference, host) => Some((*preference, host.clone())),
+            Record::Mx(preference, host) => Some((*preference, host.clone()?)),
             _ => None,
         };
         let mut hosts = self.records(Question::Mx(name), wanted).await?;
@@ -81,7 +104,7 @@ impl Lookups {
         Ok(hosts.into_iter().map(|(_, host)| host).collect())
     }
 
-    pub(crate) async fn ptr(&self, address: IpAddr) -> Result<Vec<Name>, DnsError> {
+    pub(crate) async fn ptr(&self, address: IpAddr) -> Result<Vec<Name>, LookupError> {
         let wanted = |record: &Record| match record {
             Record::Ptr(name) => Some(name.clone()),
             _ => None,
@@ -93,7 +116,7 @@ impl Lookups {
         &self,
         question: Question,
         wanted: impl Fn(&Record) -> Option<T>,
-    ) -> Result<Vec<T>, DnsError> {
+    ) -> Result<Vec<T>, LookupError> {
         Ok(self.ask(question).await?.iter().filter_map(wanted).collect())
     }
 
@@ -104,13 +127,13 @@ impl Lookups {
                 return answer.clone();
             }
             let Some(left) = state.left.checked_sub(1) else {
-                return Err(DnsError::TooMany);
+                return Err(LookupError::TooMany);
             };
             state.left = left;
         }
         let answer = match timeout_at(self.until, self.resolver.ask(&question)).await {
-            Ok(answer) => answer.map(Arc::from),
-            Err(_late) => Err(DnsError::Temporary("it took too long".to_owned())),
+            Ok(answer) => answer.map(|answer| Arc::from(answer.records)).map_err(LookupError::from),
+            Err(_late) => Err(LookupError::Temporary("it took too long".to_owned())),
         };
         self.state.lock().known.insert(question, answer.clone());
         answer
