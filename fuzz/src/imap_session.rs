@@ -86,6 +86,8 @@ impl Client {
             match self.session.advance(&mut self.input).await {
                 Step::Send(chunks) => chunks.iter().for_each(|chunk| self.output.extend_from_slice(chunk)),
                 Step::NeedInput => return,
+                // What a stream is made of, the driver's tests try.
+                Step::Compress => {}
                 Step::StartTls => {
                     assert!(self.input.is_empty(), "plaintext is left for the session after the handshake");
                     self.session.secured(ChannelBindings::NONE);

@@ -1,8 +1,10 @@
 """The faults of IMAP, by their numbers, on bare sockets. After each, the next good command must work."""
 
+import contextlib
 import re
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -261,6 +263,42 @@ def test_44_deliveries_around_select(magpie: Magpie, user: str, address: str) ->
         numbers = [int(re.search(rb"UID (\d+)", line)[1]) for line in fetched if b" FETCH " in line]
         assert numbers == list(range(1, total + 1))
         wire.socket.close()
+
+
+def test_45_a_deflate_bomb(magpie: Magpie, user: str) -> None:
+    """What inflates to a gigabyte is held to the limits of what it inflates to, and others are served meanwhile."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = b"".join(deflate.compress(b"x" * MB) for _ in range(1024)) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    with ImapWire(magpie, user) as wire, ImapWire(magpie, user) as other:
+        deflated = wire.compress()
+        before = magpie.memory()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            deflated.plain.sendall(bomb)
+        for _ in range(20):
+            assert other.command(b"NOOP")[0] == b"OK"
+            assert magpie.memory() - before < 32 * MB
+        assert wire.line().startswith(b"* BYE the line is longer than")
+        assert wire.line() == b""
+
+
+def test_45_a_literal_that_inflates(magpie: Magpie, user: str) -> None:
+    """A message of 100 MB in 100 KB is larger than a message may be."""
+    with ImapWire(magpie, user) as wire:
+        wire.compress()
+        tag = wire.tag()
+        wire.send(tag + b" APPEND INBOX {%d}\r\n" % (100 * MB))
+        outcome, text, _ = wire.outcome(tag)
+        assert outcome == b"NO" and text.startswith(b"[TOOBIG]")
+        assert wire.command(b"NOOP")[0] == b"OK"
+
+
+def test_45_what_is_not_deflated_ends_the_connection(magpie: Magpie, user: str) -> None:
+    with ImapWire(magpie, user) as wire:
+        deflated = wire.compress()
+        deflated.plain.sendall(b"\xff\xff\xff t9 NOOP\r\n" * 10)
+        assert wire.line() == b"* BYE the compressed stream is broken"
+        assert wire.line() == b""
+        assert deflated.unpacker.eof
 
 
 def test_47_a_reader_that_stalls(magpie: Magpie, user: str) -> None:

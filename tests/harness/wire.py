@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+import zlib
 
 from .server import PASSWORD, Magpie, any_certificate
 
@@ -69,6 +70,32 @@ class Wire:
         return False
 
 
+class Deflated:
+    """A connection's socket with a deflate layer in both directions."""
+
+    def __init__(self, plain: socket.socket):
+        self.plain = plain
+        self.packer = zlib.compressobj(wbits=-15)
+        self.unpacker = zlib.decompressobj(wbits=-15)
+        self.received = 0
+
+    def sendall(self, data: bytes) -> None:
+        self.plain.sendall(self.packer.compress(data) + self.packer.flush(zlib.Z_SYNC_FLUSH))
+
+    def recv(self, size: int) -> bytes:
+        while data := self.plain.recv(size):
+            self.received += len(data)
+            if clear := self.unpacker.decompress(data):
+                return clear
+        return b""
+
+    def settimeout(self, seconds: float) -> None:
+        self.plain.settimeout(seconds)
+
+    def close(self) -> None:
+        self.plain.close()
+
+
 class SmtpWire(Wire):
     """A bare SMTP connection, past the greeting."""
 
@@ -109,6 +136,13 @@ class ImapWire(Wire):
         self.greeting = self.line()
         if user:
             assert self.command(b"LOGIN %s %s" % (user.encode(), PASSWORD.encode()))[0] == b"OK"
+
+    def compress(self) -> Deflated:
+        """Compresses the connection from here on."""
+        assert self.command(b"COMPRESS DEFLATE")[0] == b"OK"
+        deflated = Deflated(self.socket)
+        self.socket = deflated
+        return deflated
 
     def response(self) -> bytes:
         """One response, literals included."""

@@ -210,6 +210,7 @@ impl Stage {
                 assert!(self.clients[1].closed, "{}: the second connection is still open", self.name)
             }
             "tls 1" => assert!(std::mem::take(&mut self.clients[0].wants_tls), "{}: no TLS", self.name),
+            "compressed 1" => assert!(self.clients[0].compressed, "{}: not compressed", self.name),
             "timeout 1" => {
                 self.clients[0].session.timed_out();
                 self.clients[0].serve().await;

@@ -28,10 +28,11 @@ pub(crate) fn before_login(config: &Config, tls: bool, mechanisms: &[Mechanism])
     words
 }
 
-/// After login. `append_limit` is the largest message that may be appended, in bytes.
-pub(crate) fn after_login(append_limit: u64) -> String {
+/// After login. `append_limit` is the largest message that may be appended, in bytes; a connection is compressed once.
+pub(crate) fn after_login(append_limit: u64, compressed: bool) -> String {
+    let compress = if compressed { "" } else { " COMPRESS=DEFLATE" };
     format!(
-        "IMAP4rev1 IMAP4rev2 LITERAL+ LITERAL- {EXTENSIONS} UNAUTHENTICATE QUOTA QUOTA=RES-STORAGE \
-         QUOTA=RES-MESSAGE METADATA APPENDLIMIT={append_limit}"
+        "IMAP4rev1 IMAP4rev2 LITERAL+ LITERAL- {EXTENSIONS} UNAUTHENTICATE{compress} QUOTA \
+         QUOTA=RES-STORAGE QUOTA=RES-MESSAGE METADATA APPENDLIMIT={append_limit}"
     )
 }

@@ -55,6 +55,9 @@ pub(crate) enum Error {
     /// NUL where it cannot be encoded.
     #[error("the message has NUL outside of bodies whose transfer encoding is binary")]
     Nul,
+    /// The connection is compressed already.
+    #[error("the connection is compressed already")]
+    Compressed,
     /// A quota root that is not there.
     #[error("there is no such quota root; the only one is \"\"")]
     NoQuotaRoot,
@@ -112,6 +115,7 @@ impl Error {
             Self::Privacy => (Condition::No, Some(Code::PrivacyRequired)),
             Self::Credentials | Self::Channel(_) => (Condition::No, Some(Code::AuthenticationFailed)),
             Self::Authorization => (Condition::No, Some(Code::AuthorizationFailed)),
+            Self::Compressed => (Condition::No, Some(Code::CompressionActive)),
             Self::Nul => (Condition::No, Some(Code::UnknownCte)),
             Self::Entry(_) => (Condition::Bad, None),
             Self::NoQuotaRoot => (Condition::No, Some(Code::NonExistent)),

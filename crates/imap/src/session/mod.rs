@@ -47,6 +47,9 @@ pub enum Step {
     Send(Vec<Bytes>),
     /// Read more, or wait for [`Session::changed`], then call [`Session::advance`] again.
     NeedInput,
+    /// Deflate both directions from here on (RFC 4978), then call [`Session::advance`] again. There is no input left
+    /// from before.
+    Compress,
     /// Begin TLS, then call [`Session::secured`]. There is no input left from before.
     StartTls,
     /// Close the connection.
@@ -64,6 +67,8 @@ pub struct Session {
     doing: Doing,
     /// How far the command in [`Doing::Task`] has come.
     progress: Progress,
+    /// The connection is deflated.
+    compressed: bool,
     /// Bad commands and refused logins so far.
     errors: u32,
 }
@@ -86,6 +91,8 @@ enum Doing {
     Appending(Tag, Appending),
     /// STARTTLS was answered.
     StartTls,
+    /// COMPRESS was answered.
+    Compress,
     /// A step is being taken. If this is seen outside of it, the step was dropped half-way.
     Stepping,
     /// Nothing more but closing.
@@ -112,6 +119,7 @@ impl Session {
             user: None,
             doing: Doing::Nothing,
             progress: Progress::default(),
+            compressed: false,
             errors: 0,
         };
         let words = session.capability_before_login();
@@ -163,6 +171,11 @@ impl Session {
     /// The client was silent for too long.
     pub fn timed_out(&mut self) {
         self.interrupt(Reply::bye("silent for too long"));
+    }
+
+    /// What the client sends cannot be inflated.
+    pub fn garbled(&mut self) {
+        self.interrupt(Reply::bye("the compressed stream is broken"));
     }
 
     /// The server stops.
@@ -218,6 +231,13 @@ impl Session {
             Doing::StartTls => {
                 self.doing = Doing::StartTls;
                 Turn::Done(Step::StartTls)
+            }
+            Doing::Compress => {
+                // The answer goes out first, as it is.
+                if !self.out.is_empty() {
+                    self.doing = Doing::Compress;
+                }
+                Turn::Done(Step::Compress)
             }
             Doing::Stepping | Doing::Closing => {
                 self.doing = Doing::Closing;
@@ -306,6 +326,10 @@ impl Session {
             Ok(Outcome::Logout) => {
                 Reply::ok("bye").write_tagged(&tag, &mut self.out);
                 self.doing = Doing::Closing;
+            }
+            Ok(Outcome::Compress) => {
+                Reply::ok("compression begins now").write_tagged(&tag, &mut self.out);
+                self.doing = Doing::Compress;
             }
             Ok(Outcome::StartTls) => {
                 Reply::ok("begin TLS now").write_tagged(&tag, &mut self.out);

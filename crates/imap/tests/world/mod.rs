@@ -81,6 +81,7 @@ impl World {
             largest: 0,
             closed: false,
             wants_tls: false,
+            compressed: false,
         }
     }
 
@@ -107,6 +108,7 @@ pub struct Client {
     pub largest: usize,
     pub closed: bool,
     pub wants_tls: bool,
+    pub compressed: bool,
 }
 
 impl Client {
@@ -119,6 +121,7 @@ impl Client {
                     chunks.iter().for_each(|chunk| self.output.extend_from_slice(chunk));
                 }
                 Step::NeedInput => return,
+                Step::Compress => self.compressed = true,
                 Step::StartTls => {
                     self.wants_tls = true;
                     self.session.secured(CHANNEL);

@@ -30,6 +30,9 @@ pub(crate) trait Conversation: Send {
     /// The client was silent for too long.
     fn timed_out(&mut self);
 
+    /// What the client sends cannot be inflated.
+    fn garbled(&mut self) {}
+
     /// The server stops.
     fn shutdown(&mut self);
 
@@ -55,6 +58,8 @@ pub(crate) enum Step {
     NeedInput,
     /// Begin TLS.
     StartTls,
+    /// Begin to compress.
+    Compress,
     /// Close the connection.
     Close,
 }
@@ -89,7 +94,7 @@ impl Port {
         let ended = match self.open(&mut link).await {
             Ok(encryption) => {
                 let mut session = begin(encryption.map(|_| link.channel_bindings()));
-                let ended = self.converse(&mut session, &mut link, lifecycle).await;
+                let ended = self.converse(&mut session, &mut link, client, lifecycle).await;
                 session.end().await;
                 ended
             }
@@ -105,12 +110,13 @@ impl Port {
         &self,
         session: &mut C,
         link: &mut Link,
+        client: IpAddr,
         lifecycle: &Lifecycle,
     ) -> Result<(), LinkError> {
         let mut input = BytesMut::new();
         let mut clock = Clock { on: WaitingFor::Login, since: Instant::now() };
         let mut reads = 0;
-        let mut told_to_leave = false;
+        let (mut told_to_leave, mut garbled) = (false, false);
         loop {
             // On the heap while it runs: commands need much room, and most connections wait for one.
             match Box::pin(session.advance(&mut input)).await {
@@ -123,6 +129,7 @@ impl Port {
                     Box::pin(self.encrypt(link)).await?;
                     session.secured(link.channel_bindings());
                 }
+                Step::Compress => link.compress(),
                 Step::Close => return Ok(()),
                 Step::NeedInput => {
                     let deadline = clock.deadline(session.waiting(reads), Instant::now());
@@ -136,12 +143,16 @@ impl Port {
                             told_to_leave = true;
                             session.shutdown();
                         }
-                        received = link.receive(&mut input) => {
-                            if received? == 0 {
-                                return Ok(());
+                        received = link.receive(&mut input) => match received {
+                            Ok(0) => return Ok(()),
+                            Ok(_) => reads += 1,
+                            Err(why @ LinkError::Garbled(_)) if !garbled => {
+                                tracing::info!(%client, %why, "{} connection ends", C::PROTOCOL);
+                                garbled = true;
+                                session.garbled();
                             }
-                            reads += 1;
-                        }
+                            Err(why) => return Err(why),
+                        },
                         () = session.changed() => {}
                         () = sleep_until(deadline) => session.timed_out(),
                     }

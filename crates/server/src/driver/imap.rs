@@ -60,6 +60,7 @@ impl Conversation for ImapConversation {
             imap::Step::Send(chunks) => Step::Send(chunks),
             imap::Step::NeedInput => Step::NeedInput,
             imap::Step::StartTls => Step::StartTls,
+            imap::Step::Compress => Step::Compress,
             imap::Step::Close => Step::Close,
         }
     }
@@ -78,6 +79,10 @@ impl Conversation for ImapConversation {
 
     fn timed_out(&mut self) {
         self.session.timed_out();
+    }
+
+    fn garbled(&mut self) {
+        self.session.garbled();
     }
 
     fn shutdown(&mut self) {

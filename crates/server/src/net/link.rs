@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use directory::sasl::ChannelBindings;
+use flate2::DecompressError;
 use futures::future::poll_immediate;
 use rustls::ProtocolVersion;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::deflate::Deflate;
 use super::proxy::Lookout;
 
 /// The most that one read takes from a connection, in bytes.
@@ -39,6 +42,9 @@ pub(crate) enum LinkError {
     /// The TLS handshake took too long.
     #[error("the TLS handshake was not done within {} s", .0.as_secs())]
     Handshake(Duration),
+    /// What the peer sends cannot be inflated.
+    #[error("what the client sends is not deflated: {0}")]
+    Garbled(#[from] DecompressError),
     /// Somebody who is no trusted proxy says whom it speaks for.
     #[error("the client speaks the PROXY protocol, but its address is not among this listener's proxies")]
     Proxy,
@@ -71,6 +77,7 @@ pub(crate) struct Encryption {
 /// One connection.
 pub(crate) struct Link {
     stream: Stream,
+    deflate: Option<Box<Deflate>>,
     stall: Duration,
     lookout: Lookout,
 }
@@ -88,7 +95,7 @@ impl Link {
     pub(crate) fn new(socket: TcpStream, stall: Duration) -> Self {
         // Replies are written whole: waiting for more to send would only delay them.
         let _best_effort = socket.set_nodelay(true);
-        Self { stream: Stream::Plain(socket), stall, lookout: Lookout::default() }
+        Self { stream: Stream::Plain(socket), deflate: None, stall, lookout: Lookout::default() }
     }
 
     /// Encrypts the connection.
@@ -127,13 +134,25 @@ impl Link {
         material.map_or(ChannelBindings::NONE, |material| ChannelBindings::NONE.with_exporter(material))
     }
 
+    /// Deflates both directions from now on (RFC 4978).
+    pub(crate) fn compress(&mut self) {
+        self.deflate = Some(Box::new(Deflate::new()));
+    }
+
     /// Sends all of `bytes`. Waits as long as the peer takes some of them now and then.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        if self.deflate.is_some() {
+            return self.send_all(&[Bytes::copy_from_slice(bytes)]).await;
+        }
         self.send_slices(&mut [IoSlice::new(bytes)]).await
     }
 
     /// The same for bytes in several pieces, with as few calls of the system as that takes.
     pub(crate) async fn send_all(&mut self, pieces: &[Bytes]) -> Result<(), LinkError> {
+        if let Some(deflate) = self.deflate.as_mut() {
+            let packed = deflate.pack(pieces)?;
+            return self.send_slices(&mut [IoSlice::new(&packed)]).await;
+        }
         let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
         self.send_slices(&mut slices).await
     }
@@ -154,6 +173,11 @@ impl Link {
     /// Appends what the peer sends to `input`; zero when it sends no more. Cancel-safe. Takes no memory while it
     /// waits: most of the connections of a mail server do nothing else.
     pub(crate) async fn receive(&mut self, input: &mut BytesMut) -> Result<usize, LinkError> {
+        if self.deflate.is_some() {
+            // What inflates to much has come in one read: others must have their turn all the same.
+            consume_budget().await;
+            return poll_fn(|cx| self.poll_deflated(cx, input)).await;
+        }
         let received = poll_fn(|cx| {
             let mut room = [MaybeUninit::uninit(); ROOM];
             let mut room = ReadBuf::uninit(&mut room);
@@ -167,10 +191,40 @@ impl Link {
         received.await
     }
 
+    fn poll_deflated(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut BytesMut,
+    ) -> Poll<Result<usize, LinkError>> {
+        let Some(deflate) = self.deflate.as_mut() else { return Poll::Ready(Err(gone().into())) };
+        loop {
+            let inflated = deflate.unpack(input)?;
+            if inflated > 0 || deflate.ended() {
+                return Poll::Ready(Ok(inflated));
+            }
+            let mut room = [MaybeUninit::uninit(); ROOM];
+            let mut room = ReadBuf::uninit(&mut room);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    deflate.rest();
+                    return Poll::Pending;
+                }
+            }
+            if room.filled().is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            deflate.take(room.filled());
+        }
+    }
+
     /// Ends the connection so that the peer gets our last bytes: closing a socket with unread input would reset
     /// the connection, and the peer's system would throw away what it has not read yet.
     pub(crate) async fn close(mut self) {
         let farewell = async {
+            if let Some(deflate) = &self.deflate {
+                self.stream.write_all(deflate.end()).await?;
+            }
             self.stream.shutdown().await?;
             let mut rest = [0; 4096];
             let mut dropped = 0;

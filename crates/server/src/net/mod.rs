@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod bind;
+mod deflate;
 pub(crate) mod lifecycle;
 pub(crate) mod link;
 pub(crate) mod listener;

@@ -94,7 +94,7 @@ impl Session {
         });
         self.framer.logged_in();
         self.errors = 0;
-        let code = Code::Capability(capability::after_login(append_limit));
+        let code = Code::Capability(capability::after_login(append_limit, self.compressed));
         Outcome::Done(Reply::ok("logged in").code(code), Tell::Nothing)
     }
 }

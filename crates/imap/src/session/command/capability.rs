@@ -6,7 +6,7 @@ use super::Outcome;
 impl Session {
     pub(super) fn capability(&mut self) -> Outcome {
         let words = match &self.user {
-            Some(user) => capability::after_login(user.append_limit),
+            Some(user) => capability::after_login(user.append_limit, self.compressed),
             None => self.capability_before_login(),
         };
         self.out.print(format_args!("* CAPABILITY {words}\r\n"));

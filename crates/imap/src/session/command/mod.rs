@@ -5,6 +5,7 @@ pub(super) mod authenticate;
 mod capability;
 mod check;
 mod close;
+mod compress;
 mod copy;
 mod create;
 mod delete;
@@ -58,6 +59,8 @@ pub(super) enum Outcome {
     Exchange(Exchange),
     /// TLS begins.
     StartTls,
+    /// Compression begins.
+    Compress,
     /// The session is over.
     Logout,
 }
@@ -139,6 +142,7 @@ impl Session {
             Command::Login(command) => self.login(command).await,
             Command::Id(command) => Ok(self.id(&command)),
             Command::Unauthenticate => self.unauthenticate(),
+            Command::Compress(algorithm) => self.compress(&algorithm, input),
             command => {
                 let user = self.user.as_mut().ok_or(Error::NotNow("log in first"))?;
                 with_user(command, user, &mut self.out).await
@@ -185,6 +189,7 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         | Command::StartTls
         | Command::Id(_)
         | Command::Unauthenticate
+        | Command::Compress(_)
         | Command::Authenticate(_)
         | Command::Login(_) => Err(Error::NotNow("already logged in")),
     }

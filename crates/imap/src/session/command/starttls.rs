@@ -13,6 +13,9 @@ impl Session {
         if self.peer.tls.is_some() {
             return Err(Error::NotNow("TLS protects the connection already"));
         }
+        if self.compressed {
+            return Err(Error::NotNow("TLS comes before compression"));
+        }
         if self.user.is_some() {
             return Err(Error::NotNow("STARTTLS comes before logging in"));
         }

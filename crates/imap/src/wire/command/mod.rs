@@ -65,6 +65,8 @@ pub enum Command {
     Check,
     /// `CLOSE`
     Close,
+    /// `COMPRESS` with the algorithm in upper case
+    Compress(String),
     /// `COPY`, `UID COPY`
     Copy(Copy),
     /// `CREATE`
@@ -221,6 +223,10 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "CAPABILITY" => Command::Capability,
         "CHECK" => Command::Check,
         "CLOSE" => Command::Close,
+        "COMPRESS" => {
+            cursor.space()?;
+            Command::Compress(cursor.atom("a compression algorithm")?.to_ascii_uppercase())
+        }
         "COPY" => Command::Copy(Copy::parse(Unit::Sequence, cursor)?),
         "CREATE" => Command::Create(Create::parse(cursor)?),
         "DELETE" => Command::Delete(Delete::parse(cursor)?),

@@ -45,6 +45,8 @@ pub enum Code {
     ClientBug,
     /// `CLOSED`
     Closed,
+    /// `COMPRESSIONACTIVE` (RFC 4978)
+    CompressionActive,
     /// `COPYUID`: the destination's UIDVALIDITY, the old UIDs, the new ones in the same order
     CopyUid(UidValidity, SequenceSet, SequenceSet),
     /// `CORRUPTION`
@@ -196,6 +198,7 @@ impl fmt::Display for Code {
             Self::Cannot => "CANNOT",
             Self::ClientBug => "CLIENTBUG",
             Self::Closed => "CLOSED",
+            Self::CompressionActive => "COMPRESSIONACTIVE",
             Self::Corruption => "CORRUPTION",
             Self::ExpungeIssued => "EXPUNGEISSUED",
             Self::HasChildren => "HASCHILDREN",
