@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use directory::sasl::ChannelBindings;
-use futures::FutureExt;
-use imap::{Config, Peer, Services, Session, Step};
+use imap::{Config, Peer, Services, Session};
+use stage::Client;
 
-use crate::conversation::{Event, events};
+use crate::events::{Event, events};
 use crate::world::{PASSWORD, PEER, World, block_on};
 
 pub fn run(data: &[u8]) {
     let (&choice, said) = data.split_first().unwrap_or((&0, b""));
     block_on(async {
         let world = World::new();
-        let mut clients = [Client::new(&world, choice), Client::new(&world, choice)];
+        let mut clients = [client(&world, choice), client(&world, choice)];
         for client in &mut clients {
             client.serve().await;
             if choice & 1 != 0 {
@@ -26,110 +25,55 @@ pub fn run(data: &[u8]) {
             match event {
                 Event::Switch => now = 1 - now,
                 Event::Hour => world.hand.advance(std::time::Duration::from_secs(3600)),
-                event => clients[now].live(event).await,
+                event => event.happen(&mut clients[now]).await,
             }
         }
         for client in &clients {
-            client.promises();
+            promises(client);
         }
         world.check().await;
     });
 }
 
-/// A client, and the driver that serves it.
-struct Client {
-    session: Session,
-    input: BytesMut,
-    output: Vec<u8>,
-    closed: bool,
+fn client(world: &World, choice: u8) -> Client<Session> {
+    let tls = choice & 2 == 0;
+    let config = Config { plaintext_login: choice & 4 == 0, errors: 1000, ..Config::default() };
+    let services =
+        Services { mail: world.mail.clone(), directory: world.directory.clone(), clock: world.clock.clone() };
+    let peer = Peer { address: PEER, tls: tls.then_some(ChannelBindings::NONE) };
+    Client::new(Session::new(Arc::new(config), services, peer))
 }
 
-impl Client {
-    fn new(world: &World, choice: u8) -> Self {
-        let tls = choice & 2 == 0;
-        let config = Config { plaintext_login: choice & 4 == 0, errors: 1000, ..Config::default() };
-        let services = Services {
-            mail: world.mail.clone(),
-            directory: world.directory.clone(),
-            clock: world.clock.clone(),
-        };
-        let session = Session::new(
-            Arc::new(config),
-            services,
-            Peer { address: PEER, tls: tls.then_some(ChannelBindings::NONE) },
-        );
-        Self { session, input: BytesMut::new(), output: Vec::new(), closed: false }
-    }
-
-    async fn live(&mut self, event: Event<'_>) {
-        match event {
-            Event::Says(bytes) => return self.send(bytes).await,
-            Event::News => {
-                self.session.changed().now_or_never();
-            }
-            Event::TimedOut => self.session.timed_out(),
-            Event::Shutdown => self.session.shutdown(),
-            Event::Switch | Event::Hour => {}
+/// All that was said is whole responses, and their numbers are those of messages that are there.
+fn promises(client: &Client<Session>) {
+    let (mut exists, mut after_flags) = (0, false);
+    let mut rest = client.output.as_slice();
+    while !rest.is_empty() {
+        let (line, after) = response(rest);
+        rest = after;
+        let mut words = line.split(|byte| *byte == b' ');
+        let (star, first, second) = (words.next(), words.next().unwrap_or(b""), words.next().unwrap_or(b""));
+        if star != Some(b"*") {
+            continue;
         }
-        self.serve().await;
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        if !self.closed {
-            self.input.extend_from_slice(bytes);
-            self.serve().await;
-        }
-    }
-
-    async fn serve(&mut self) {
-        while !self.closed {
-            match self.session.advance(&mut self.input).await {
-                Step::Send(chunks) => chunks.iter().for_each(|chunk| self.output.extend_from_slice(chunk)),
-                Step::NeedInput => return,
-                // What a stream is made of, the driver's tests try.
-                Step::Compress => {}
-                Step::StartTls => {
-                    assert!(self.input.is_empty(), "plaintext is left for the session after the handshake");
-                    self.session.secured(ChannelBindings::NONE);
-                    return;
-                }
-                _close => self.closed = true,
+        let number = std::str::from_utf8(first).ok().and_then(|word| word.trim_end().parse::<u32>().ok());
+        match (number, second.trim_ascii_end()) {
+            (None, _) if first == b"VANISHED" && second != b"(EARLIER)" => exists -= gone(second),
+            (Some(n), b"EXISTS") => {
+                // SELECT says FLAGS and then EXISTS; another mailbox may have fewer.
+                assert!(n >= exists || after_flags, "{n} EXISTS after {exists}");
+                exists = n;
             }
-        }
-    }
-
-    /// All that was said is whole responses, and their numbers are those of messages that are there.
-    fn promises(&self) {
-        let (mut exists, mut after_flags) = (0, false);
-        let mut rest = self.output.as_slice();
-        while !rest.is_empty() {
-            let (line, after) = response(rest);
-            rest = after;
-            let mut words = line.split(|byte| *byte == b' ');
-            let (star, first, second) =
-                (words.next(), words.next().unwrap_or(b""), words.next().unwrap_or(b""));
-            if star != Some(b"*") {
-                continue;
+            (Some(n), b"EXPUNGE") => {
+                assert!(n > 0 && n <= exists, "{n} EXPUNGE of {exists}");
+                exists -= 1;
             }
-            let number = std::str::from_utf8(first).ok().and_then(|word| word.trim_end().parse::<u32>().ok());
-            match (number, second.trim_ascii_end()) {
-                (None, _) if first == b"VANISHED" && second != b"(EARLIER)" => exists -= gone(second),
-                (Some(n), b"EXISTS") => {
-                    // SELECT says FLAGS and then EXISTS; another mailbox may have fewer.
-                    assert!(n >= exists || after_flags, "{n} EXISTS after {exists}");
-                    exists = n;
-                }
-                (Some(n), b"EXPUNGE") => {
-                    assert!(n > 0 && n <= exists, "{n} EXPUNGE of {exists}");
-                    exists -= 1;
-                }
-                (Some(n), b"FETCH") => {
-                    assert!(n > 0 && n <= exists, "{n} FETCH of {exists} in {}", self.output.escape_ascii())
-                }
-                _ => {}
+            (Some(n), b"FETCH") => {
+                assert!(n > 0 && n <= exists, "{n} FETCH of {exists} in {}", client.output.escape_ascii())
             }
-            after_flags = first == b"FLAGS";
+            _ => {}
         }
+        after_flags = first == b"FLAGS";
     }
 }
 

@@ -13,7 +13,7 @@
 #![cfg(not(test))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a target fails by panicking")]
 
-mod conversation;
+mod events;
 mod imap_session;
 mod imap_wire;
 #[allow(dead_code, unused_imports, missing_docs, reason = "only the parsers of the importer are wanted here")]

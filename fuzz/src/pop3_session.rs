@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use conversation::Conversation as _;
 use directory::sasl::ChannelBindings;
-use pop3::{Config, Peer, Services, Session, Step};
+use pop3::{Config, Peer, Services, Session};
+use stage::Client;
 
-use crate::conversation::{Event, events};
+use crate::events::{Event, events};
 use crate::world::{PASSWORD, PEER, World, block_on};
 
 pub fn run(data: &[u8]) {
@@ -14,7 +15,7 @@ pub fn run(data: &[u8]) {
     block_on(async {
         let world = World::new();
         let before = world.inbox().await;
-        let mut clients = [Client::new(&world, choice), Client::new(&world, choice)];
+        let mut clients = [client(&world, choice), client(&world, choice)];
         for client in &mut clients {
             client.serve().await;
             if choice & 1 != 0 {
@@ -30,11 +31,11 @@ pub fn run(data: &[u8]) {
             match event {
                 Event::Switch => now = 1 - now,
                 Event::Hour => world.hand.advance(std::time::Duration::from_secs(3600)),
-                event => clients[now].live(event).await,
+                event => event.happen(&mut clients[now]).await,
             }
         }
         for client in clients {
-            client.promises();
+            promises(&client);
             client.session.end().await;
         }
         let quit = spoken.iter().any(|said| said.windows(4).any(|word| word.eq_ignore_ascii_case(b"QUIT")));
@@ -43,62 +44,17 @@ pub fn run(data: &[u8]) {
     });
 }
 
-struct Client {
-    session: Session,
-    input: BytesMut,
-    output: Vec<u8>,
-    closed: bool,
+fn client(world: &World, choice: u8) -> Client<Session> {
+    let config = Config { plaintext_login: choice & 4 == 0, ..Config::default() };
+    let services = Services { mail: world.mail.clone(), directory: world.directory.clone() };
+    let peer = Peer { address: PEER, tls: (choice & 2 == 0).then_some(ChannelBindings::NONE) };
+    Client::new(Session::new(Arc::new(config), services, peer))
 }
 
-impl Client {
-    fn new(world: &World, choice: u8) -> Self {
-        let config = Config { plaintext_login: choice & 4 == 0, ..Config::default() };
-        let services = Services { mail: world.mail.clone(), directory: world.directory.clone() };
-        let session = Session::new(
-            Arc::new(config),
-            services,
-            Peer { address: PEER, tls: (choice & 2 == 0).then_some(ChannelBindings::NONE) },
-        );
-        Self { session, input: BytesMut::new(), output: Vec::new(), closed: false }
-    }
-
-    async fn live(&mut self, event: Event<'_>) {
-        match event {
-            Event::Says(bytes) => return self.send(bytes).await,
-            Event::TimedOut => self.session.timed_out(),
-            Event::Shutdown => self.session.shutdown(),
-            Event::Switch | Event::Hour | Event::News => {}
-        }
-        self.serve().await;
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        if !self.closed {
-            self.input.extend_from_slice(bytes);
-            self.serve().await;
-        }
-    }
-
-    async fn serve(&mut self) {
-        while !self.closed {
-            match self.session.advance(&mut self.input).await {
-                Step::Send(chunks) => chunks.iter().for_each(|chunk| self.output.extend_from_slice(chunk)),
-                Step::NeedInput => return,
-                Step::StartTls => {
-                    assert!(self.input.is_empty(), "plaintext is left for the session after the handshake");
-                    self.session.secured(ChannelBindings::NONE);
-                    return;
-                }
-                _close => self.closed = true,
-            }
-        }
-    }
-
-    /// The first line is the greeting, and no line is cut or ended by a lone CR or LF.
-    fn promises(&self) {
-        assert!(self.output.starts_with(b"+OK "));
-        assert!(self.output.ends_with(b"\r\n"));
-        let bare = self.output.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r');
-        assert!(!bare, "a lone LF");
-    }
+/// The first line is the greeting, and no line is cut or ended by a lone CR or LF.
+fn promises(client: &Client<Session>) {
+    assert!(client.output.starts_with(b"+OK "));
+    assert!(client.output.ends_with(b"\r\n"));
+    let bare = client.output.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r');
+    assert!(!bare, "a lone LF");
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use conversation::{Conversation, Step};
 use directory::sasl::ChannelBindings;
-use imap::{Config, Peer, Services, Session, Step};
+use imap::{Config, Peer, Services, Session};
 use mail::Metadata;
 use mail::ingest::Section;
 use mail::ingest::recipe::{Recipe, Step as Piece};

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`wire`] is the language without any I/O: framing, commands, responses. [`Session`] is a client's session as a
-//! state machine without a socket, so that a transcript is all it takes to test one. What is kept of mail, and
+//! state machine without a socket (a [`conversation::Conversation`]), so that a transcript is all it takes to test one. What is kept of mail, and
 //! what a mailbox is, `mail` decides; here it is only put into IMAP's words.
 //!
 //! What a client sees of others' changes is kept in one place: the view of the selected mailbox, which follows the
@@ -19,4 +19,4 @@
 mod session;
 pub mod wire;
 
-pub use session::{Config, Peer, Services, Session, Step};
+pub use session::{Config, Peer, Services, Session, Timeouts};

@@ -4,7 +4,8 @@
 mod world;
 
 use bytes::{Bytes, BytesMut};
-use imap::{Config, Step};
+use conversation::{Conversation, Step};
+use imap::Config;
 use mail::Quota;
 use proptest::prelude::*;
 use types::{Keywords, MailboxId};

@@ -12,8 +12,7 @@
 //!   Authorization --PASS, AUTH--> Transaction, with a Maildrop --QUIT--> messages are removed, closing
 //! ```
 //!
-//! A driver is a loop around [`Session::advance`]: it sends, reads, makes TLS and closes as the [`Step`] says, keeps
-//! the time that [`Session::waiting`] names, and calls [`Session::end`] when the connection is over.
+//! [`conversation::Conversation`] is what a driver sees of a session.
 //!
 //! What holds whatever comes in:
 //!
@@ -48,4 +47,4 @@ mod user;
 mod wire;
 
 pub use config::{Config, InternationalMail, Limits, Peer, Services, Timeouts};
-pub use session::{Session, Step, Waiting, WaitingFor};
+pub use session::Session;

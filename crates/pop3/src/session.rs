@@ -1,13 +1,11 @@
 //! One client's session: bytes in, answers out, no socket.
 //!
-//! The driver owns the connection. It calls [`Session::advance`] and does what the [`Step`] says. A session hands its
-//! output on in chunks and goes on only when the driver comes back, so a reader that stalls suspends the RETR that
-//! feeds it.
+//! The driver owns the connection; [`conversation`] says what the two expect of each other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use conversation::{Conversation, Step, Waiting, WaitingFor};
 use directory::sasl::{ChannelBindings, Exchange};
 
 use crate::command::Outcome;
@@ -20,38 +18,6 @@ use crate::output::Output;
 use crate::reply::{Code, Reply};
 use crate::sending::Sending;
 use crate::user::User;
-
-/// What the driver does next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Send these bytes, then call [`Session::advance`] again.
-    Send(Vec<Bytes>),
-    /// Read more, then call [`Session::advance`] again.
-    NeedInput,
-    /// Begin TLS, then call [`Session::secured`]. There is no input left from before.
-    StartTls,
-    /// Close the connection, then call [`Session::end`].
-    Close,
-}
-
-/// What the session waits for, and how long it should. When the time is over: [`Session::timed_out`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Waiting {
-    /// What it waits for.
-    pub on: WaitingFor,
-    /// How long, from the moment that [`Self::on`] last changed.
-    pub timeout: Duration,
-}
-
-/// What a session waits for. The driver starts its clock again whenever this value changes, and only then: a client
-/// that sends a command one octet at a time gets no more time for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WaitingFor {
-    /// A login, since the connection began.
-    Login,
-    /// The command of this number.
-    Command(u64),
-}
 
 /// The state machine of one connection.
 pub struct Session {
@@ -104,6 +70,67 @@ enum Turn {
     Done(Step),
 }
 
+impl Conversation for Session {
+    const PROTOCOL: &'static str = "pop3";
+
+    async fn advance(&mut self, input: &mut BytesMut) -> Step {
+        loop {
+            if self.out.len() >= self.config.limits.chunk {
+                return Step::Send(self.out.take());
+            }
+            let step = match self.turn(input).await {
+                Turn::More => continue,
+                Turn::Wait => Step::NeedInput,
+                Turn::Done(step) => step,
+            };
+            return if self.out.len() == 0 { step } else { Step::Send(self.out.take()) };
+        }
+    }
+
+    fn waiting(&self, _reads: u64) -> Waiting {
+        let timeouts = &self.config.timeouts;
+        match self.state {
+            State::Authorization(_) => Waiting { on: WaitingFor::Login, timeout: timeouts.login },
+            State::Transaction(_) => Waiting { on: WaitingFor::Next(self.commands), timeout: timeouts.idle },
+        }
+    }
+
+    /// Whatever was said before does not count (RFC 2595 §4).
+    fn secured(&mut self, bindings: ChannelBindings) {
+        self.peer.tls = Some(bindings);
+        self.lines = Lines::default();
+        self.state = State::Authorization(None);
+        self.utf8 = false;
+        self.doing = Doing::Nothing;
+    }
+
+    /// The connection is closed without a word, and nothing is removed (RFC 1939 §3).
+    fn timed_out(&mut self) {
+        self.doing = Doing::Closing;
+    }
+
+    /// An answer that is under way is finished; commands that wait are not begun, and nothing is removed.
+    fn shutdown(&mut self) {
+        match self.doing {
+            // Whatever the client says next, this is the answer to it.
+            Doing::Nothing | Doing::Exchange(_) => {
+                let text = "the server is going down, connect again";
+                Reply::err(Some(Code::SysTemp), text).write(&mut self.out);
+                self.doing = Doing::Closing;
+            }
+            Doing::Listing(_) | Doing::Sending(_) => self.leaving = true,
+            Doing::StartTls | Doing::Stepping | Doing::Closing => self.doing = Doing::Closing,
+        }
+    }
+
+    /// What was fetched is marked as seen; nothing is removed that was not removed by QUIT.
+    async fn end(mut self) {
+        if let State::Transaction(user) = &mut self.state {
+            user.mark_seen().await;
+        }
+    }
+}
+
 impl Session {
     /// A session with a new client. Its greeting is the first thing that [`Self::advance`] sends.
     pub fn new(config: Arc<Config>, services: Services, peer: Peer) -> Self {
@@ -125,77 +152,9 @@ impl Session {
         }
     }
 
-    /// Goes on with what `input` holds, as far as it can; takes from `input` what it has understood.
-    ///
-    /// If this is dropped before it is done, nobody knows how far the client's command and its answer have come:
-    /// all that is left is [`Step::Close`].
-    pub async fn advance(&mut self, input: &mut BytesMut) -> Step {
-        loop {
-            if self.out.len() >= self.config.limits.chunk {
-                return Step::Send(self.out.take());
-            }
-            let step = match self.turn(input).await {
-                Turn::More => continue,
-                Turn::Wait => Step::NeedInput,
-                Turn::Done(step) => step,
-            };
-            return if self.out.len() == 0 { step } else { Step::Send(self.out.take()) };
-        }
-    }
-
-    /// What the session waits for when it needs input.
-    pub fn waiting(&self) -> Waiting {
-        let timeouts = &self.config.timeouts;
-        match self.state {
-            State::Authorization(_) => Waiting { on: WaitingFor::Login, timeout: timeouts.login },
-            State::Transaction(_) => {
-                Waiting { on: WaitingFor::Command(self.commands), timeout: timeouts.idle }
-            }
-        }
-    }
-
     /// Whether somebody has logged in.
     pub const fn logged_in(&self) -> bool {
         matches!(self.state, State::Transaction(_))
-    }
-
-    /// TLS protects the connection now; `bindings` are what the driver knows of its channel. Whatever was said before
-    /// does not count (RFC 2595 §4).
-    pub fn secured(&mut self, bindings: ChannelBindings) {
-        self.peer.tls = Some(bindings);
-        self.lines = Lines::default();
-        self.state = State::Authorization(None);
-        self.utf8 = false;
-        self.doing = Doing::Nothing;
-    }
-
-    /// The client was silent for too long: the connection is closed without a word, and nothing is removed (RFC 1939
-    /// §3).
-    pub fn timed_out(&mut self) {
-        self.doing = Doing::Closing;
-    }
-
-    /// The server stops. An answer that is under way is finished; commands that wait are not begun, and nothing is
-    /// removed.
-    pub fn shutdown(&mut self) {
-        match self.doing {
-            // Whatever the client says next, this is the answer to it.
-            Doing::Nothing | Doing::Exchange(_) => {
-                let text = "the server is going down, connect again";
-                Reply::err(Some(Code::SysTemp), text).write(&mut self.out);
-                self.doing = Doing::Closing;
-            }
-            Doing::Listing(_) | Doing::Sending(_) => self.leaving = true,
-            Doing::StartTls | Doing::Stepping | Doing::Closing => self.doing = Doing::Closing,
-        }
-    }
-
-    /// The connection is over, however that came. What was fetched is marked as seen; nothing is removed that was not
-    /// removed by QUIT.
-    pub async fn end(mut self) {
-        if let State::Transaction(user) = &mut self.state {
-            user.mark_seen().await;
-        }
     }
 
     async fn turn(&mut self, input: &mut BytesMut) -> Turn {

@@ -6,8 +6,9 @@ mod world;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use conversation::{Conversation, Step, WaitingFor};
 use mail::{ImportId, ImportItem, Quota};
-use pop3::{Config, Limits, Step, WaitingFor};
+use pop3::{Config, Limits};
 use proptest::prelude::*;
 use types::{Keywords, MailboxId};
 use world::{Client, World};
@@ -191,17 +192,17 @@ async fn what_the_driver_waits_for() {
     client.say("USER alice").await;
     client.say("FOO").await;
     assert_eq!(
-        (client.session.waiting().on, client.session.waiting().timeout),
+        (client.session.waiting(0).on, client.session.waiting(0).timeout),
         (WaitingFor::Login, Duration::from_secs(60))
     );
     client.say("USER alice").await;
     client.say("PASS correct horse").await;
-    let begun = client.session.waiting();
+    let begun = client.session.waiting(0);
     assert_eq!(begun.timeout, Duration::from_secs(600));
     client.send(b"NOO").await;
-    assert_eq!(client.session.waiting(), begun);
+    assert_eq!(client.session.waiting(0), begun);
     client.send(b"P\r\n").await;
-    assert_ne!(client.session.waiting().on, begun.on);
+    assert_ne!(client.session.waiting(0).on, begun.on);
 }
 
 /// In one packet with STLS: the connection ends, and none of it runs.

@@ -181,7 +181,7 @@ impl Server {
     }
 
     fn serve_imap(&self, port: Port, listener: Listener) {
-        let mut config = self.settings.imap.config.clone();
+        let mut config = self.settings.imap.clone();
         config.hostname.clone_from(&self.settings.hostname);
         config.plaintext_login = self.settings.plaintext_login;
         config.starttls = port.offers_tls();
@@ -191,8 +191,7 @@ impl Server {
             directory: self.node.directory.clone(),
             clock: self.node.clock.clone(),
         };
-        let timeouts = self.settings.imap.timeouts;
-        let server = Arc::new(ImapServer { port, config: Arc::new(config), services, timeouts });
+        let server = Arc::new(ImapServer { port, config: Arc::new(config), services });
         let tasks = self.lifecycle.clone();
         listener
             .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));

@@ -1,6 +1,7 @@
 //! What a session is told about its server and its peer.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use directory::sasl::ChannelBindings;
 
@@ -23,6 +24,17 @@ pub struct Config {
     pub errors_before_login: u32,
     /// How many bad commands there may be after that.
     pub errors: u32,
+    /// Times.
+    pub timeouts: Timeouts,
+}
+
+/// How long a session waits for its client.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// From the connection's beginning to a login. Default 1 min.
+    pub login: Duration,
+    /// Between two reads after that; RFC 9051 §5.4 wants at least 30 minutes. Default 30 min.
+    pub idle: Duration,
 }
 
 impl Default for Config {
@@ -35,7 +47,14 @@ impl Default for Config {
             chunk: 64 * 1024,
             errors_before_login: 20,
             errors: 100,
+            timeouts: Timeouts::default(),
         }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { login: Duration::from_secs(60), idle: Duration::from_secs(30 * 60) }
     }
 }
 

@@ -22,7 +22,8 @@ mod view;
 
 use std::future::pending;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use conversation::{Conversation, Step, Waiting, WaitingFor};
 use directory::sasl::{ChannelBindings, Exchange};
 use tokio::task::coop::consume_budget;
 
@@ -36,25 +37,9 @@ use crate::wire::command::{Tag, parse};
 use crate::wire::response::{Code, Condition, Output, Reply};
 use crate::wire::{Frame, Framed, Framer, Piece};
 
-pub use config::{Config, Peer, Services};
+pub use config::{Config, Peer, Services, Timeouts};
 
 use std::sync::Arc;
-
-/// What the driver does next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Send these bytes, then call [`Session::advance`] again.
-    Send(Vec<Bytes>),
-    /// Read more, or wait for [`Session::changed`], then call [`Session::advance`] again.
-    NeedInput,
-    /// Deflate both directions from here on (RFC 4978), then call [`Session::advance`] again. There is no input left
-    /// from before.
-    Compress,
-    /// Begin TLS, then call [`Session::secured`]. There is no input left from before.
-    StartTls,
-    /// Close the connection.
-    Close,
-}
 
 /// The state machine of one connection.
 pub struct Session {
@@ -106,6 +91,66 @@ enum Turn {
     Done(Step),
 }
 
+impl Conversation for Session {
+    const PROTOCOL: &'static str = "imap";
+
+    async fn advance(&mut self, input: &mut BytesMut) -> Step {
+        loop {
+            if self.out.len() >= self.config.chunk {
+                return Step::Send(self.out.take());
+            }
+            let step = match self.turn(input).await {
+                Turn::More => continue,
+                Turn::Wait => Step::NeedInput,
+                Turn::Done(step) => step,
+            };
+            if !self.out.is_empty() {
+                return Step::Send(self.out.take());
+            }
+            self.out.release();
+            return step;
+        }
+    }
+
+    fn waiting(&self, reads: u64) -> Waiting {
+        let timeouts = &self.config.timeouts;
+        if self.logged_in() {
+            Waiting { on: WaitingFor::Next(reads), timeout: timeouts.idle }
+        } else {
+            Waiting { on: WaitingFor::Login, timeout: timeouts.login }
+        }
+    }
+
+    /// Whatever was said before does not count (RFC 9051 §6.2.1).
+    fn secured(&mut self, bindings: ChannelBindings) {
+        self.peer.tls = Some(bindings);
+        self.framer = Framer::new(self.config.limits.clone());
+        self.doing = Doing::Nothing;
+    }
+
+    fn timed_out(&mut self) {
+        self.interrupt(Reply::bye("silent for too long"));
+    }
+
+    fn garbled(&mut self) {
+        self.interrupt(Reply::bye("the compressed stream is broken"));
+    }
+
+    fn shutdown(&mut self) {
+        self.interrupt(Reply::bye("the server is going down; connect again").code(Code::Unavailable));
+    }
+
+    /// An idling client has news.
+    async fn changed(&mut self) {
+        let Doing::Idle(_, news) = &mut self.doing else { return pending().await };
+        let Some(view) = self.user.as_mut().and_then(|user| user.view.as_mut()) else {
+            return pending().await;
+        };
+        view.news.next().await;
+        *news = true;
+    }
+}
+
 impl Session {
     /// A session with a new client. Its greeting is the first thing that [`Self::advance`] sends.
     pub fn new(config: Arc<Config>, services: Services, peer: Peer) -> Self {
@@ -128,62 +173,7 @@ impl Session {
         session
     }
 
-    /// Goes on with what `input` holds, as far as it can; takes from `input` what it has understood.
-    ///
-    /// If this is dropped before it is done, nobody knows how far the client's command and its answer have come:
-    /// all that is left is [`Step::Close`].
-    pub async fn advance(&mut self, input: &mut BytesMut) -> Step {
-        loop {
-            if self.out.len() >= self.config.chunk {
-                return Step::Send(self.out.take());
-            }
-            let step = match self.turn(input).await {
-                Turn::More => continue,
-                Turn::Wait => Step::NeedInput,
-                Turn::Done(step) => step,
-            };
-            if !self.out.is_empty() {
-                return Step::Send(self.out.take());
-            }
-            self.out.release();
-            return step;
-        }
-    }
-
-    /// Waits until an idling client has news; for ever if no client idles. Nothing is lost if this is dropped.
-    pub async fn changed(&mut self) {
-        let Doing::Idle(_, news) = &mut self.doing else { return pending().await };
-        let Some(view) = self.user.as_mut().and_then(|user| user.view.as_mut()) else {
-            return pending().await;
-        };
-        view.news.next().await;
-        *news = true;
-    }
-
-    /// TLS protects the connection now; `bindings` are what the driver knows of its channel. Whatever was said before
-    /// does not count (RFC 9051 §6.2.1).
-    pub fn secured(&mut self, bindings: ChannelBindings) {
-        self.peer.tls = Some(bindings);
-        self.framer = Framer::new(self.config.limits.clone());
-        self.doing = Doing::Nothing;
-    }
-
-    /// The client was silent for too long.
-    pub fn timed_out(&mut self) {
-        self.interrupt(Reply::bye("silent for too long"));
-    }
-
-    /// What the client sends cannot be inflated.
-    pub fn garbled(&mut self) {
-        self.interrupt(Reply::bye("the compressed stream is broken"));
-    }
-
-    /// The server stops.
-    pub fn shutdown(&mut self) {
-        self.interrupt(Reply::bye("the server is going down; connect again").code(Code::Unavailable));
-    }
-
-    /// Whether somebody has logged in: the driver's time limit depends on it.
+    /// Whether somebody has logged in.
     pub fn logged_in(&self) -> bool {
         self.user.is_some()
     }

@@ -6,13 +6,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use directory::sasl::ChannelBindings;
 use directory::{
     AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, LoginLimits, NewPassword, Options,
     Quota,
 };
-use imap::{Config, Peer, Services, Session, Step};
+use imap::{Config, Peer, Services, Session};
 use mail::{Mail, MailOptions};
 use store::blob::{self, Blobs, BlobsOptions, Memory};
 use store::bus::Bus;
@@ -21,9 +20,6 @@ use tempfile::TempDir;
 use types::{AccountId, Clock, ManualClock, Timestamp};
 
 pub const PASSWORD: &str = "correct horse";
-
-/// What a driver knows of a TLS channel.
-const CHANNEL: ChannelBindings = ChannelBindings::NONE.with_exporter([7; 32]);
 
 pub struct World {
     pub mail: Mail,
@@ -74,15 +70,7 @@ impl World {
         let peer =
             Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: tls.then_some(ChannelBindings::NONE) };
         let session = Session::new(Arc::new(config), self.services(), peer);
-        Client {
-            session,
-            input: BytesMut::new(),
-            output: Vec::new(),
-            largest: 0,
-            closed: false,
-            wants_tls: false,
-            compressed: false,
-        }
+        Client::new(session)
     }
 
     /// A client that has logged in as alice.
@@ -99,76 +87,5 @@ async fn account(directory: &Directory, name: &str, quota: Quota) -> AccountId {
     directory.create_account(spec).await.unwrap()
 }
 
-/// A client and the driver that serves it.
-pub struct Client {
-    pub session: Session,
-    pub input: BytesMut,
-    pub output: Vec<u8>,
-    /// The largest single step of output.
-    pub largest: usize,
-    pub closed: bool,
-    pub wants_tls: bool,
-    pub compressed: bool,
-}
-
-impl Client {
-    /// Serves the client until it has to say more.
-    pub async fn serve(&mut self) {
-        loop {
-            match self.session.advance(&mut self.input).await {
-                Step::Send(chunks) => {
-                    self.largest = self.largest.max(chunks.iter().map(|c| c.len()).sum());
-                    chunks.iter().for_each(|chunk| self.output.extend_from_slice(chunk));
-                }
-                Step::NeedInput => return,
-                Step::Compress => self.compressed = true,
-                Step::StartTls => {
-                    self.wants_tls = true;
-                    self.session.secured(CHANNEL);
-                    return;
-                }
-                Step::Close => {
-                    self.closed = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    pub async fn send(&mut self, bytes: &[u8]) {
-        self.input.extend_from_slice(bytes);
-        self.serve().await;
-    }
-
-    pub async fn send_byte_by_byte(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if !self.closed {
-                self.send(&[*byte]).await;
-            }
-        }
-    }
-
-    /// What the server has said since the last time.
-    pub fn heard(&mut self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut self.output)).into_owned()
-    }
-
-    /// Sends a line and returns all that comes back.
-    pub async fn say(&mut self, line: &str) -> String {
-        self.send(format!("{line}\r\n").as_bytes()).await;
-        self.heard()
-    }
-
-    /// Appends a message.
-    pub async fn append(&mut self, mailbox: &str, message: &str) -> String {
-        let line = format!("ap APPEND {mailbox} {{{}+}}\r\n{message}", message.len());
-        self.say(&line).await
-    }
-
-    /// Waits for news while idling.
-    pub async fn news(&mut self) -> String {
-        self.session.changed().await;
-        self.serve().await;
-        self.heard()
-    }
-}
+/// A client of IMAP.
+pub type Client = stage::Client<Session>;

@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use directory::sasl::ChannelBindings;
 use directory::{
     AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, LoginLimits, NewPassword, Options,
 };
 use mail::{FlagAction, FlagChange, Mail, MailOptions, Member, Quota};
-use pop3::{Config, Peer, Services, Session, Step};
+use pop3::{Config, Peer, Services, Session};
 use store::blob::{self, Blobs, BlobsOptions, Memory};
 use store::bus::Bus;
 use store::kv::{self, Chaos, ChaosRates, Embedded, EmbeddedOptions, Kv};
@@ -20,9 +20,6 @@ use tempfile::TempDir;
 use types::{AccountId, Clock, Keyword, Keywords, MailboxId, Timestamp, Uid};
 
 pub const PASSWORD: &str = "correct horse";
-
-/// What a driver knows of a TLS channel.
-const CHANNEL: ChannelBindings = ChannelBindings::NONE.with_exporter([7; 32]);
 
 pub struct World {
     pub mail: Mail,
@@ -102,14 +99,7 @@ impl World {
         let peer =
             Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: tls.then_some(ChannelBindings::NONE) };
         let services = Services { mail, directory: self.directory.clone() };
-        Client {
-            session: Session::new(Arc::new(config), services, peer),
-            input: BytesMut::new(),
-            output: Vec::new(),
-            largest: 0,
-            closed: false,
-            wants_tls: false,
-        }
+        Client::new(Session::new(Arc::new(config), services, peer))
     }
 
     /// A client on a node whose every commit to the mail store fails.
@@ -141,63 +131,5 @@ impl World {
     }
 }
 
-/// A client and the driver that serves it.
-pub struct Client {
-    pub session: Session,
-    pub input: BytesMut,
-    pub output: Vec<u8>,
-    /// The largest single step of output.
-    pub largest: usize,
-    pub closed: bool,
-    pub wants_tls: bool,
-}
-
-impl Client {
-    /// Serves the client until it has to say more.
-    pub async fn serve(&mut self) {
-        loop {
-            match self.session.advance(&mut self.input).await {
-                Step::Send(chunks) => {
-                    let size = chunks.iter().map(Bytes::len).sum();
-                    assert!(size > 0, "nothing to send");
-                    self.largest = self.largest.max(size);
-                    chunks.iter().for_each(|chunk| self.output.extend_from_slice(chunk));
-                }
-                Step::NeedInput => return,
-                Step::StartTls => {
-                    self.wants_tls = true;
-                    self.session.secured(CHANNEL);
-                    return;
-                }
-                Step::Close => {
-                    self.closed = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    pub async fn send(&mut self, bytes: &[u8]) {
-        self.input.extend_from_slice(bytes);
-        self.serve().await;
-    }
-
-    pub async fn send_byte_by_byte(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if !self.closed {
-                self.send(&[*byte]).await;
-            }
-        }
-    }
-
-    /// What the server has said since the last time.
-    pub fn heard(&mut self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut self.output)).into_owned()
-    }
-
-    /// Sends a line and returns all that comes back.
-    pub async fn say(&mut self, line: &str) -> String {
-        self.send(format!("{line}\r\n").as_bytes()).await;
-        self.heard()
-    }
-}
+/// A client of POP3.
+pub type Client = stage::Client<Session>;

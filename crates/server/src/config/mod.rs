@@ -24,7 +24,6 @@ pub(crate) use self::listener::{ListenerSettings, Protocol};
 use self::section::Section;
 pub(crate) use self::value::Material;
 use crate::driver::budget::BudgetLimits;
-use crate::driver::imap::ImapTimeouts;
 use crate::inbound::InboundOptions;
 use crate::log::LogFormat;
 use crate::net::{Bind, LinkTimes};
@@ -56,7 +55,7 @@ pub(crate) struct Settings {
     pub(crate) inbound: InboundOptions,
     pub(crate) checks: CheckSettings,
     pub(crate) smtp: SmtpSettings,
-    pub(crate) imap: ImapSettings,
+    pub(crate) imap: imap::Config,
     pub(crate) pop3: pop3::Config,
     pub(crate) http: HttpSettings,
 }
@@ -124,13 +123,6 @@ pub(crate) struct CheckSettings {
     pub(crate) options: checks::Options,
 }
 
-/// IMAP.
-#[derive(Clone, Debug)]
-pub(crate) struct ImapSettings {
-    pub(crate) config: imap::Config,
-    pub(crate) timeouts: ImapTimeouts,
-}
-
 /// HTTP.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HttpSettings {
@@ -174,7 +166,7 @@ impl Settings {
                 limits: smtp::Limits::default(),
                 timeouts: smtp::Timeouts::default(),
             },
-            imap: ImapSettings { config: imap::Config::default(), timeouts: ImapTimeouts::default() },
+            imap: imap::Config::default(),
             pop3: pop3::Config::default(),
             http: HttpSettings { header_time: Duration::from_secs(15), header_size: 32 << 10 },
         }

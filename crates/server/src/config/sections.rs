@@ -15,8 +15,8 @@ use super::section::Section;
 use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
-    CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, ImapSettings, LogSettings,
-    ShutdownSettings, SmtpSettings, TlsSettings,
+    CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, LogSettings, ShutdownSettings,
+    SmtpSettings, TlsSettings,
 };
 use crate::driver::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
@@ -179,18 +179,16 @@ pub(super) fn smtp(section: &mut Section<'_>, smtp: &mut SmtpSettings) {
     time(section, "verdict_timeout", &mut timeouts.verdict, SECOND..=Duration::from_mins(10));
 }
 
-pub(super) fn imap(section: &mut Section<'_>, imap: &mut ImapSettings) {
-    let limits = &mut imap.config.limits;
+pub(super) fn imap(section: &mut Section<'_>, imap: &mut imap::Config) {
+    let limits = &mut imap.limits;
     octets(section, "line", &mut limits.line, 8 << 10, 1 << 20);
     octets(section, "literal_before_login", &mut limits.literal_before_login, 1 << 10, 1 << 20);
     octets(section, "literal", &mut limits.literal, 8 << 10, 64 << 20);
     limits.literals = section.within("literals", limits.literals, 10..=100_000);
     octets(section, "command", &mut limits.command, 32 << 10, 64 << 20);
     octets(section, "command_before_login", &mut limits.command_before_login, 8 << 10, 64 << 20);
-    let config = &mut imap.config;
-    config.errors_before_login =
-        section.within("errors_before_login", config.errors_before_login, 1..=1_000_000);
-    config.errors = section.within("errors", config.errors, 1..=1_000_000);
+    imap.errors_before_login = section.within("errors_before_login", imap.errors_before_login, 1..=1_000_000);
+    imap.errors = section.within("errors", imap.errors, 1..=1_000_000);
     time(section, "login_timeout", &mut imap.timeouts.login, SECOND..=DAY);
     time(section, "idle_timeout", &mut imap.timeouts.idle, SECOND..=DAY);
 }

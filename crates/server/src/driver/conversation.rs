@@ -1,84 +1,16 @@
 //! The loop around a session that talks in commands and answers: moves bytes between its connection and the session,
 //! and keeps the time. IMAP and POP3 share it; what a protocol means is in its own crate.
 
-use std::future::{Future, pending, ready};
 use std::net::IpAddr;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use conversation::{Conversation, Step, Waiting, WaitingFor};
 use directory::sasl::ChannelBindings;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::port::Port;
 use crate::net::{Lifecycle, Link, LinkError};
-
-/// A session as the loop sees it.
-pub(crate) trait Conversation: Send {
-    /// The protocol's name, for the log.
-    const PROTOCOL: &'static str;
-
-    /// Goes on with what the client has sent, as far as it can.
-    fn advance(&mut self, input: &mut BytesMut) -> impl Future<Output = Step> + Send;
-
-    /// What the session waits for, when so many reads have brought something.
-    fn waiting(&self, reads: u64) -> Waiting;
-
-    /// TLS protects the connection now; this names its channel.
-    fn secured(&mut self, bindings: ChannelBindings);
-
-    /// The client was silent for too long.
-    fn timed_out(&mut self);
-
-    /// What the client sends cannot be inflated.
-    fn garbled(&mut self) {}
-
-    /// The server stops.
-    fn shutdown(&mut self);
-
-    /// Resolves when the session has something to say without being asked. Nothing is lost if it is dropped.
-    fn changed(&mut self) -> impl Future<Output = ()> + Send {
-        pending()
-    }
-
-    /// The connection is over, however that came.
-    fn end(self) -> impl Future<Output = ()> + Send
-    where
-        Self: Sized,
-    {
-        ready(())
-    }
-}
-
-/// What a session asks of the loop.
-pub(crate) enum Step {
-    /// Send these bytes.
-    Send(Vec<Bytes>),
-    /// Read more, or wait until something has changed.
-    NeedInput,
-    /// Begin TLS.
-    StartTls,
-    /// Begin to compress.
-    Compress,
-    /// Close the connection.
-    Close,
-}
-
-/// What a session waits for, and how long: the clock starts again whenever [`Self::on`] changes, and only then.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiting {
-    pub(crate) on: WaitingFor,
-    pub(crate) timeout: Duration,
-}
-
-/// What a session waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum WaitingFor {
-    /// A login, since the connection was made.
-    Login,
-    /// The next of what is counted: commands or reads, as the protocol wants it.
-    Next(u64),
-}
 
 impl Port {
     /// Serves one connection to its end. `begin` makes its session, and is told the TLS channel, if there is one
@@ -179,6 +111,8 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

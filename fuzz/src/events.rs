@@ -3,6 +3,10 @@
 //! The highest byte values are in no text and no transcript, so that they can stand for what is not sent: the client
 //! that speaks next, a cut between two packets, the clock, the operator.
 
+use conversation::Conversation;
+use futures::FutureExt;
+use stage::Client;
+
 /// What happens next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event<'a> {
@@ -18,6 +22,22 @@ pub enum Event<'a> {
     Shutdown,
     /// An hour goes by.
     Hour,
+}
+
+impl Event<'_> {
+    /// Lets it happen to a client, unless it is of the world around it.
+    pub async fn happen<C: Conversation>(self, client: &mut Client<C>) {
+        match self {
+            Event::Says(bytes) => return client.send(bytes).await,
+            Event::News => {
+                client.session.changed().now_or_never();
+            }
+            Event::TimedOut => client.session.timed_out(),
+            Event::Shutdown => client.session.shutdown(),
+            Event::Switch | Event::Hour => {}
+        }
+        client.serve().await;
+    }
 }
 
 const CUT: u8 = 0xff;
