@@ -44,7 +44,7 @@ pub struct Stored {
 
 impl Mail {
     /// Emails whose flags change in one transaction.
-    const FLAGS_AT_ONCE: usize = 500;
+    const FLAGS_AT_ONCE: usize = 2000;
 
     /// Changes flags. Emails that do not exist (any more) are skipped. Long lists are done in steps, each of
     /// which is all or nothing.
@@ -109,7 +109,7 @@ async fn store_step(
     let mut stored = Stored::default();
     let members = members_in(edit.tx(), edit.account(), mailbox, uids).await?;
     let emails: Vec<_> = members.iter().map(|member| member.email).collect();
-    edit.read_emails(&emails).await?;
+    edit.read_states(&emails).await?;
     for mut member in members {
         if unchanged_since.is_some_and(|since| change.conflicts(&member, since)) {
             stored.conflicting.push(member);

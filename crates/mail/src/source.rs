@@ -1,7 +1,9 @@
 //! An email's bytes, as they came: any range of them, in bounded chunks, put together from what was kept
 //! inline, the literal blob and the attachments.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -85,7 +87,7 @@ impl Mail {
             (None, PLAIN) => Some(Bytes::from(inline)),
             (None, ZSTD) => {
                 let size = usize::try_from(record.literal_size).unwrap_or(usize::MAX);
-                let unpacked = zstd::bulk::decompress(&inline, size.min(64 << 20));
+                let unpacked = decompress(&inline, size.min(64 << 20));
                 let lost = |e| holder.lost(&format!("its source does not unpack: {e}"));
                 Some(unpacked.map_err(lost)?.into())
             }
@@ -233,4 +235,16 @@ impl Open {
             })),
         }
     }
+}
+
+fn decompress(packed: &[u8], size: usize) -> io::Result<Vec<u8>> {
+    thread_local! {
+        // Setting up a decompressor costs more than a short message.
+        static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+            RefCell::new(zstd::bulk::Decompressor::new().ok());
+    }
+    DECOMPRESSOR.with_borrow_mut(|decompressor| match decompressor {
+        Some(decompressor) => decompressor.decompress(packed, size),
+        None => zstd::bulk::decompress(packed, size),
+    })
 }

@@ -232,8 +232,23 @@ pub(crate) async fn members_in(
     uids: &[Uid],
 ) -> Result<Vec<Member>, Error> {
     let keys = member_keys(account, mailbox, uids);
+    if let Some(range) = dense(&keys) {
+        // As long as the mailbox: one range is read and validated faster than its rows one by one.
+        let mut rows = tx.rows::<Members>(range).all().await?;
+        rows.retain(|(key, _)| keys.binary_search(key).is_ok());
+        return Ok(rows.into_iter().map(|((.., uid), record)| Member::new(uid, record)).collect());
+    }
     let records = tx.load_many::<Members>(&keys).await?;
     Ok(members_of(&keys, records))
+}
+
+/// The range from the first to the last of some members, if they are most of what can lie in it.
+fn dense(keys: &[MemberKey]) -> Option<Range> {
+    const FEW: usize = 16;
+    let (&(account, mailbox, first), &(.., last)) = (keys.first()?, keys.last()?);
+    let width = last.0.abs_diff(first.0) as usize + 1;
+    let dense = keys.len() > FEW && width <= keys.len() * 2;
+    dense.then(|| Range::new(Members::between(account, mailbox, first, last)).limit(width))
 }
 
 fn member_keys(account: AccountId, mailbox: MailboxId, uids: &[Uid]) -> Vec<MemberKey> {

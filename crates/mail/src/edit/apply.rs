@@ -1,6 +1,6 @@
 //! The end of a change: what follows from the emails' states before and after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::{EmailId, MailboxId, ModSeq, ThreadId, Uid};
 
@@ -17,8 +17,12 @@ impl Edit {
     pub(crate) async fn finish(mut self) -> Result<ModSeq, Error> {
         let mut change = Change { at: self.now, ..Change::default() };
         let touched: Vec<EmailId> = self.emails.keys().copied().collect();
+        // Whatever moves the trash counts all threads anew that were touched.
+        let all = self.state_before.trash != self.state.trash;
+        let touches = |e: &&Touched<EmailState>| all || changes_thread(e.before.as_ref(), e.after.as_ref());
+        let changed = self.emails.values().filter(touches);
         let threads: Vec<ThreadId> =
-            self.emails.values().flat_map(|e| [&e.before, &e.after]).flatten().map(|e| e.thread).collect();
+            changed.flat_map(|e| [&e.before, &e.after]).flatten().map(|e| e.thread).collect();
         self.read_threads(threads).await?;
         for email in touched {
             change.emails.extend(self.apply_email(email)?);
@@ -191,6 +195,9 @@ impl Edit {
     }
 
     fn rethread(&mut self, email: EmailId, before: Option<&EmailState>, after: Option<&EmailState>) {
+        if !changes_thread(before, after) {
+            return;
+        }
         if let Some(before) = before
             && after.is_none_or(|after| after.thread != before.thread)
         {
@@ -286,4 +293,14 @@ impl Edit {
             .collect();
         Ok(())
     }
+}
+
+/// Whether a thread's row says anything else of an email than before.
+fn changes_thread(before: Option<&EmailState>, after: Option<&EmailState>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return before.is_some() || after.is_some() };
+    let places = |state: &EmailState| state.memberships.iter().map(|m| m.mailbox).collect::<BTreeSet<_>>();
+    before.thread != after.thread
+        || before.received != after.received
+        || before.keywords.unread() != after.keywords.unread()
+        || places(before) != places(after)
 }

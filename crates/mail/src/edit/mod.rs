@@ -203,10 +203,17 @@ impl Edit {
 
     /// Reads emails with their threads and mailboxes: three round trips for any number.
     pub(crate) async fn read_emails(&mut self, emails: &[EmailId]) -> Result<(), Error> {
+        let threads = self.read_states(emails).await?;
+        self.read_threads(threads).await
+    }
+
+    /// Reads emails with their mailboxes, for a change that leaves most threads as they are: [`Self::finish`] reads
+    /// those that it does change. Two round trips for any number; returns the emails' threads.
+    pub(crate) async fn read_states(&mut self, emails: &[EmailId]) -> Result<BTreeSet<ThreadId>, Error> {
         let unknown: Vec<_> =
             emails.iter().filter(|e| !self.emails.contains_key(e)).map(|e| (self.account, *e)).collect();
         if unknown.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         let states = self.tx.load_many::<Emails>(&unknown).await?;
         let threads: BTreeSet<ThreadId> = states.iter().flatten().map(|state| state.thread).collect();
@@ -215,8 +222,8 @@ impl Edit {
         for ((_, email), state) in unknown.into_iter().zip(states) {
             self.emails.insert(email, Touched::loaded(state));
         }
-        self.read_threads(threads).await?;
-        self.read_mailboxes(mailboxes).await
+        self.read_mailboxes(mailboxes).await?;
+        Ok(threads)
     }
 
     /// Reads threads that are not known yet: one round trip, or none.

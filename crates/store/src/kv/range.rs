@@ -69,8 +69,9 @@ impl Rows {
     pub(super) fn new(tx: Transaction, range: Range) -> Self {
         let left = range.limit.unwrap_or(usize::MAX);
         let done = left == 0 || range.keys.is_empty();
+        // Whoever says how many rows there are wants them all; others may stop at any.
+        let page = range.limit.map_or(Self::FIRST_PAGE, |rows| rows.min(Self::LARGEST_PAGE));
         let Range { keys: rest, reverse, snapshot, .. } = range;
-        let page = Self::FIRST_PAGE;
         Self { tx, rest, reverse, left, snapshot, ready: VecDeque::new(), done, page }
     }
 

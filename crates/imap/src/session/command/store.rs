@@ -13,7 +13,7 @@ use crate::wire::response::{Code, FetchLine, Output, Reply};
 use crate::wire::{Flag, SequenceSet, Unit};
 
 /// How many messages one transaction changes.
-const PAGE: usize = 500;
+const PAGE: usize = 2000;
 
 /// A STORE in progress.
 pub(in super::super) struct Storing {
