@@ -1,9 +1,10 @@
 //! The mail core against what the machine can do, in one run: durable deliveries, listings, and what 100,000
-//! messages take in memory and on disk. `MAGPIE_BENCH_DIR` says on which disk, `MAGPIE_BENCH_SECONDS` how long
+//! messages take in memory and on disk; and a mailbox of a million. `MAGPIE_BENCH_DIR` says on which disk, `MAGPIE_BENCH_SECONDS` how long
 //! each rate is measured.
 #![allow(clippy::print_stdout, reason = "a measuring program prints its figures")]
 
 mod deliveries;
+mod large;
 mod letters;
 mod lists;
 mod machine;
@@ -58,5 +59,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lists_at = directory.path().join("lists");
     let stores = Stores::open(&lists_at)?;
     runtime.block_on(lists::run(stores, &lists_at, span))?;
+    runtime.block_on(large::run(&directory.path().join("large")))?;
     Ok(())
 }

@@ -257,7 +257,10 @@ async fn whenever_the_connection_breaks_the_copy_comes_out_right() {
             state ^= state << 17;
             state % below
         };
-        let world = World::new().await;
+        let world = match seed % 5 {
+            0 => World::without_memory().await,
+            _ => World::new().await,
+        };
         deliver_many(&world, 6).await;
         let mut copy = Copy::new(&world).await;
         let mut other = world.alice().await;

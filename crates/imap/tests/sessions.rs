@@ -487,3 +487,71 @@ const WORDS: &[&str] = &[
     "+",
     "}",
 ];
+
+/// What a mailbox of some hundred messages costs, once the server knows it: nothing but asking whether it has changed.
+#[tokio::test]
+async fn a_known_mailbox_is_read_from_memory() {
+    let world = World::new().await;
+    deliver_many(&world, 300).await;
+    let mut first = world.alice().await;
+    first.say("a SELECT INBOX").await;
+    first.say("b STORE 1:6,8:* +FLAGS.SILENT (\\Seen)").await;
+    let mut second = world.alice().await;
+    world.rows.take();
+    let selected = second.say("a SELECT INBOX").await;
+    assert!(selected.contains("* OK [UNSEEN 7] "), "{selected}");
+    let counts = world.rows.take();
+    assert_eq!((counts.read_rounds, counts.rows_read), (1, 3), "SELECT: {counts:?}");
+    let rows = second.say("b FETCH 1:* (UID FLAGS RFC822.SIZE INTERNALDATE EMAILID)").await;
+    assert_eq!(rows.lines().count(), 301, "{rows}");
+    assert!(
+        rows.starts_with("* 1 FETCH (UID 1 FLAGS (\\Seen) RFC822.SIZE 23 INTERNALDATE \"02-Jan-2026 "),
+        "{rows}"
+    );
+    let found = second.say("c SEARCH UNSEEN LARGER 1").await;
+    assert!(found.starts_with("* SEARCH 7\r\n"), "{found}");
+    second.say("d NOOP").await;
+    let counts = world.rows.take();
+    // Each command once before it, and once for what has happened meanwhile.
+    assert_eq!((counts.read_rounds, counts.rows_read), (5, 15), "{counts:?}");
+    // One message's flags: the account, the mailbox, the message.
+    second.say("e STORE 9 +FLAGS (\\Flagged)").await;
+    let counts = world.rows.take();
+    assert_eq!((counts.read_rounds, counts.rows_read, counts.commits), (3, 8, 1), "{counts:?}");
+    assert_eq!(
+        first.say("f NOOP").await,
+        "* 9 FETCH (UID 9 FLAGS (\\Seen \\Flagged))\r\nf OK nothing done\r\n"
+    );
+    let counts = world.rows.take();
+    assert_eq!((counts.read_rounds, counts.rows_read), (1, 3), "another session's change: {counts:?}");
+}
+
+/// A session keeps the numbers that it has told, whoever else has seen the mailbox without the messages.
+#[tokio::test]
+async fn sessions_that_know_different_messages() {
+    let world = World::new().await;
+    deliver_many(&world, 1200).await;
+    let (mut one, mut two) = (world.alice().await, world.alice().await);
+    for client in [&mut one, &mut two] {
+        client.say("a SELECT INBOX").await;
+    }
+    one.say("b STORE 2:600 +FLAGS.SILENT (\\Deleted)").await;
+    let expunged = one.say("c EXPUNGE").await;
+    assert_eq!(expunged.lines().count(), 600, "{expunged}");
+    deliver_many(&world, 3).await;
+    // Numbers must not shift: what is gone keeps its place until it may be told.
+    let answer = two.say("b FETCH 1,2,601,1200 UID").await;
+    let uids: Vec<&str> = answer.lines().collect();
+    assert_eq!(
+        uids[..3],
+        ["* 1 FETCH (UID 1)", "* 601 FETCH (UID 601)", "* 1200 FETCH (UID 1200)"],
+        "{answer}"
+    );
+    assert!(answer.contains("* 1203 EXISTS\r\n") && answer.contains("b OK [EXPUNGEISSUED]"), "{answer}");
+    let told = two.say("c NOOP").await;
+    assert_eq!(told.lines().filter(|line| line.ends_with(" EXPUNGE")).count(), 599, "{told}");
+    let answer = two.say("d FETCH 2,* UID").await;
+    assert!(answer.starts_with("* 2 FETCH (UID 601)\r\n* 604 FETCH (UID 1203)\r\n"), "{answer}");
+    let answer = one.say("d FETCH 604 UID").await;
+    assert!(answer.starts_with("d BAD there are 601 messages"), "{answer}");
+}

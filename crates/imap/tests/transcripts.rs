@@ -1,5 +1,6 @@
 //! Every file under `transcripts/` is a conversation. Each is held twice: every block of the client's lines in one
-//! piece, and byte by byte. Besides what the transcripts of all protocols may say, these know
+//! piece, and byte by byte; and again with a server that keeps no mailbox in memory. Besides what the transcripts of all
+//! protocols may say, these know
 //!
 //! ```text
 //! ! plaintext          an option: no TLS at the beginning
@@ -26,19 +27,24 @@ struct Stage {
 
 #[tokio::test]
 async fn whole() {
-    play_all(false).await;
+    play_all(false, World::new).await;
+}
+
+#[tokio::test]
+async fn without_memory() {
+    play_all(false, World::without_memory).await;
 }
 
 #[tokio::test]
 async fn byte_by_byte() {
-    play_all(true).await;
+    play_all(true, World::new).await;
 }
 
-async fn play_all(bytewise: bool) {
+async fn play_all(bytewise: bool, new_world: impl AsyncFn() -> World) {
     for path in stage::transcripts(env!("CARGO_MANIFEST_DIR")) {
         let lines = stage::parse(&fs::read_to_string(&path).unwrap());
         let tls = !lines.iter().any(|l| matches!(l, Line::Order(order) if order == "plaintext"));
-        let world = World::new().await;
+        let world = new_world().await;
         let config = || Config { errors_before_login: 5, ..Config::default() };
         let clients = vec![world.client(config(), tls), world.client(config(), tls)];
         let mut stage = Stage { world, clients };

@@ -4,6 +4,7 @@ use store::kv::{Range, Transaction};
 use types::{AccountId, EmailId, MailboxId, ModSeq, Uid};
 
 use crate::edit::Edit;
+use crate::roll::Entry;
 use crate::steps::{Steps, ascending};
 use crate::table::{Emails, MailboxStates, Members, read_many};
 use crate::view::members_in;
@@ -94,7 +95,16 @@ impl Mail {
     /// The UIDs with `\Deleted`. The counter says when all are found, and that mostly none need be looked for.
     async fn deleted_in(&self, account: AccountId, mailbox: MailboxId) -> Result<Vec<Uid>, Error> {
         self.ensure_born(account).await?;
-        self.look(|tx| deleted_in(tx, account, mailbox)).await
+        let counters = self
+            .look(|tx| async move { Ok(tx.snapshot_load::<MailboxStates>(&(account, mailbox)).await?) })
+            .await?;
+        if counters.ok_or(Error::NoSuchMailbox)?.deleted == 0 {
+            return Ok(Vec::new());
+        }
+        match self.current(account, mailbox).await?.roll {
+            Some(roll) => Ok(roll.iter().filter(Entry::deleted).map(|entry| entry.uid()).collect()),
+            None => self.look(|tx| deleted_in(tx, account, mailbox)).await,
+        }
     }
 }
 

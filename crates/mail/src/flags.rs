@@ -1,9 +1,12 @@
 //! STORE: keywords of emails, and `\Deleted` of their place in a mailbox.
 
-use types::{AccountId, Keyword, Keywords, MailboxId, ModSeq, Uid};
+use store::kv::{Table, Transaction, decode};
+use types::{AccountId, Keyword, Keywords, MailboxId, ModSeq, Timestamp, Uid};
 
-use crate::edit::Edit;
+use crate::edit::{Edit, Needs};
+use crate::roll::Step;
 use crate::steps::{Steps, ascending};
+use crate::table::Members;
 use crate::view::{Member, members_in};
 use crate::{Error, Mail};
 
@@ -56,8 +59,11 @@ impl Mail {
         change: &FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> Result<Stored, Error> {
-        let mut stored = Stored { modseq: self.modseq(account).await?, ..Stored::default() };
         let uids = ascending(uids);
+        if uids.is_empty() {
+            return Ok(Stored { modseq: self.modseq(account).await?, ..Stored::default() });
+        }
+        let mut stored = Stored::default();
         let mut steps = Steps::new(&uids, Self::FLAGS_AT_ONCE);
         while let Some(step) = steps.next() {
             let done = match self.store_in(account, mailbox, step, change, unchanged_since).await {
@@ -83,31 +89,62 @@ impl Mail {
         unchanged_since: Option<ModSeq>,
     ) -> Result<Stored, Error> {
         let _turn = self.turn(account).await;
-        let done = self
+        let (done, step) = self
             .kv()
             .run(|tx| async move {
-                let mut edit = Edit::open(&tx, account, self.now()).await?;
-                let mut done = store_step(&mut edit, mailbox, uids, change, unchanged_since).await?;
+                let (mut edit, members) = open(&tx, account, mailbox, uids, self.now()).await?;
+                let mut done = store_step(&mut edit, mailbox, members, change, unchanged_since).await?;
+                let (uidvalidity, from) = (edit.uidvalidity(mailbox)?, edit.modseq_before(mailbox));
+                let to = edit.modseq();
                 done.modseq = edit.finish().await?;
-                Ok::<_, Error>(done)
+                let step = from.filter(|_| done.modseq == to).map(|from| Step { uidvalidity, from, to });
+                Ok::<_, Error>((done, step))
             })
             .await?;
+        if let Some(step) = step {
+            self.note_changed(account, mailbox, &step, &done.members);
+        }
         self.announce(account, done.modseq).await;
         Ok(done)
     }
+}
+
+/// Begins a change of some members, and reads them: those of a few messages in the same round.
+async fn open(
+    tx: &Transaction,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &[Uid],
+    now: Timestamp,
+) -> Result<(Edit, Vec<Member>), Error> {
+    const FEW: usize = 16;
+    let few = if uids.len() <= FEW { uids } else { &[] };
+    let rows = few.iter().map(|uid| Members::key(&(account, mailbox, *uid)));
+    let needs = Needs { mailboxes: vec![mailbox], rows: rows.collect(), ..Needs::default() };
+    let (mut edit, values) = Edit::open_with(tx, account, now, needs).await?;
+    edit.mailbox(mailbox).await?;
+    if few.is_empty() {
+        let members = members_in(tx, account, mailbox, uids).await?;
+        return Ok((edit, members));
+    }
+    let mut members = Vec::with_capacity(few.len());
+    for (uid, value) in few.iter().zip(values) {
+        let Some(value) = value else { continue };
+        let record = decode::<Members>(&Members::key(&(account, mailbox, *uid)), &value)?;
+        members.push(Member::new(*uid, record));
+    }
+    Ok((edit, members))
 }
 
 /// The part of a change that goes into one transaction. Members that change get the modseq of the edit.
 async fn store_step(
     edit: &mut Edit,
     mailbox: MailboxId,
-    uids: &[Uid],
+    members: Vec<Member>,
     change: &FlagChange,
     unchanged_since: Option<ModSeq>,
 ) -> Result<Stored, Error> {
-    edit.mailbox(mailbox).await?;
     let mut stored = Stored::default();
-    let members = members_in(edit.tx(), edit.account(), mailbox, uids).await?;
     let emails: Vec<_> = members.iter().map(|member| member.email).collect();
     edit.read_states(&emails).await?;
     for mut member in members {

@@ -378,6 +378,17 @@ async fn find_in(
     account: AccountId,
     path: &MailboxPath,
 ) -> Result<Option<MailboxInfo>, Error> {
+    let Some(mailbox) = id_of(tx.clone(), account, path).await? else { return Ok(None) };
+    let tree = Tree::read_one(&tx, account, mailbox).await?;
+    Ok(tree.info_at(mailbox, path.clone()))
+}
+
+/// Follows a path, name by name.
+pub(crate) async fn id_of(
+    tx: Transaction,
+    account: AccountId,
+    path: &MailboxPath,
+) -> Result<Option<MailboxId>, Error> {
     let mut found = None;
     for name in path.names() {
         let key = (account, found, name.as_str().to_owned());
@@ -386,9 +397,7 @@ async fn find_in(
             None => return Ok(None),
         }
     }
-    let Some(mailbox) = found else { return Ok(None) };
-    let tree = Tree::read_one(&tx, account, mailbox).await?;
-    Ok(tree.info_at(mailbox, path.clone()))
+    Ok(found)
 }
 
 impl Edit {

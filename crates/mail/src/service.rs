@@ -12,6 +12,7 @@ use store::kv::{Kv, Transaction};
 use tokio::sync::OwnedMutexGuard;
 use types::{AccountId, Clock, ModSeq, Timestamp};
 
+use crate::roll::Shelf;
 use crate::table::{AccountState, AccountStates};
 use crate::{Error, ingest};
 
@@ -27,6 +28,7 @@ struct Inner {
     bus: Bus,
     clock: Clock,
     options: MailOptions,
+    shelf: Shelf,
     gates: Mutex<HashMap<AccountId, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -42,6 +44,8 @@ pub struct MailOptions {
     pub attachment_size: usize,
     /// The most mailboxes of an account.
     pub mailboxes: u32,
+    /// Octets of memory for the members of mailboxes that were looked at last; one mailbox takes at most half of it.
+    pub mailbox_cache: usize,
     /// How long expunged emails can be brought back.
     pub retention: Duration,
     /// How long the change log reaches back.
@@ -58,6 +62,7 @@ impl Default for MailOptions {
             inline_size: 16 << 10,
             attachment_size: 32 << 10,
             mailboxes: 10_000,
+            mailbox_cache: 128 << 20,
             retention: day * 14,
             change_log: day * 30,
             ingest: ingest::Limits::default(),
@@ -77,7 +82,8 @@ pub struct Usage {
 impl Mail {
     /// Mail in these stores.
     pub fn new(kv: Kv, blobs: Blobs, bus: Bus, clock: Clock, options: MailOptions) -> Self {
-        Self { inner: Arc::new(Inner { kv, blobs, bus, clock, options, gates: Mutex::default() }) }
+        let shelf = Shelf::new(options.mailbox_cache);
+        Self { inner: Arc::new(Inner { kv, blobs, bus, clock, options, shelf, gates: Mutex::default() }) }
     }
 
     /// The modseq of an account's last change; zero before the first.
@@ -108,6 +114,10 @@ impl Mail {
 
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.inner.blobs
+    }
+
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.inner.shelf
     }
 
     pub(crate) fn options(&self) -> &MailOptions {

@@ -242,6 +242,27 @@ pub(crate) async fn members_in(
     Ok(members_of(&keys, records))
 }
 
+/// Reads the members of some UIDs, ascending, each once, for a reader: changes by others are no conflict.
+pub(crate) async fn members_now(
+    tx: &Transaction,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &[Uid],
+) -> Result<Vec<Member>, Error> {
+    const AT_ONCE: usize = 4096;
+    let keys = member_keys(account, mailbox, uids);
+    if let Some(range) = dense(&keys) {
+        let mut rows = tx.rows::<Members>(range.snapshot()).all().await?;
+        rows.retain(|(key, _)| keys.binary_search(key).is_ok());
+        return Ok(rows.into_iter().map(|((.., uid), record)| Member::new(uid, record)).collect());
+    }
+    let mut members = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(AT_ONCE) {
+        members.extend(members_of(keys, read_many::<Members>(tx, keys).await?));
+    }
+    Ok(members)
+}
+
 /// The range from the first to the last of some members, if they are most of what can lie in it.
 fn dense(keys: &[MemberKey]) -> Option<Range> {
     const FEW: usize = 16;

@@ -13,7 +13,7 @@ use mail::{
 };
 use store::{blob, kv};
 use support::{Letter, Node, START, World, keywords, letter, to_inbox};
-use types::{AccountId, MailboxId, Uid};
+use types::{AccountId, MailboxId, ModSeq, Uid};
 
 const ALICE: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
@@ -234,6 +234,67 @@ async fn select_of_ten_thousand() {
     assert!(mail.expunge(ALICE, INBOX, None).await.unwrap().uids.is_empty());
     let (nothing, _) = counted.take();
     assert!(nothing.rows_read <= 5, "nothing to expunge: {nothing:?}");
+}
+
+/// A mailbox that a node knows costs one round of three rows; a change costs what it changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_that_is_known() {
+    let counted = Counted::new();
+    let mail = &counted.node.mail;
+    counted.fill(ALICE, INBOX, 20_000).await;
+    counted.take();
+    let roll = mail.current(ALICE, INBOX).await.unwrap().roll.unwrap();
+    let (rows, _) = counted.take();
+    assert!(roll.len() == 20_000 && rows.rows_read <= 20_010 && rows.read_rounds <= 10, "unknown: {rows:?}");
+    assert!(roll.bytes() < 20_000 * 44, "{} octets", roll.bytes());
+    mail.current(ALICE, INBOX).await.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!((rows.read_rounds, rows.rows_read, rows.snapshots), (1, 3, 1), "unchanged: {rows:?}");
+    let inbox = MailboxPath::parse("INBOX").unwrap();
+    assert_eq!(mail.mailbox_at(ALICE, &inbox).await, Ok(Some(INBOX)));
+    assert_eq!(counted.take().0, kv::Counts::default(), "everybody has an INBOX");
+
+    // What this node has changed, it does not read again.
+    let flagged = FlagChange { action: FlagAction::Add, keywords: keywords(&["$flagged"]), deleted: false };
+    mail.store(ALICE, INBOX, &[Uid(7_777)], &flagged, None).await.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!((rows.read_rounds, rows.rows_read, rows.commits), (2, 5, 1), "one flag: {rows:?}");
+    assert_eq!(rows.rows_written, 5, "{rows:?}");
+    mail.current(ALICE, INBOX).await.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!((rows.read_rounds, rows.rows_read), (1, 3), "own change: {rows:?}");
+    let seen = FlagChange { action: FlagAction::Remove, keywords: keywords(&["$seen"]), deleted: false };
+    mail.store(ALICE, INBOX, &[Uid(7_778)], &seen, None).await.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!((rows.read_rounds, rows.rows_read, rows.commits), (3, 7, 1), "seen: {rows:?}");
+
+    // What another has changed costs a row of the log, and the row that it names.
+    let other = mail::Mail::new(
+        counted.node.kv.clone(),
+        counted.node.blobs.clone(),
+        store::bus::Bus::in_process(counted._world.clock.clone()),
+        counted._world.clock.clone(),
+        MailOptions::default(),
+    );
+    for uid in [5, 10_000, 19_999] {
+        other.store(ALICE, INBOX, &[Uid(uid)], &flagged, None).await.unwrap();
+    }
+    counted.take();
+    let roll = mail.current(ALICE, INBOX).await.unwrap().roll.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!(roll.changed_since(ModSeq(roll.modseq().0 - 3)), [Uid(5), Uid(10_000), Uid(19_999)]);
+    // Twice the three rows, the account, three rows of the log, three members.
+    assert!(rows.rows_read <= 13 && rows.read_rounds <= 6, "three changes: {rows:?}");
+
+    let all: Vec<Uid> = (1..=10_000).map(Uid).collect();
+    counted.take();
+    mail.store(ALICE, INBOX, &all, &flagged, None).await.unwrap();
+    let (rows, _) = counted.take();
+    assert!(rows.commits == 5 && rows.read_rounds <= 15, "10,000 flags: {rows:?}");
+    assert!(rows.rows_read <= 20_000 + 5 * 3 && rows.rows_written <= 20_000 + 5 * 3, "{rows:?}");
+    mail.current(ALICE, INBOX).await.unwrap();
+    let (rows, _) = counted.take();
+    assert_eq!((rows.read_rounds, rows.rows_read), (1, 3), "10,000 own changes: {rows:?}");
 }
 
 /// Many recipients cost one transaction for each hundred.

@@ -107,7 +107,7 @@ impl Conversation for Session {
             if !self.out.is_empty() {
                 return Step::Send(self.out.take());
             }
-            self.out.release();
+            self.rest();
             return step;
         }
     }
@@ -171,6 +171,14 @@ impl Session {
         let greeting = Reply::ok(format!("{} ready", session.config.hostname));
         greeting.code(Code::Capability(words)).write_untagged(&mut session.out);
         session
+    }
+
+    /// Gives back what is not needed while the client says nothing.
+    fn rest(&mut self) {
+        self.out.release();
+        if let Some(view) = self.user.as_mut().and_then(|user| user.view.as_mut()) {
+            view.forget();
+        }
     }
 
     /// Whether somebody has logged in.

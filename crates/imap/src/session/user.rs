@@ -2,7 +2,7 @@
 
 use directory::Directory;
 use mail::{Mail, MailboxInfo, MailboxPath, Quota};
-use types::{AccountId, Clock};
+use types::{AccountId, Clock, MailboxId};
 
 use super::error::Error;
 use super::view::View;
@@ -83,6 +83,14 @@ impl User {
         let text = name.decode(self.dialect)?;
         let path = MailboxPath::parse(&text).map_err(|_| Error::NoMailbox)?;
         self.mail.find_mailbox(self.account, &path).await?.ok_or(Error::NoMailbox)
+    }
+
+    /// The id and the path of the mailbox of that name, which may be gone by now: a point read for each level.
+    pub(crate) async fn locate(&self, name: &MailboxName) -> Result<(MailboxId, MailboxPath), Error> {
+        let text = name.decode(self.dialect)?;
+        let path = MailboxPath::parse(&text).map_err(|_| Error::NoMailbox)?;
+        let mailbox = self.mail.mailbox_at(self.account, &path).await?.ok_or(Error::NoMailbox)?;
+        Ok((mailbox, path))
     }
 
     /// What the account may hold, as of now.

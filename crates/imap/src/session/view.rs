@@ -2,15 +2,16 @@
 //!
 //! The view is a list of UIDs and a modseq. It changes only where a response has told the client: UIDs are
 //! added with EXISTS and removed with EXPUNGE, so a number means the same message for both sides throughout a
-//! command. What changed in the mailbox since then is read from the account's change log; a notification says
-//! when it is worth looking, never what happened, so lost and doubled ones do no harm.
+//! command. What changed in the mailbox since then is asked of `mail`, which keeps the members of mailboxes in memory
+//! for all sessions; a notification says when it is worth looking, never what happened, so lost and doubled ones do no
+//! harm. Of a mailbox that is too large for that, changes are read from the account's change log.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
-use mail::{Mail, MailboxChanges, Member, Subscription};
-
-use types::{AccountId, MailboxId, ModSeq, Uid};
+use mail::{Current, Mail, MailboxChanges, Member, Roll, Subscription, UidList};
+use types::{AccountId, Keywords, MailboxId, ModSeq, Uid};
 
 use super::error::Error;
 use super::user::Syncs;
@@ -31,10 +32,12 @@ pub(crate) struct View {
     /// What the last search saved for `$`, ascending.
     pub(crate) saved: Vec<Uid>,
     /// What the client has been told, ascending; the index is the sequence number less one.
-    uids: Vec<Uid>,
+    uids: UidList,
+    /// How the mailbox is, as this command has seen it.
+    current: Option<Current>,
     /// The highest UID that was ever seen in the mailbox.
     last_uid: Uid,
-    /// Up to where the change log has been read.
+    /// Up to where changes have been taken in.
     modseq: ModSeq,
     /// The mailbox's highest modseq at that point.
     latest: ModSeq,
@@ -64,32 +67,64 @@ pub(crate) struct Picked {
 pub(crate) type Numbered = (u32, Uid);
 
 impl View {
-    /// The view that SELECT announces.
-    pub(crate) fn new(
-        account: AccountId,
-        selected: mail::Selected,
+    /// The view that SELECT announces, and how the mailbox is.
+    pub(crate) async fn open(
+        mail: &Mail,
+        (account, mailbox): (AccountId, MailboxId),
         read_only: bool,
         syncs: Syncs,
         news: Subscription,
-    ) -> Self {
-        let info = &selected.info;
-        Self {
+    ) -> Result<(Self, Current), Error> {
+        let mut current = mail.current(account, mailbox).await?;
+        let (uids, modseq) = match &current.roll {
+            Some(roll) => (roll.uids().clone(), roll.modseq()),
+            None => {
+                let mail::Selected { info, modseq, uids } = mail.select(account, mailbox).await?;
+                let (uidvalidity, uidnext) = (info.uidvalidity, info.uidnext);
+                current = Current { uidvalidity, uidnext, modseq: info.modseq, roll: None };
+                (UidList::new(&uids), modseq)
+            }
+        };
+        let last = Uid(current.uidnext.0.saturating_sub(1));
+        let view = Self {
             account,
-            mailbox: info.id,
+            mailbox,
             read_only,
             news,
             saved: Vec::new(),
-            last_uid: Uid(info.uidnext.0.saturating_sub(1)),
-            latest: info.modseq,
-            highest: info.modseq,
+            last_uid: uids.last().unwrap_or_default().max(last),
+            latest: current.modseq,
+            highest: current.modseq,
             vanishes: syncs == Syncs::QResync,
             owes_modseq: false,
-            uids: selected.uids,
-            modseq: selected.modseq,
+            uids,
+            current: Some(current.clone()),
+            modseq,
             removed: BTreeSet::new(),
             changed: Vec::new(),
             told: HashMap::new(),
             keywords: BTreeSet::new(),
+        };
+        Ok((view, current))
+    }
+
+    /// A command begins, or waits for a client: what was seen of the mailbox is of yesterday.
+    pub(crate) fn forget(&mut self) {
+        self.current = None;
+    }
+
+    /// The mailbox's members as they are since this command began, in memory; `None` if they are too many.
+    pub(crate) async fn roll(&mut self, mail: &Mail) -> Result<Option<Arc<Roll>>, Error> {
+        if self.current.is_none() {
+            self.current = Some(self.look(mail).await?);
+        }
+        Ok(self.current.as_ref().and_then(|current| current.roll.clone()))
+    }
+
+    async fn look(&self, mail: &Mail) -> Result<Current, Error> {
+        match mail.current(self.account, self.mailbox).await {
+            Err(mail::Error::NoSuchMailbox) => Err(Error::Deleted),
+            current => Ok(current?),
         }
     }
 
@@ -139,15 +174,12 @@ impl View {
     fn by_uid(&self, set: &SequenceSet) -> VecDeque<Range<usize>> {
         let largest = self.uids.last().map_or(0, |uid| uid.0);
         let ranges = set.resolve(largest).into_iter();
-        let index = |uid: u64| self.uids.partition_point(|u| u64::from(u.0) < uid);
-        ranges
-            .map(|(first, last)| index(first.into())..index(u64::from(last) + 1))
-            .filter(|r| !r.is_empty())
-            .collect()
+        let end = |last: u32| last.checked_add(1).map_or(self.uids.len(), |next| self.uids.below(Uid(next)));
+        ranges.map(|(first, last)| self.uids.below(Uid(first))..end(last)).filter(|r| !r.is_empty()).collect()
     }
 
     fn index(&self, uid: Uid) -> Option<usize> {
-        self.uids.binary_search(&uid).ok()
+        self.uids.index(uid)
     }
 
     /// The sequence number of a message that the client knows of.
@@ -157,14 +189,13 @@ impl View {
 
     /// The UID of the message with a sequence number.
     pub(crate) fn uid_at(&self, number: u32) -> Option<Uid> {
-        self.uids.get(number.checked_sub(1)? as usize).copied()
+        self.uids.get(number.checked_sub(1)? as usize)
     }
 
     /// The UIDs of messages from one UID to another, both included.
-    pub(crate) fn between(&self, first: Uid, last: Uid) -> &[Uid] {
-        let from = self.uids.partition_point(|uid| *uid < first);
-        let to = self.uids.partition_point(|uid| *uid <= last);
-        self.uids.get(from..to).unwrap_or_default()
+    pub(crate) fn between(&self, first: Uid, last: Uid) -> impl Iterator<Item = Uid> {
+        let from = self.uids.below(first);
+        self.uids.range(from..self.uids.len()).take_while(move |uid| *uid <= last)
     }
 
     /// Those of `uids`, which ascend, that the client knows of and that are among `picked`.
@@ -239,9 +270,8 @@ impl View {
         let mut page = Vec::new();
         while let Some(range) = picked.ranges.front_mut() {
             let end = range.end.min(range.start.saturating_add(limit - page.len()));
-            let uids = self.uids.get(range.start..end).unwrap_or_default();
             let first = u32::try_from(range.start + 1).unwrap_or(u32::MAX);
-            page.extend((first..).zip(uids.iter().copied()));
+            page.extend((first..).zip(self.uids.range(range.start..end)));
             range.start = end;
             if range.start >= range.end {
                 picked.ranges.pop_front();
@@ -259,21 +289,44 @@ impl View {
     }
 
     /// The rows of these messages, which ascend; those that are gone are left out.
-    pub(crate) async fn members(&self, mail: &Mail, page: &[Numbered]) -> Result<Vec<(u32, Member)>, Error> {
+    pub(crate) async fn members(
+        &mut self,
+        mail: &Mail,
+        page: &[Numbered],
+    ) -> Result<Vec<(u32, Member)>, Error> {
+        if page.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(roll) = self.roll(mail).await? {
+            let mut finder = roll.finder();
+            let found = page.iter().filter_map(|(number, uid)| Some((*number, finder.find(*uid)?.member())));
+            return Ok(found.collect());
+        }
+        let members = self.read(mail, page).await?;
+        let number = |uid| page.binary_search_by_key(&uid, |(_, u)| *u).ok().and_then(|i| page.get(i));
+        Ok(members.into_iter().filter_map(|m| Some((number(m.uid)?.0, m))).collect())
+    }
+
+    /// A roll that has these messages, which ascend; those that are gone are not in it.
+    pub(crate) async fn rows(&mut self, mail: &Mail, page: &[Numbered]) -> Result<Arc<Roll>, Error> {
+        match self.roll(mail).await? {
+            Some(roll) => Ok(roll),
+            None => Ok(Arc::new(Roll::of(self.read(mail, page).await?))),
+        }
+    }
+
+    async fn read(&self, mail: &Mail, page: &[Numbered]) -> Result<Vec<Member>, Error> {
         let ((first, from), (last, to)) = match page {
             [one] => (*one, *one),
             [first, .., last] => (*first, *last),
             [] => return Ok(Vec::new()),
         };
         let contiguous = (last - first) as usize + 1 == page.len();
-        let members = if contiguous && page.len() > 1 {
-            mail.members(self.account, self.mailbox, from, to, page.len()).await?
-        } else {
-            let uids: Vec<Uid> = page.iter().map(|(_, uid)| *uid).collect();
-            mail.members_at(self.account, self.mailbox, &uids).await?
-        };
-        let number = |uid| page.binary_search_by_key(&uid, |(_, u)| *u).ok().and_then(|i| page.get(i));
-        Ok(members.into_iter().filter_map(|m| Some((number(m.uid)?.0, m))).collect())
+        if contiguous && page.len() > 1 {
+            return Ok(mail.members(self.account, self.mailbox, from, to, page.len()).await?);
+        }
+        let uids: Vec<Uid> = page.iter().map(|(_, uid)| *uid).collect();
+        Ok(mail.members_at(self.account, self.mailbox, &uids).await?)
     }
 
     /// Remembers that the client hears of this change in a command's own answer (or asked not to).
@@ -281,7 +334,7 @@ impl View {
         self.told.insert(member.uid, member.modseq);
     }
 
-    /// Reads the change log up to now and tells which messages there are: EXPUNGE if the command allows it,
+    /// Takes in what has changed up to now and tells which messages there are: EXPUNGE if the command allows it,
     /// EXISTS if there are more. Changed flags follow by [`Self::changed`].
     pub(crate) async fn refresh(
         &mut self,
@@ -290,24 +343,53 @@ impl View {
         out: &mut Output,
     ) -> Result<(), Error> {
         let known = self.uids.len();
-        match mail.mailbox_changes(self.account, self.mailbox, self.modseq).await {
-            Ok(changes) => self.take_in(changes)?,
-            Err(mail::Error::CannotCalculateChanges) => self.start_over(mail).await?,
-            Err(mail::Error::NoSuchMailbox) => return Err(Error::Deleted),
-            Err(error) => return Err(error.into()),
+        let current = self.look(mail).await?;
+        match &current.roll {
+            Some(roll) => self.compare(roll, &current),
+            None => self.follow(mail).await?,
         }
         let mut expected = known;
         if expunge && !self.removed.is_empty() {
             expected -= self.removed.len();
             self.tell_removed(out);
-            self.uids.retain(|uid| !self.removed.contains(uid));
+            self.uids = self.uids.without(&self.removed);
             self.saved.retain(|uid| !self.removed.contains(uid));
             self.removed.clear();
+        }
+        if let Some(roll) = current.roll.as_ref().filter(|_| self.removed.is_empty()) {
+            // The same UIDs: from here on they share their memory.
+            self.uids = roll.uids().clone();
         }
         if self.uids.len() != expected {
             response::exists(self.len(), out);
         }
+        self.current = Some(current);
         Ok(())
+    }
+
+    /// Takes in what is different in the mailbox as it is now.
+    fn compare(&mut self, roll: &Roll, current: &Current) {
+        let known = self.uids.last();
+        self.removed = self.uids.minus(roll.uids()).into_iter().collect();
+        if roll.modseq() > self.modseq {
+            let changed = roll.changed_since(self.modseq).into_iter();
+            self.changed.extend(changed.take_while(|uid| Some(*uid) <= known));
+        }
+        let from = known.map_or(0, |last| roll.uids().below(last.next()));
+        self.add(roll.uids().range(from..roll.len()).collect());
+        self.last_uid = self.last_uid.max(Uid(current.uidnext.0.saturating_sub(1)));
+        self.modseq = self.modseq.max(roll.modseq());
+        self.latest = self.latest.max(current.modseq);
+    }
+
+    /// Reads the change log up to now.
+    async fn follow(&mut self, mail: &Mail) -> Result<(), Error> {
+        match mail.mailbox_changes(self.account, self.mailbox, self.modseq).await {
+            Ok(changes) => self.take_in(changes),
+            Err(mail::Error::CannotCalculateChanges) => self.start_over(mail).await,
+            Err(mail::Error::NoSuchMailbox) => Err(Error::Deleted),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn tell_removed(&mut self, out: &mut Output) {
@@ -328,7 +410,8 @@ impl View {
         }
         self.modseq = changes.to;
         self.latest = changes.modseq.unwrap_or(self.latest);
-        self.removed.extend(changes.removed.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()));
+        let known = changes.removed.into_iter().filter(|uid| self.uids.index(*uid).is_some());
+        self.removed.extend(known);
         self.changed.extend(changes.changed);
         self.add(changes.added);
         Ok(())
@@ -343,7 +426,7 @@ impl View {
         self.modseq = now.modseq;
         self.latest = now.info.modseq;
         self.removed.extend(self.uids.iter().filter(|uid| now.uids.binary_search(uid).is_err()));
-        self.changed = self.uids.iter().filter(|uid| !self.removed.contains(uid)).copied().collect();
+        self.changed = self.uids.iter().filter(|uid| !self.removed.contains(uid)).collect();
         self.told.clear();
         self.add(now.uids);
         Ok(())
@@ -353,8 +436,9 @@ impl View {
     fn add(&mut self, mut added: Vec<Uid>) {
         added.sort_unstable();
         self.last_uid = added.last().copied().unwrap_or_default().max(self.last_uid);
-        let last = self.uids.last().copied();
-        self.uids.extend(added.into_iter().filter(|uid| Some(*uid) > last));
+        let last = self.uids.last();
+        let new: Vec<Uid> = added.into_iter().filter(|uid| Some(*uid) > last).collect();
+        self.uids = self.uids.followed_by(&new);
     }
 
     /// The next messages whose flags are to be announced; empty when that is done.
@@ -388,11 +472,16 @@ impl View {
 
     /// Announces keywords that the client has not heard of, before a response shows them.
     pub(crate) fn learn(&mut self, member: &Member, out: &mut Output) {
+        self.learn_keywords(&member.keywords, out);
+    }
+
+    /// The same for a set of keywords.
+    pub(crate) fn learn_keywords(&mut self, keywords: &Keywords, out: &mut Output) {
         /// Beyond this many, FLAGS is no longer kept up to date.
         const MOST: usize = 500;
         let known = |flag: &str| FLAGS.split(' ').any(|known| known == flag);
         let before = self.keywords.len();
-        for keyword in member.keywords.iter() {
+        for keyword in keywords.iter() {
             let flag = Flag::spell(keyword);
             if !known(flag) && self.keywords.len() < MOST && !self.keywords.contains(flag) {
                 self.keywords.insert(flag.to_owned());

@@ -36,6 +36,15 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(MailOptions::default()).await
+    }
+
+    /// One that keeps no mailbox in memory, as if all were too large for that.
+    pub async fn without_memory() -> Self {
+        Self::with(MailOptions { mailbox_cache: 0, ..MailOptions::default() }).await
+    }
+
+    async fn with(options: MailOptions) -> Self {
         let files = tempfile::tempdir().unwrap();
         // 2 January 2026, 03:04:05 UTC
         let (clock, hand) = Clock::manual(Timestamp::from_secs(1_767_323_045));
@@ -45,7 +54,7 @@ impl World {
         let bus = Bus::in_process(clock.clone());
         let objects = Arc::new(blob::Metered::new(Arc::new(Memory::new(clock.clone()))));
         let blobs = Blobs::new(kv.clone(), objects.clone(), clock.clone(), BlobsOptions::default());
-        let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), MailOptions::default());
+        let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), options);
         let options = Options {
             cost: Cost::new(8, 1, 1).unwrap(),
             hashes_at_once: NonZeroUsize::new(2).unwrap(),

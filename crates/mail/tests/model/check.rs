@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use mail::{Cursor, ListRequest, ListRow, Mail};
+use mail::{Cursor, ListRequest, ListRow, Mail, Member};
 use types::{AccountId, EmailId, MailboxId, Uid};
 
 use crate::account::{Account, Content, Counts, Email, Mailbox, Place};
@@ -84,6 +84,7 @@ async fn compare_members(mail: &Mail, model: &Account, mailbox: MailboxId) {
         assert_eq!((&member.keywords, member.received), (&email.keywords, email.received));
         assert_eq!(member.size, email.content.raw.len() as u64);
     }
+    compare_roll(mail, model, mailbox, &shown).await;
     if let Some(middle) = shown.get(shown.len() / 2) {
         let some = mail.members(model.id, mailbox, middle.uid, Uid(u32::MAX), 3).await.unwrap();
         let from = shown.len() / 2;
@@ -93,6 +94,18 @@ async fn compare_members(mail: &Mail, model: &Account, mailbox: MailboxId) {
         assert!(found.iter().all(|m| shown.contains(m)) && found.is_sorted_by_key(|m| m.uid));
         assert_eq!(found.len(), if middle.uid == shown[0].uid { 1 } else { 2 });
     }
+}
+
+/// What a node holds in memory is what its stores say.
+pub async fn compare_roll(mail: &Mail, model: &Account, mailbox: MailboxId, members: &[Member]) {
+    let wanted = &model.boxes[&mailbox];
+    let current = mail.current(model.id, mailbox).await.unwrap();
+    assert_eq!((current.uidvalidity, current.uidnext), (wanted.uidvalidity, wanted.uidnext));
+    assert_eq!(current.modseq, wanted.modseq, "modseq of {mailbox}");
+    let roll = current.roll.unwrap();
+    let held: Vec<Member> = roll.iter().map(|entry| entry.member()).collect();
+    assert_eq!(held, members, "members of {mailbox} in memory");
+    assert!(roll.uids().iter().eq(members.iter().map(|member| member.uid)));
 }
 
 async fn compare_lists(mail: &Mail, model: &Account, mailbox: MailboxId) {

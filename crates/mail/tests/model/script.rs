@@ -76,6 +76,12 @@ impl Script {
     pub async fn compare(&self) {
         for model in self.models.values() {
             check::compare(&self.calm.mail, model).await;
+            for mailbox in model.boxes.keys() {
+                let (first, last) = (Uid(1), Uid(u32::MAX));
+                let members =
+                    self.calm.mail.members(model.id, *mailbox, first, last, usize::MAX).await.unwrap();
+                check::compare_roll(&self.node.mail, model, *mailbox, &members).await;
+            }
         }
     }
 

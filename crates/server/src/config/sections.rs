@@ -116,6 +116,7 @@ pub(super) fn mail(section: &mut Section<'_>, node: &mut NodeOptions) {
     octets(section, "inline_size", &mut mail.inline_size, 0, 64 << 10);
     octets(section, "attachment_size", &mut mail.attachment_size, 4 << 10, 1 << 30);
     mail.mailboxes = section.within("mailboxes", mail.mailboxes, 10..=1_000_000);
+    octets(section, "mailbox_cache", &mut mail.mailbox_cache, 0, 1 << 40);
     time(section, "retention", &mut mail.retention, Duration::ZERO..=DAY * 3650);
     time(section, "change_log", &mut mail.change_log, DAY..=DAY * 3650);
     mail.ingest.depth = section.within("mime_depth", mail.ingest.depth, 10..=1_000);

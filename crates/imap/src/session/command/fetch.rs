@@ -1,6 +1,7 @@
 //! FETCH (RFC 9051 §6.4.5), as a stream: no more of a message is in memory than a few chunks.
 
 mod body;
+mod rows;
 
 use std::collections::VecDeque;
 
@@ -8,6 +9,7 @@ use mail::{FlagAction, FlagChange, Member};
 use types::{Keyword, Keywords, ModSeq};
 
 use self::body::Body;
+pub(super) use self::rows::FetchingRows;
 use super::super::announce::Tell;
 use super::super::content::{Message, structure};
 use super::super::error::Error;
@@ -18,8 +20,6 @@ use crate::wire::command::{Fetch, FetchItem};
 use crate::wire::response::{self, Code, FetchLine, Output, Reply};
 use crate::wire::{Dialect, Unit};
 
-/// How many rows are read at once when rows are all that is asked for.
-const ROWS: usize = 1000;
 /// How many when metadata is read too.
 const RECORDS: usize = 50;
 /// How many when bodies are shown: these are marked as seen in one transaction before they are sent.
@@ -93,6 +93,10 @@ pub(super) async fn run(command: Fetch, user: &mut User, out: &mut Output) -> Re
     let marks_seen = command.marks_seen() && !view.read_only;
     let depth = command.items.iter().map(depth).max().unwrap_or(Depth::Row);
     let Fetch { unit, items, changed_since, .. } = command;
+    if depth == Depth::Row {
+        let fetching = FetchingRows::new(unit, items, changed_since, picked);
+        return Ok(Outcome::Task(Task::FetchRows(Box::new(fetching))));
+    }
     let fetching = Fetching {
         unit,
         items,
@@ -162,8 +166,7 @@ impl Fetching {
         let account = user.account;
         let view = user.view()?;
         let limit = match self.depth {
-            Depth::Row => ROWS,
-            Depth::Record => RECORDS,
+            Depth::Row | Depth::Record => RECORDS,
             Depth::Body => BODIES,
         };
         let page = view.page(&mut self.picked, limit);

@@ -69,6 +69,8 @@ pub(super) enum Outcome {
 pub(super) enum Task {
     /// FETCH
     Fetch(Box<fetch::Fetching>),
+    /// FETCH of what rows tell
+    FetchRows(Box<fetch::FetchingRows>),
     /// SEARCH
     Search(Box<search::Searching>),
     /// SORT
@@ -94,6 +96,7 @@ impl Task {
     ) -> Result<Finished, Error> {
         match self {
             Self::Fetch(fetching) => fetching.step(user, out).await,
+            Self::FetchRows(fetching) => fetching.step(user, out).await,
             Self::Search(searching) => searching.step(user, tag, out).await,
             Self::Sort(sorting) => sorting.step(user, tag, out).await,
             Self::Thread(threading) => threading.step(user, out).await,
@@ -105,7 +108,7 @@ impl Task {
     /// How many messages are left to look at, where the client hears nothing until that is done.
     pub(super) fn left(&self) -> Option<usize> {
         match self {
-            Self::Fetch(_) | Self::CatchUp(_) => None,
+            Self::Fetch(_) | Self::FetchRows(_) | Self::CatchUp(_) => None,
             Self::Search(searching) => Some(searching.left()),
             Self::Sort(sorting) => Some(sorting.left()),
             Self::Thread(threading) => Some(threading.left()),
@@ -145,6 +148,9 @@ impl Session {
             Command::Compress(algorithm) => self.compress(&algorithm, input),
             command => {
                 let user = self.user.as_mut().ok_or(Error::NotNow("log in first"))?;
+                if let Some(view) = user.view.as_mut() {
+                    view.forget();
+                }
                 with_user(command, user, &mut self.out).await
             }
         }

@@ -1,6 +1,6 @@
 //! SELECT (RFC 9051 §6.3.2) and EXAMINE (§6.3.3), and how a client that was away catches up (RFC 7162 §3.2.5).
 
-use mail::Mail;
+use mail::{Current, Mail};
 use types::{ModSeq, Uid};
 
 use super::super::announce::Tell;
@@ -42,25 +42,30 @@ pub(super) async fn run(
     if options.condstore {
         user.enable_condstore(out);
     }
-    let mailbox = user.find(name).await?;
+    let (mailbox, path) = user.locate(name).await?;
     // First listen, then look: no change can fall between.
     let news = user.mail.subscribe(user.account);
-    let selected = user.mail.select(user.account, mailbox.id).await?;
-    let (uidvalidity, uidnext) = (selected.info.uidvalidity, selected.info.uidnext);
-    let view = View::new(user.account, selected, read_only, user.syncs, news);
+    let place = (user.account, mailbox);
+    let opened = View::open(&user.mail, place, read_only, user.syncs, news).await;
+    let (view, current) = match opened {
+        Err(Error::Mail(mail::Error::NoSuchMailbox)) => return Err(Error::NoMailbox),
+        opened => opened?,
+    };
+    let uidvalidity = current.uidvalidity;
     response::flags(&view.flags(), out);
     response::exists(view.len(), out);
     if user.dialect != Dialect::Rev2 {
         out.put(b"* 0 RECENT\r\n");
+        tell_unseen(&current, out);
     }
     Reply::ok("these UIDs are valid").code(Code::UidValidity(uidvalidity)).write_untagged(out);
-    Reply::ok("the next UID").code(Code::UidNext(uidnext)).write_untagged(out);
+    Reply::ok("the next UID").code(Code::UidNext(current.uidnext)).write_untagged(out);
     let permanent = if read_only { String::new() } else { format!("{} \\*", view.flags()) };
     Reply::ok("these flags are kept").code(Code::PermanentFlags(permanent)).write_untagged(out);
     Reply::ok("the last change").code(Code::HighestModSeq(view.highest())).write_untagged(out);
-    Reply::ok("the id of the mailbox").code(Code::MailboxId(mailbox.id)).write_untagged(out);
+    Reply::ok("the id of the mailbox").code(Code::MailboxId(mailbox)).write_untagged(out);
     if user.dialect == Dialect::Rev2 {
-        let path = mailbox.path.to_string();
+        let path = path.to_string();
         let listed =
             Listed { name: &path, attributes: &[], subscribed_child: false, special_use_child: false };
         response::list(&listed, user.dialect, out);
@@ -75,6 +80,14 @@ pub(super) async fn run(
             Ok(Outcome::Task(Task::CatchUp(Box::new(catching_up))))
         }
         None => Ok(Outcome::Done(reply, Tell::Nothing)),
+    }
+}
+
+/// Where rev1 clients begin to read (RFC 3501 §6.3.1), if that is known without looking for it.
+fn tell_unseen(current: &Current, out: &mut Output) {
+    let first = current.roll.as_ref().and_then(|roll| roll.first_unseen());
+    if let Some(number) = first.and_then(|index| u32::try_from(index + 1).ok()) {
+        Reply::ok("the first unseen message").code(Code::Unseen(number)).write_untagged(out);
     }
 }
 

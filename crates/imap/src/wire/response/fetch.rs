@@ -21,7 +21,9 @@ pub struct FetchLine {
 impl FetchLine {
     /// `* n FETCH (`
     pub fn begin(number: u32, out: &mut Output) -> Self {
-        out.print(format_args!("* {number} FETCH ("));
+        out.put(b"* ");
+        out.number(number.into());
+        out.put(b" FETCH (");
         Self { empty: true }
     }
 
@@ -40,7 +42,8 @@ impl FetchLine {
     /// `UID`
     pub fn uid(&mut self, uid: Uid, out: &mut Output) {
         self.item(out);
-        out.print(format_args!("UID {uid}"));
+        out.put(b"UID ");
+        out.number(uid.0.into());
     }
 
     /// `FLAGS`
@@ -48,15 +51,26 @@ impl FetchLine {
         self.item(out);
         out.put(b"FLAGS (");
         for (i, flag) in Flag::list(keywords, deleted).enumerate() {
-            out.print(format_args!("{}{flag}", if i == 0 { "" } else { " " }));
+            out.put(if i == 0 { b"" } else { b" " });
+            out.put(flag.as_bytes());
         }
+        out.put(b")");
+    }
+
+    /// `FLAGS`, where they are spelled already
+    pub fn spelled_flags(&mut self, flags: &[u8], out: &mut Output) {
+        self.item(out);
+        out.put(b"FLAGS (");
+        out.put(flags);
         out.put(b")");
     }
 
     /// `MODSEQ` (RFC 7162)
     pub fn modseq(&mut self, modseq: ModSeq, out: &mut Output) {
         self.item(out);
-        out.print(format_args!("MODSEQ ({modseq})"));
+        out.put(b"MODSEQ (");
+        out.number(modseq.0);
+        out.put(b")");
     }
 
     /// `EMAILID` (RFC 8474)
@@ -93,7 +107,8 @@ impl FetchLine {
     /// `RFC822.SIZE`
     pub fn size(&mut self, size: u64, out: &mut Output) {
         self.item(out);
-        out.print(format_args!("RFC822.SIZE {size}"));
+        out.put(b"RFC822.SIZE ");
+        out.number(size);
     }
 
     /// `ENVELOPE`

@@ -56,6 +56,21 @@ impl Output {
         self.len += text.len();
     }
 
+    /// A number in decimal digits.
+    pub fn number(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+            number /= 10;
+            first -= 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.put(digits.get(first..).unwrap_or_default());
+    }
+
     /// Text of the protocol with values in it.
     pub fn print(&mut self, text: fmt::Arguments<'_>) {
         // Writing into memory does not fail.
