@@ -26,6 +26,7 @@ mod records;
 #[allow(dead_code, reason = "the driver of smtp's own transcripts, which can do more than is wanted here")]
 #[path = "../../crates/smtp/tests/support/mod.rs"]
 mod smtp_driver;
+mod smtp_reply;
 mod smtp_session;
 mod world;
 
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "imap_wire", run: imap_wire::run, seeds: &[], longest: 16 << 10 },
     Target { name: "imap_session", run: imap_session::run, seeds: &[], longest: 4 << 10 },
     Target { name: "smtp_session", run: smtp_session::run, seeds: &[], longest: 16 << 10 },
+    Target { name: "smtp_reply", run: smtp_reply::run, seeds: &[], longest: 16 << 10 },
     Target { name: "pop3_session", run: pop3_session::run, seeds: &[], longest: 4 << 10 },
     Target {
         name: "ingest",

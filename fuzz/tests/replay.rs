@@ -70,6 +70,11 @@ fn smtp_session() {
 }
 
 #[test]
+fn smtp_reply() {
+    replay("smtp_reply");
+}
+
+#[test]
 fn pop3_session() {
     replay("pop3_session");
 }

@@ -1,0 +1,103 @@
+//! What is known of the recipients of an attempt while one host after the other is tried.
+
+use std::time::Duration;
+
+use crate::attempt::{Delivery, Report, Try};
+use crate::body::Survey;
+use crate::envelope::Envelope;
+use crate::route::Host;
+use crate::session::{Outcome, Standing, Transcript};
+use crate::tls::{PolicyKind, TlsProblem};
+
+/// What is known of the recipients while hosts are tried.
+pub(crate) struct Round {
+    pub(crate) survey: Survey,
+    decided: Vec<Option<Delivery>>,
+    /// What is true of those about whom nobody has said anything; temporary counts more than permanent.
+    last: Option<Delivery>,
+    pub(crate) tries: Vec<Try>,
+    pub(crate) problems: Vec<TlsProblem>,
+}
+
+impl Round {
+    /// Nobody has been asked yet.
+    pub(crate) fn new(survey: Survey, recipients: usize) -> Self {
+        Self { survey, decided: vec![None; recipients], last: None, tries: Vec::new(), problems: Vec::new() }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.decided.iter().all(Option::is_some)
+    }
+
+    pub(crate) fn attempted(&self) -> usize {
+        self.tries.iter().filter(|one| one.address.is_some()).count()
+    }
+
+    /// The recipients about whom nobody has said anything, with their numbers, in an envelope of their own.
+    pub(crate) fn open(&self, envelope: &Envelope) -> (Vec<usize>, Envelope) {
+        let open = self.decided.iter().enumerate().filter(|(_, one)| one.is_none()).map(|(number, _)| number);
+        let numbers: Vec<usize> = open.collect();
+        let recipients =
+            numbers.iter().filter_map(|number| envelope.recipients.get(*number)).cloned().collect();
+        (numbers, Envelope { recipients, ..envelope.clone() })
+    }
+
+    /// Takes the outcomes of a transaction; whether another one should follow at once.
+    pub(crate) fn decide(
+        &mut self,
+        numbers: &[usize],
+        outcomes: Vec<Outcome>,
+        host: &str,
+        broken: bool,
+    ) -> bool {
+        let delivered = |outcome: &Outcome| matches!(outcome.standing, Standing::Delivered { .. });
+        let progress = outcomes.iter().any(delivered);
+        let mut more = false;
+        for (number, outcome) in numbers.iter().zip(outcomes) {
+            let again = outcome.standing == Standing::NextTransaction && progress && !broken;
+            more |= again;
+            // Where the connection broke, whoever was not refused for good may have more luck elsewhere.
+            let elsewhere =
+                broken && matches!(outcome.standing, Standing::Temporary | Standing::NextTransaction);
+            let delivery = Delivery { outcome, host: Some(host.to_owned()) };
+            if again || elsewhere {
+                self.blame(delivery);
+            } else if let Some(place) = self.decided.get_mut(*number) {
+                *place = Some(delivery);
+            }
+        }
+        more
+    }
+
+    /// Keeps the reason for whoever is left over in the end.
+    pub(crate) fn blame(&mut self, delivery: Delivery) {
+        let keeps =
+            self.last.as_ref().is_some_and(|last| last.outcome.is_open() && !delivery.outcome.is_open());
+        if !keeps {
+            self.last = Some(delivery);
+        }
+    }
+
+    /// A host is not even called.
+    pub(crate) fn pass_over(&mut self, host: &Host, outcome: &Outcome) {
+        self.tries.push(Try {
+            host: host.target.to_string(),
+            address: None,
+            source: None,
+            reused: false,
+            tls: None,
+            policy: PolicyKind::None,
+            took: Duration::ZERO,
+            failure: Some(outcome.text.clone()),
+            transcript: Transcript::default(),
+        });
+        self.blame(Delivery { outcome: outcome.clone(), host: None });
+    }
+
+    pub(crate) fn report(self) -> Report {
+        let nobody = || Delivery { outcome: Outcome::temporary(4, 1, "no host could be tried"), host: None };
+        let last = self.last.unwrap_or_else(nobody);
+        let deliveries = self.decided.into_iter().map(|one| one.unwrap_or_else(|| last.clone())).collect();
+        Report { deliveries, tries: self.tries, problems: self.problems }
+    }
+}

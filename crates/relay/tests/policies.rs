@@ -1,0 +1,196 @@
+//! How connections must be protected, from tables of records and policies.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dns::{Name, Zone};
+use parking_lot::Mutex;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use relay::{
+    Addresses, Demand, Fetched, NextHop, PolicyFetcher, Protection, Route, RouteTable, RouteTls, Router,
+    StsPolicies, StsState, TlsPolicies,
+};
+use types::{Clock, Timestamp};
+
+/// A web server with one policy, or none.
+#[derive(Default)]
+struct Web {
+    policy: Mutex<Option<String>>,
+    fetches: AtomicUsize,
+}
+
+#[async_trait]
+impl PolicyFetcher for Web {
+    async fn fetch(&self, _domain: &Name, _limit: usize) -> Result<Vec<u8>, String> {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        self.policy.lock().clone().map(String::into_bytes).ok_or_else(|| "404".to_owned())
+    }
+}
+
+fn sts(zone: &str, web: &Arc<Web>, cache: &Arc<Mutex<HashMap<Name, Fetched>>>, clock: &Clock) -> StsPolicies {
+    StsPolicies::new(Arc::new(Zone::parse(zone).unwrap()), web.clone(), cache.clone(), clock.clone())
+}
+
+fn policy(mode: &str, mx: &str) -> String {
+    format!("version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 3600\n")
+}
+
+/// The policies for the first host of `x.test`.
+async fn demand(zone: &str, sts_policy: Option<String>, tls: RouteTls, protection: Protection) -> String {
+    let resolver = Arc::new(Zone::parse(zone).unwrap());
+    let web = Arc::new(Web::default());
+    *web.policy.lock() = sts_policy;
+    let sts = StsPolicies::new(resolver.clone(), web, Arc::new(Mutex::new(HashMap::new())), Clock::system());
+    let policies = TlsPolicies::new(resolver.clone(), Some(sts), true);
+    let route = Route { next_hop: NextHop::Mx { port: 25 }, tls, ..Route::default() };
+    let table = RouteTable { default: Arc::new(route), ..RouteTable::default() };
+    let router = Router::new(resolver, table, Addresses::default(), Vec::new());
+    let plan = router.plan("x.test", &mut StdRng::seed_from_u64(1)).await.unwrap();
+    let reach = router.reach(&plan.hosts[0], &plan.route).await.unwrap();
+    let state = policies.domain(&plan).await;
+    match policies.host(&plan, &plan.hosts[0].target, &reach, &state, protection).await {
+        Err(error) => {
+            format!("{} {}", error.outcome().status, error.problem().map_or("-", |one| one.reason.as_str()))
+        }
+        Ok(policy) => {
+            let watched = if policy.watched.is_some() { " watched" } else { "" };
+            let demand = match policy.demand {
+                Demand::Never => "never".to_owned(),
+                Demand::IfOffered => "if offered".to_owned(),
+                Demand::Encrypted => "encrypted".to_owned(),
+                Demand::WebPki(name) => format!("webpki {name}"),
+                Demand::Dane(records) => {
+                    let names: Vec<&str> = records.names().iter().map(Name::as_str).collect();
+                    format!("dane {}", names.join(" "))
+                }
+            };
+            demand + watched
+        }
+    }
+}
+
+const HASH: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+#[tokio::test]
+async fn dane_holds_where_all_is_proved() {
+    let secure = "x.test SIGNED\nx.test MX 10 a.y.test\ny.test SIGNED\na.y.test A 93.184.216.34\n";
+    let plain = "x.test MX 10 a.y.test\na.y.test A 93.184.216.34\n";
+    let record = format!("_25._tcp.a.y.test TLSA 3 1 1 {HASH}\n");
+    let alias = format!(
+        "x.test SIGNED\nx.test MX 10 a.y.test\ny.test SIGNED\na.y.test CNAME b.y.test\nb.y.test A 93.184.216.34\n\
+         _25._tcp.b.y.test TLSA 3 1 1 {HASH}"
+    );
+    let table = [
+        (format!("{secure}{record}"), "dane a.y.test x.test"),
+        (alias, "dane b.y.test a.y.test x.test"),
+        (secure.to_owned(), "if offered"),
+        (format!("{plain}{record}"), "if offered"),
+        // The MX is proved, the host is not.
+        (format!("x.test SIGNED\n{plain}{record}"), "if offered"),
+        // The host is proved, the MX is not: who says that it is the domain's?
+        (format!("y.test SIGNED\n{plain}{record}"), "if offered"),
+        // Records that say nothing for mail: TLS all the same.
+        (format!("{secure}_25._tcp.a.y.test TLSA 1 1 1 {HASH}"), "encrypted"),
+        (format!("{secure}_25._tcp.a.y.test BOGUS"), "4.7.5 dnssec-invalid"),
+        (format!("{secure}_25._tcp.a.y.test SERVFAIL"), "4.7.5 -"),
+    ];
+    for (zone, wanted) in table {
+        assert_eq!(demand(&zone, None, RouteTls::Policy, Protection::Usual).await, wanted, "{zone}");
+    }
+}
+
+#[tokio::test]
+async fn mta_sts_names_the_hosts() {
+    let zone = "x.test MX 10 a.y.test\na.y.test A 93.184.216.34\n_mta-sts.x.test TXT v=STSv1; id=1;\n";
+    let dane = format!(
+        "{zone}x.test SIGNED\ny.test SIGNED\n_25._tcp.a.y.test TLSA 3 1 1 {HASH}\n_25._tcp.b.y.test BOGUS"
+    );
+    let table = [
+        (zone, Some(policy("enforce", "a.y.test")), "webpki a.y.test"),
+        (zone, Some(policy("enforce", "*.y.test")), "webpki a.y.test"),
+        (zone, Some(policy("enforce", "b.y.test")), "4.7.5 sts-webpki-invalid"),
+        (zone, Some(policy("testing", "a.y.test")), "if offered watched"),
+        (zone, Some(policy("testing", "b.y.test")), "if offered watched"),
+        (zone, Some("version: STSv1\nmode: none\nmax_age: 1".to_owned()), "if offered"),
+        (zone, Some("<html>".to_owned()), "if offered"),
+        (zone, None, "if offered"),
+        (&dane, Some(policy("enforce", "a.y.test")), "dane a.y.test x.test"),
+    ];
+    for (zone, policy, wanted) in table {
+        assert_eq!(
+            demand(zone, policy.clone(), RouteTls::Policy, Protection::Usual).await,
+            wanted,
+            "{policy:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_sender_and_the_configuration_have_a_say() {
+    let plain = "x.test MX 10 a.y.test\na.y.test A 93.184.216.34\n".to_owned();
+    let sts = format!("{plain}_mta-sts.x.test TXT v=STSv1; id=1;\n");
+    let signed = format!("{plain}x.test SIGNED");
+    let dane = format!("{plain}x.test SIGNED\ny.test SIGNED\n_25._tcp.a.y.test TLSA 3 1 1 {HASH}");
+    let enforced = || Some(policy("enforce", "a.y.test"));
+    let testing = || Some(policy("testing", "a.y.test"));
+    let table = [
+        (&plain, None, RouteTls::Policy, Protection::Required, "5.7.30 -"),
+        (&signed, None, RouteTls::Policy, Protection::Required, "webpki a.y.test"),
+        (&sts, enforced(), RouteTls::Policy, Protection::Required, "webpki a.y.test"),
+        (&sts, testing(), RouteTls::Policy, Protection::Required, "webpki a.y.test"),
+        (&dane, None, RouteTls::Policy, Protection::Required, "dane a.y.test x.test"),
+        (&sts, enforced(), RouteTls::Policy, Protection::Dispensable, "if offered"),
+        (&dane, None, RouteTls::Policy, Protection::Dispensable, "if offered"),
+        (&dane, None, RouteTls::Never, Protection::Usual, "never"),
+        (&dane, None, RouteTls::Never, Protection::Required, "5.7.30 -"),
+        (&plain, None, RouteTls::Require, Protection::Usual, "encrypted"),
+        (&plain, None, RouteTls::Verify, Protection::Usual, "webpki a.y.test"),
+        (&plain, None, RouteTls::Verify, Protection::Dispensable, "webpki a.y.test"),
+    ];
+    for (zone, policy, tls, protection, wanted) in table {
+        assert_eq!(demand(zone, policy, tls, protection).await, wanted, "{tls:?} {protection:?} {zone}");
+    }
+}
+
+#[tokio::test]
+async fn fault_71_a_known_policy_holds_until_its_time_is_over() {
+    let (web, cache) = (Arc::new(Web::default()), Arc::new(Mutex::new(HashMap::new())));
+    let (clock, hand) = Clock::manual(Timestamp(1_795_359_480_000));
+    let domain = Name::parse("x.test").unwrap();
+    let record = |id: u32| format!("_mta-sts.x.test TXT v=STSv1; id={id};");
+    let mx = |state: StsState| match state {
+        StsState::Policy(policy) => policy.mx.join(" "),
+        StsState::None => "none".to_owned(),
+        StsState::Unknown(why) => format!("unknown: {why}"),
+    };
+    let fetches = || web.fetches.load(Ordering::SeqCst);
+
+    assert_eq!(mx(sts("", &web, &cache, &clock).of(&domain).await), "none");
+    assert_eq!(fetches(), 0, "nobody has announced anything");
+    *web.policy.lock() = Some(policy("enforce", "a.test"));
+    assert_eq!(mx(sts(&record(1), &web, &cache, &clock).of(&domain).await), "a.test");
+    // The same id: nothing is fetched. No record, or no DNS: the policy holds.
+    *web.policy.lock() = None;
+    for zone in [record(1), String::new(), "_mta-sts.x.test SERVFAIL".to_owned()] {
+        assert_eq!(mx(sts(&zone, &web, &cache, &clock).of(&domain).await), "a.test", "{zone}");
+    }
+    assert_eq!(fetches(), 1);
+    // A new id, but nothing to fetch, and it is not tried again at once.
+    let renewed = sts(&record(2), &web, &cache, &clock);
+    assert_eq!(mx(renewed.of(&domain).await), "a.test");
+    assert_eq!(mx(renewed.of(&domain).await), "a.test");
+    assert_eq!(fetches(), 2);
+    hand.advance(Duration::from_secs(301));
+    *web.policy.lock() = Some(policy("enforce", "b.test"));
+    assert_eq!(mx(renewed.of(&domain).await), "b.test");
+    // Its time is over, and there is no other.
+    *web.policy.lock() = None;
+    hand.advance(Duration::from_secs(3601));
+    assert_eq!(mx(sts("", &web, &cache, &clock).of(&domain).await), "none");
+    assert_eq!(mx(sts(&record(3), &web, &cache, &clock).of(&domain).await), "unknown: 404");
+}
