@@ -18,6 +18,8 @@
 //! sizes of keys, names in lists, and time. What exceeds a bound is a permanent error of that one check, and a question
 //! that comes too late a temporary one; no message waits longer than twice [`Options::time`].
 //!
+//! Mail of our own is signed here too ([`Signing`]): in the form, and by the code, in which signatures are verified.
+//!
 //! Reading order: `service` puts the checks together, one module each does one of them, `lookups` and `header` are
 //! what they all need.
 
@@ -35,7 +37,7 @@ mod spf;
 mod tags;
 
 pub use arc::{ArcCheck, ArcResult};
-pub use dkim::{DkimCheck, DkimResult};
+pub use dkim::{DkimCheck, DkimResult, KeyKind, Signer, Signing, SigningError, SigningKey};
 pub use dmarc::{DmarcCheck, DmarcResult, Policy};
 pub use iprev::{IprevCheck, IprevResult};
 pub use network::{Network, NetworkError};

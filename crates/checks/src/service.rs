@@ -15,7 +15,7 @@ use types::Clock;
 use crate::arc::{ArcCheck, Chain};
 use crate::dkim::{self, DkimCheck, KeyAnswer, Signed};
 use crate::dmarc::{self, DmarcCheck, Evidence};
-use crate::header::Header;
+use crate::header::{Header, author_domains};
 use crate::iprev::{self, IprevCheck};
 use crate::lookups::Lookups;
 use crate::policy::{Action, Options, Refused, decide};
@@ -136,7 +136,7 @@ impl Pending {
         };
         let Some(results) = judged else { return unchecked(Action::Defer(lost())) };
         let options = &self.inner.options;
-        let authors = header.author_domains().len();
+        let authors = author_domains(&header).len();
         Verdict {
             action: decide(options, &results.dmarc, authors, &results.arc),
             fields: results.field(&options.authserv_id),
@@ -237,7 +237,7 @@ impl Inner {
         let spf = origin.spf_sender.as_ref().or(origin.spf_hello.as_ref());
         let evidence =
             Evidence { spf: spf.map(|(name, result)| (name, *result)), dkim, lot: lot(message, header) };
-        let authors = header.author_domains().into_iter().take(self.options.authors);
+        let authors = author_domains(header).into_iter().take(self.options.authors);
         let asked = authors.map(|domain| {
             let lookups = self.lookups(until);
             async move { dmarc::check(domain, evidence, &lookups).await }

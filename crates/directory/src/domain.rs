@@ -4,6 +4,7 @@ use store::kv::{Range, Transaction};
 use types::{DomainId, Timestamp};
 
 use crate::directory::Directory;
+use crate::dkim;
 use crate::error::Error;
 use crate::name::{Address, DomainName};
 use crate::page::{Page, PageRequest, list};
@@ -133,6 +134,8 @@ impl Directory {
                 if let Some((used, _)) = names.next().await? {
                     return Err(Error::DomainInUse { domain: name.clone(), name: used.to_string() });
                 }
+                // Its keys go with it: whoever makes the domain again must not sign with them.
+                dkim::erase(&tx, name)?;
                 Ok(tx.remove::<Domains>(name)?)
             })
             .await

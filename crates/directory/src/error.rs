@@ -4,6 +4,7 @@ use store::kv;
 use thiserror::Error;
 use types::AccountId;
 
+use crate::dkim::Selector;
 use crate::name::{Address, DomainName, NameError};
 use crate::password::PasswordError;
 
@@ -84,6 +85,43 @@ pub enum Error {
     /// A plus-addressing separator that could not work.
     #[error("{0:?} cannot separate a name from its detail: use one of + - _ = ~")]
     Separator(char),
+    /// A text that is no selector.
+    #[error("{0:?} is no selector: use up to 63 letters, digits and inner hyphens")]
+    Selector(String),
+    /// The domain has a key of this selector already.
+    #[error("{domain} has a DKIM key with the selector {selector} already: choose another selector")]
+    DkimKeyExists {
+        /// Whose key.
+        domain: DomainName,
+        /// Its name.
+        selector: Selector,
+    },
+    /// The domain has no key of this selector.
+    #[error(
+        "{domain} has no DKIM key with the selector {selector}: `magpie dkim list {domain}` shows its keys"
+    )]
+    NoSuchDkimKey {
+        /// Whose key.
+        domain: DomainName,
+        /// Its name.
+        selector: Selector,
+    },
+    /// A retired key has no private half any more.
+    #[error("the DKIM key {selector} of {domain} is retired and cannot sign again: create another")]
+    DkimKeyRetired {
+        /// Whose key.
+        domain: DomainName,
+        /// Its name.
+        selector: Selector,
+    },
+    /// A key that signs is not removed.
+    #[error("the DKIM key {selector} of {domain} signs mail: retire it first")]
+    DkimKeyActive {
+        /// Whose key.
+        domain: DomainName,
+        /// Its name.
+        selector: Selector,
+    },
     /// A cursor of another list.
     #[error("the cursor does not belong to this list: start again without one")]
     Cursor,

@@ -25,6 +25,7 @@
 mod account;
 mod alias;
 mod directory;
+mod dkim;
 mod domain;
 mod error;
 mod group;
@@ -40,6 +41,7 @@ mod table;
 pub use account::{Account, AccountSpec, AccountState, Quota};
 pub use alias::{Alias, AliasTarget};
 pub use directory::Directory;
+pub use dkim::{DkimAlgorithm, DkimKey, DkimSecret, DkimState, NewDkimKey, Selector};
 pub use domain::{Domain, DomainSettings, Separator};
 pub use error::Error;
 pub use group::{Group, Member};

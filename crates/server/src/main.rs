@@ -34,6 +34,7 @@ mod server;
 mod service_manager;
 mod text;
 mod upkeep;
+mod zone;
 
 use std::process::ExitCode;
 

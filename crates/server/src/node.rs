@@ -100,14 +100,15 @@ impl From<directory::Error> for Problem {
         use directory::Error as E;
         let kind = match &error {
             E::Store(_) => Kind::Unavailable,
-            E::DomainExists(_) | E::NameTaken(_) => Kind::Exists,
+            E::DomainExists(_) | E::NameTaken(_) | E::DkimKeyExists { .. } => Kind::Exists,
             E::NoSuchDomain(_)
             | E::NoSuchAccount(_)
             | E::NoSuchAccountId(_)
             | E::NoSuchAlias(_)
             | E::NoSuchGroup(_)
             | E::NoSuchTarget(_)
-            | E::NoSuchAppPassword(_) => Kind::NotFound,
+            | E::NoSuchAppPassword(_)
+            | E::NoSuchDkimKey { .. } => Kind::NotFound,
             _ => Kind::Invalid,
         };
         Self::new(kind, error.to_string())

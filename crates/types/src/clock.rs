@@ -39,6 +39,33 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// As it stands in a `Date:` field (RFC 5322 §3.3), in UTC.
+    pub fn rfc5322(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (days, seconds) = (self.secs() / 86_400, self.secs() % 86_400);
+        let weekday = DAYS.get((days % 7) as usize).copied().unwrap_or_default();
+        let (year, month, day) = civil(days);
+        let month = MONTHS.get(month).copied().unwrap_or_default();
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        format!("{weekday}, {day} {month} {year} {hour:02}:{minute:02}:{second:02} +0000")
+    }
+}
+
+/// Year, month from zero, and day of the month, from days since 1970.
+fn civil(days: u64) -> (u64, usize, u64) {
+    // Years begin in March here, so that the leap day is the last of its year; an era is 400 of them.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12;
+    let year = era * 400 + year_of_era + u64::from(from_march >= 10);
+    (year, month as usize, day)
 }
 
 /// Where a component gets the time from: the system, or a hand that a test moves.
@@ -128,5 +155,19 @@ mod tests {
         assert_eq!((clock.now(), clock.steady()), (Timestamp(0), Duration::from_secs(5)));
         let before = Clock::system().steady();
         assert!(Clock::system().steady() >= before);
+    }
+
+    #[test]
+    fn dates() {
+        let table = [
+            (0, "Thu, 1 Jan 1970 00:00:00 +0000"),
+            (951_782_399, "Mon, 28 Feb 2000 23:59:59 +0000"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
+            (4_107_542_400, "Mon, 1 Mar 2100 00:00:00 +0000"),
+            (1_735_689_599, "Tue, 31 Dec 2024 23:59:59 +0000"),
+        ];
+        for (secs, text) in table {
+            assert_eq!(Timestamp::from_secs(secs).rfc5322(), text);
+        }
     }
 }

@@ -1,12 +1,14 @@
-//! The words of mail that every other crate speaks: ids, flags and keywords, modseq, time.
+//! The words of mail that every other crate speaks: ids, flags and keywords, modseq, time, header fields.
 //!
 //! No I/O and no async live here. A value of one of these types is valid by construction: a parser at the
 //! border makes it once, and nobody downstream checks it again.
 
 mod clock;
+mod header;
 mod id;
 mod keyword;
 
 pub use clock::{Clock, ManualClock, Randomness, Timestamp};
+pub use header::{Field, Header, addresses};
 pub use id::{AccountId, DomainId, EmailId, MailboxId, ModSeq, ThreadId, Uid, UidValidity};
 pub use keyword::{Keyword, KeywordError, Keywords};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use memchr::{memchr2, memmem};
+use memchr::{memchr2, memchr3};
 
 use crate::header::{Field, Header};
 
@@ -56,10 +56,12 @@ impl BodyHashes {
             if sink.hashers.is_empty() {
                 continue;
             }
+            let mut canonical = Body::default();
             match form {
-                Form::Simple => simple_body(body, &mut sink),
-                Form::Relaxed => relaxed_body(body, &mut sink),
+                Form::Simple => canonical.simple(body, &mut |octets| sink.write(octets)),
+                Form::Relaxed => canonical.relaxed(body, &mut |octets| sink.write(octets)),
             }
+            canonical.end(form, &mut |octets| sink.write(octets));
             hashes.extend(sink.finish());
         }
         Self(hashes)
@@ -129,37 +131,143 @@ impl Sink {
     }
 }
 
-/// Without the empty lines at its end, and with one CRLF there (RFC 6376 §3.4.3).
-fn simple_body(body: &[u8], sink: &mut Sink) {
-    let mut rest = body;
-    while let Some(shorter) = rest.strip_suffix(b"\r\n") {
-        rest = shorter;
-    }
-    sink.write(rest);
-    sink.write(b"\r\n");
+/// A body that is brought into the form in which it is hashed, piece by piece, wherever it is cut.
+#[derive(Debug, Default)]
+struct Body {
+    /// Line ends that count only if something follows them: empty lines at the end of a body are none.
+    line_ends: usize,
+    /// A CR that may be the first half of a line end.
+    cr: bool,
+    /// A run of blanks that counts only if something follows it on its line.
+    blanks: bool,
+    /// Whether something of the current line was handed on.
+    begun: bool,
 }
 
-/// The same, with white space within a line reduced to one space and none at its end; nothing if nothing is left
-/// (RFC 6376 §3.4.4).
-fn relaxed_body(body: &[u8], sink: &mut Sink) {
-    let mut empty_lines = 0usize;
-    let mut rest = body;
-    while !rest.is_empty() {
-        let (line, behind) = match memmem::find(rest, b"\r\n") {
-            Some(at) => rest.split_at(at),
-            None => (rest, &b""[..]),
-        };
-        rest = behind.get(2..).unwrap_or_default();
-        let line = trim_blanks_end(line);
-        if line.is_empty() {
-            empty_lines += 1;
-            continue;
+impl Body {
+    /// As it is, but for what [`Body::end`] leaves out (RFC 6376 §3.4.3).
+    fn simple(&mut self, piece: &[u8], write: &mut impl FnMut(&[u8])) {
+        let mut rest = piece;
+        while let Some(&byte) = rest.first() {
+            if std::mem::take(&mut self.cr) {
+                if byte == b'\n' {
+                    self.line_ends += 1;
+                    rest = rest.get(1..).unwrap_or_default();
+                    continue;
+                }
+                self.flush_line_ends(write);
+                write(b"\r");
+            }
+            if byte == b'\r' {
+                self.cr = true;
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
+            }
+            // All up to the last line end of the piece is certain: what is held back is at its end.
+            let end = rest.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |at| at + 1);
+            let end = end.max(1);
+            let (text, behind) = rest.split_at(end);
+            self.flush_line_ends(write);
+            write(text);
+            rest = behind;
         }
-        for _ in 0..std::mem::take(&mut empty_lines) {
-            sink.write(b"\r\n");
+    }
+
+    /// With white space within a line reduced to one space and none at its end (RFC 6376 §3.4.4).
+    fn relaxed(&mut self, piece: &[u8], write: &mut impl FnMut(&[u8])) {
+        let mut rest = piece;
+        while let Some(&byte) = rest.first() {
+            if std::mem::take(&mut self.cr) {
+                if byte == b'\n' {
+                    self.end_line(write);
+                    rest = rest.get(1..).unwrap_or_default();
+                    continue;
+                }
+                self.begin_text(write);
+                write(b"\r");
+            }
+            let end = memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len());
+            let (text, behind) = rest.split_at(end);
+            if !text.is_empty() {
+                self.begin_text(write);
+                write(text);
+            }
+            match behind.first() {
+                Some(b'\r') => self.cr = true,
+                Some(_) => self.blanks = true,
+                None => {}
+            }
+            rest = behind.get(1..).unwrap_or_default();
         }
-        reduce_blanks(line, |octets| sink.write(octets));
-        sink.write(b"\r\n");
+    }
+
+    /// The body is complete: with one CRLF at its end, or nothing if it is relaxed and nothing is left.
+    fn end(mut self, form: Form, write: &mut impl FnMut(&[u8])) {
+        match form {
+            Form::Simple => {
+                if self.cr {
+                    self.flush_line_ends(write);
+                    write(b"\r");
+                }
+                write(b"\r\n");
+            }
+            Form::Relaxed => {
+                if self.cr {
+                    self.begin_text(write);
+                    write(b"\r");
+                }
+                if self.begun {
+                    write(b"\r\n");
+                }
+            }
+        }
+    }
+
+    fn end_line(&mut self, write: &mut impl FnMut(&[u8])) {
+        self.blanks = false;
+        match std::mem::take(&mut self.begun) {
+            true => write(b"\r\n"),
+            false => self.line_ends += 1,
+        }
+    }
+
+    fn begin_text(&mut self, write: &mut impl FnMut(&[u8])) {
+        if !self.begun {
+            self.flush_line_ends(write);
+            self.begun = true;
+        }
+        if std::mem::take(&mut self.blanks) {
+            write(b" ");
+        }
+    }
+
+    fn flush_line_ends(&mut self, write: &mut impl FnMut(&[u8])) {
+        for _ in 0..std::mem::take(&mut self.line_ends) {
+            write(b"\r\n");
+        }
+    }
+}
+
+/// The hash of a whole body in the relaxed form, while the body streams by: what a signature of ours says.
+pub(crate) struct StreamedBodyHash {
+    body: Body,
+    sink: Sink,
+}
+
+impl StreamedBodyHash {
+    pub(crate) fn new() -> Self {
+        let hasher = Hasher::new(BodyForm { form: Form::Relaxed, length: None });
+        Self { body: Body::default(), sink: Sink { hashers: vec![hasher], piece: Vec::new() } }
+    }
+
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        let Self { body, sink } = self;
+        body.relaxed(piece, &mut |octets| sink.write(octets));
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.body.end(Form::Relaxed, &mut |octets| self.sink.write(octets));
+        self.sink.finish().map(|(_, hash)| hash.digest).next().unwrap_or_default()
     }
 }
 
@@ -174,11 +282,6 @@ fn reduce_blanks(line: &[u8], mut write: impl FnMut(&[u8])) {
         rest = blanks.get(end..).unwrap_or_default();
     }
     write(rest);
-}
-
-fn trim_blanks_end(line: &[u8]) -> &[u8] {
-    let end = line.iter().rposition(|b| !is_blank(*b)).map_or(0, |at| at + 1);
-    line.get(..end).unwrap_or_default()
 }
 
 const fn is_blank(byte: u8) -> bool {
@@ -306,6 +409,33 @@ mod tests {
         let long = "line of some length\r\n".repeat(5_000);
         assert_eq!(hash(&long, Form::Relaxed, None), Some((of(&long), true)));
         assert_eq!(hash(&long, Form::Simple, None), Some((of(&long), true)));
+    }
+
+    #[test]
+    fn bodies_are_hashed_alike_however_they_are_cut() {
+        let text = " a \t b\r\n\r\n \t\r\n\rc\r\r\n\nd \r \r\n\r\n \r\n\r";
+        for end in 0..=text.len() {
+            let body = &text[..end];
+            for form in [Form::Simple, Form::Relaxed] {
+                let in_pieces = |step: usize| {
+                    let (mut canonical, mut out) = (Body::default(), Vec::new());
+                    let mut write = |octets: &[u8]| out.extend_from_slice(octets);
+                    for piece in body.as_bytes().chunks(step) {
+                        match form {
+                            Form::Simple => canonical.simple(piece, &mut write),
+                            Form::Relaxed => canonical.relaxed(piece, &mut write),
+                        }
+                    }
+                    canonical.end(form, &mut write);
+                    String::from_utf8(out).unwrap()
+                };
+                let whole = in_pieces(usize::MAX);
+                for step in 1..=body.len().max(1) {
+                    assert_eq!(in_pieces(step), whole, "{body:?} {form:?} {step}");
+                }
+                assert_eq!(hash(body, form, None), Some((of(&whole), true)));
+            }
+        }
     }
 
     #[test]

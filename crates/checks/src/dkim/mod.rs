@@ -1,10 +1,11 @@
 //! DKIM (RFC 6376, RFC 8301, RFC 8463): which domains take responsibility for a message.
 //!
 //! [`signature`] reads a field, [`key`] the record that it names, [`canonical`] brings header and body into the form
-//! that was signed; here they are put together. ARC uses the same parts.
+//! that was signed; here they are put together. [`sign`] makes signatures with the same parts, and ARC uses them too.
 
 pub(crate) mod canonical;
 pub(crate) mod key;
+mod sign;
 pub(crate) mod signature;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use crate::lookups::{LookupError, Lookups};
 use canonical::{BodyHashes, Selection};
 use dns::Name;
 use key::{Key, KeyError};
+pub use sign::{KeyKind, Signer, Signing, SigningError, SigningKey};
 use signature::{Signature, SignatureError};
 
 /// What became of one signature (RFC 8601 §2.7.1).

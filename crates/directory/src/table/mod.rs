@@ -3,6 +3,7 @@
 
 mod account_index;
 mod credential;
+mod dkim;
 mod domain;
 mod member;
 mod name;
@@ -17,6 +18,7 @@ use store::kv::{self, KeyReader, KeyWriter, Table, Transaction};
 
 pub(crate) use account_index::{AccountIndex, AccountIndexRow};
 pub(crate) use credential::{AppPasswordRow, CredentialRow, Credentials};
+pub(crate) use dkim::{DkimKeyRow, DkimKeys, DkimSecretRow, DkimSecrets, SelectorKey};
 pub(crate) use domain::{DomainRow, Domains};
 pub(crate) use member::{MemberKey, MemberRow, Members};
 pub(crate) use name::{AccountRow, AliasRow, GroupRow, NameRow, Named, Names};
@@ -154,6 +156,10 @@ mod tests {
             both_ways::<Members>(MemberKey { group, name: key.clone() });
             both_ways::<Credentials>(key.clone());
             both_ways::<Scram>(key.clone());
+            let selector = crate::dkim::Selector::parse("s-1").unwrap();
+            let selected = SelectorKey { domain: key.domain.clone(), selector };
+            both_ways::<DkimKeys>(selected.clone());
+            both_ways::<DkimSecrets>(selected);
             both_ways::<AccountIndex>(types::AccountId(id));
             both_ways::<Names>(key);
         }
@@ -163,6 +169,7 @@ mod tests {
             let _read = (Names::parse(&bytes), Members::parse(&bytes), Domains::parse(&bytes));
             let _read = (Credentials::parse(&bytes), AccountIndex::parse(&bytes), Sequences::parse(&bytes));
             let _read = (Scram::parse(&bytes), Secrets::parse(&bytes));
+            let _read = (DkimKeys::parse(&bytes), DkimSecrets::parse(&bytes));
         }
     }
 

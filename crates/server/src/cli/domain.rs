@@ -2,9 +2,11 @@
 
 use clap::{Args, Subcommand};
 
+use super::dns;
 use super::output::Output;
 use crate::admin::Desk;
 use crate::admin::operation::domain::{Change, Create, Delete, List, Show, View};
+use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::problem::Problem;
 use crate::text::Columns;
@@ -25,6 +27,8 @@ pub(super) enum Command {
     },
     /// Change who gets mail for unknown users, or the separator
     Change(ChangeArguments),
+    /// Print the DNS records that a domain needs, as a zone file
+    Dns(dns::Arguments),
     /// Delete a domain that has no accounts, aliases and groups
     Delete {
         /// Such as example.com
@@ -45,7 +49,12 @@ pub(super) struct ChangeArguments {
 }
 
 impl Command {
-    pub(super) async fn run(self, data: &DataDir, output: Output) -> Result<(), Problem> {
+    pub(super) async fn run(
+        self,
+        data: &DataDir,
+        settings: Option<Settings>,
+        output: Output,
+    ) -> Result<(), Problem> {
         let mut desk = Desk::open(data).await?;
         match self {
             Self::Create { name } => {
@@ -79,6 +88,7 @@ impl Command {
                 let domain = desk.ask(change).await?;
                 output.answer(&domain, || details(&domain));
             }
+            Self::Dns(arguments) => arguments.run(&mut desk, data, settings, output).await?,
             Self::Delete { name } => {
                 let gone = desk.ask(Delete { name }).await?;
                 output.answer(&gone, || format!("Deleted the domain {}.\n", gone.name));

@@ -4,6 +4,8 @@ mod account;
 mod alias;
 mod app_password;
 mod dev;
+mod dkim;
+mod dns;
 mod domain;
 mod group;
 mod import;
@@ -67,6 +69,9 @@ enum Command {
     /// Domains that the server is responsible for
     #[command(subcommand)]
     Domain(domain::Command),
+    /// Keys with which the mail of a domain is signed
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// Accounts: who has mailboxes and logs in
     #[command(subcommand)]
     Account(account::Command),
@@ -112,6 +117,10 @@ fn run(common: Common, command: Command, output: Output) -> Result<(), Problem> 
         if serves { "info" } else { "warn" }.to_owned()
     });
     log::start(&LogSettings { filter, format: LogFormat::Text })?;
+    let settings = match &command {
+        Command::Domain(domain::Command::Dns(_)) => common.settings()?,
+        _ => None,
+    };
     let data = match &command {
         // A server to try things out is never that of the configuration.
         Command::Dev(_) => DataDir::choose(common.data)?,
@@ -122,7 +131,8 @@ fn run(common: Common, command: Command, output: Output) -> Result<(), Problem> 
             Command::Dev(arguments) => arguments.run(data).await,
             // Has run above.
             Command::Serve(_) => Ok(()),
-            Command::Domain(command) => command.run(&data, output).await,
+            Command::Domain(command) => command.run(&data, settings, output).await,
+            Command::Dkim(command) => command.run(&data, output).await,
             Command::Account(command) => command.run(&data, output).await,
             Command::Alias(command) => command.run(&data, output).await,
             Command::Group(command) => command.run(&data, output).await,

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod alias;
 pub(crate) mod app_password;
+pub(crate) mod dkim;
 pub(crate) mod domain;
 pub(crate) mod group;
 pub(crate) mod import;
@@ -31,6 +32,9 @@ pub(super) async fn dispatch(
         domain::Show::NAME => run::<domain::Show>(arguments, payload, node).await,
         domain::Change::NAME => run::<domain::Change>(arguments, payload, node).await,
         domain::Delete::NAME => run::<domain::Delete>(arguments, payload, node).await,
+        dkim::Create::NAME => run::<dkim::Create>(arguments, payload, node).await,
+        dkim::List::NAME => run::<dkim::List>(arguments, payload, node).await,
+        dkim::Change::NAME => run::<dkim::Change>(arguments, payload, node).await,
         account::Create::NAME => run::<account::Create>(arguments, payload, node).await,
         account::List::NAME => run::<account::List>(arguments, payload, node).await,
         account::Show::NAME => run::<account::Show>(arguments, payload, node).await,

@@ -7,6 +7,7 @@ use rustls::sign::CertifiedKey;
 use std::sync::Arc;
 use thiserror::Error;
 use types::Timestamp;
+use x509_parser::error::X509Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -69,14 +70,20 @@ pub(super) enum Fit {
 fn read(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, Timestamp), Unusable> {
     let content = |error: &dyn std::fmt::Display| Unusable::Content(error.to_string());
     let (_, certificate) = X509Certificate::from_der(certificate).map_err(|e| content(&e))?;
-    let alternative = certificate.subject_alternative_name().map_err(|e| content(&e))?;
+    let names = names_of(&certificate).map_err(|e| content(&e))?;
+    let expires = Timestamp::from_secs(certificate.validity().not_after.timestamp());
+    Ok((names, expires))
+}
+
+/// The names that a certificate is for, in lower case.
+pub(super) fn names_of(certificate: &X509Certificate<'_>) -> Result<Vec<String>, X509Error> {
+    let alternative = certificate.subject_alternative_name()?;
     let names = alternative.map_or(&[][..], |names| &names.value.general_names);
     let names = names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
     });
-    let expires = Timestamp::from_secs(certificate.validity().not_after.timestamp());
-    Ok((names.collect(), expires))
+    Ok(names.collect())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod certificates;
+mod dane;
 mod self_signed;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use self::certificates::Certificates;
+pub(crate) use self::dane::key_hashes;
 use crate::problem::{Kind, Problem};
 
 /// When TLS begins.
