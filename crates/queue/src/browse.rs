@@ -44,6 +44,23 @@ pub struct Leg {
     pub history: Vec<Event>,
     /// Events between the second and the third of the history that were forgotten.
     pub forgotten: u32,
+    /// What else it waits for.
+    pub plan: Plan,
+}
+
+/// What a leg waits for besides its own next attempt. Nothing of it for mailboxes here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    /// It stands in its destination's line, which says when something is tried: [`Queue::line_of`].
+    pub in_line: bool,
+    /// When it is tried, if it does not stand in line: by the wall clock, as far as can be foreseen.
+    pub next: Option<Timestamp>,
+    /// When its sender is to be told that it is late.
+    pub warn: Option<Timestamp>,
+    /// When its sender was told that it is late.
+    pub warned: Option<Timestamp>,
+    /// When it is given up.
+    pub expires: Option<Timestamp>,
 }
 
 /// Part of a list.
@@ -137,7 +154,17 @@ impl Queue {
     }
 
     fn leg(&self, leg: LegRecord, now: Moment) -> Leg {
+        let wall = |moment: Option<Moment>| moment.map(|moment| self.on_the_wall(moment, now));
+        let waits = leg.state == LegState::Waiting && !leg.line && self.has_lines();
+        let plan = Plan {
+            in_line: leg.line,
+            next: wall(waits.then(|| leg.next.unwrap_or(leg.due))),
+            warn: wall(leg.warn.filter(|_| leg.warned.is_none())),
+            warned: leg.warned,
+            expires: wall(leg.expires),
+        };
         Leg {
+            plan,
             destination: leg.destination,
             recipients: leg.recipients,
             state: leg.state,

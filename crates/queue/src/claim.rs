@@ -5,11 +5,12 @@ use store::kv::{Range, Table, Transaction, decode};
 use types::Timestamp;
 
 use crate::clock::Moment;
+use crate::line::LineRecord;
 use crate::record::{
     EntryRecord, EventKind, LeaseRecord, LegRecord, LegState, Origin, Recipient, RecipientState,
 };
 use crate::table::{Bodies, DueKey, DueRow, Dues, Entries, LegKey, Legs, SHARDS, wake_of};
-use crate::{EntryId, Error, Queue};
+use crate::{Answer, EntryId, Errand, Error, Queue};
 
 /// A leg in a worker's hands.
 #[derive(Clone, Debug)]
@@ -17,8 +18,22 @@ pub struct Lease {
     pub(crate) key: LegKey,
     pub(crate) token: [u8; 16],
     until: Moment,
+    /// When it was handed out.
+    pub(crate) claimed: Moment,
+    pub(crate) errand: Errand,
+    pub(crate) is_probe: bool,
+    /// The line that it stood in, or would have to.
+    pub(crate) line: Option<LineRecord>,
     entry: EntryRecord,
     leg: LegRecord,
+}
+
+/// On what terms a leg is handed out.
+pub(crate) struct Terms<'a> {
+    pub(crate) holder: &'a str,
+    pub(crate) now: Moment,
+    pub(crate) errand: Errand,
+    pub(crate) line: Option<&'a LineRecord>,
 }
 
 impl Lease {
@@ -52,7 +67,33 @@ impl Lease {
         self.leg.pending()
     }
 
-    /// Which attempt this is, from 1.
+    /// What is to be done with it.
+    pub const fn errand(&self) -> Errand {
+        self.errand
+    }
+
+    /// Whether it is tried on behalf of all that stand in line behind a destination that fails: tell the queue what comes
+    /// of it, by [`Queue::block`] or [`Queue::reached`].
+    pub const fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
+    /// What its destination said when it was tried last, if that failed.
+    pub fn destination_said(&self) -> Option<Answer> {
+        self.line.as_ref().and_then(LineRecord::answer)
+    }
+
+    /// When its time began.
+    pub(crate) const fn since(&self) -> Moment {
+        self.leg.since
+    }
+
+    /// When its sender was told that it is late, by the wall clock.
+    pub const fn warned(&self) -> Option<Timestamp> {
+        self.leg.warned
+    }
+
+    /// Which attempt this is, from 1; for other errands, how many there were.
     pub const fn attempt(&self) -> u32 {
         self.leg.attempts
     }
@@ -70,10 +111,13 @@ impl Lease {
 
 impl Queue {
     /// Takes up to `most` legs whose time has come, for one lease. `holder` is a name for the history. One commit
-    /// if there are any, none if not.
+    /// if there are any, none if not. Where destinations matter, [`Queue::claim_for`] says how many each can take.
     pub async fn claim(&self, holder: &str, most: usize) -> Result<Vec<Lease>, Error> {
         if most == 0 {
             return Ok(Vec::new());
+        }
+        if self.has_lines() {
+            return self.claim_for(holder, most, &|_: &str| usize::MAX).await;
         }
         self.kv().run(|tx| self.claim_in(tx, holder, most)).await
     }
@@ -105,9 +149,11 @@ impl Queue {
             let returned = self.kv().run(|tx| async move {
                 let now = self.clock().now(&tx).await?;
                 let before = self.held(&tx, lease).await?;
-                let attempts = before.attempts.saturating_sub(1);
-                let after =
-                    LegRecord { state: LegState::Waiting, due: now, attempts, lease: None, ..before.clone() };
+                let mut after = before.clone();
+                if lease.errand == Errand::Attempt {
+                    after.attempts = before.attempts.saturating_sub(1);
+                }
+                after.wait(before.next.unwrap_or(now));
                 self.save_leg(&tx, lease.key, Some(&before), Some(&after))?;
                 Ok(tx.add(wake_of(self.kind(), lease.id()), 1)?)
             });
@@ -168,6 +214,7 @@ impl Queue {
             due.iter().flat_map(|d| [Legs::key(&d.leg_key()), Entries::key(&(d.kind, d.id))]).collect();
         let mut rows = tx.get_many(keys).await?.into_iter();
         let mut leases = Vec::with_capacity(due.len());
+        let terms = Terms { holder, now, errand: Errand::Attempt, line: None };
         for due in due {
             let (key, entry_key) = (due.leg_key(), Entries::key(&(due.kind, due.id)));
             let (leg, entry) = (rows.next().flatten(), rows.next().flatten());
@@ -180,13 +227,13 @@ impl Queue {
             };
             let entry = entry.ok_or(Error::Damaged { id: due.id, what: "its first row is missing" })?;
             let entry = decode::<Entries>(&entry_key, &entry)?;
-            leases.extend(self.take(&tx, key, entry, leg, holder, now)?);
+            leases.extend(self.take(&tx, key, entry, leg, &terms)?);
         }
         Ok(leases)
     }
 
     /// What is due, from all shards; not in order.
-    async fn due(&self, tx: &Transaction, now: Moment, most: usize) -> Result<Vec<DueKey>, Error> {
+    pub(crate) async fn due(&self, tx: &Transaction, now: Moment, most: usize) -> Result<Vec<DueKey>, Error> {
         let found = (0..SHARDS).map(|shard| {
             let range = Range::new(Dues::until(self.kind(), shard, now)).limit(most).snapshot();
             tx.rows::<Dues>(range).all()
@@ -202,24 +249,47 @@ impl Queue {
         key: LegKey,
         entry: EntryRecord,
         before: LegRecord,
-        holder: &str,
-        now: Moment,
+        terms: &Terms<'_>,
     ) -> Result<Option<Lease>, Error> {
         let mut leg = before.clone();
-        self.note_lost(&mut leg, "its time ran out");
-        if leg.lost >= self.options().most_lost {
-            self.fail_lost(&mut leg, now);
+        if self.has_ended_too_many(&mut leg, terms.now) {
             self.save_leg(tx, key, Some(&before), Some(&leg))?;
             return Ok(None);
         }
+        self.lease(tx, key, entry, (&before, leg), terms).map(Some)
+    }
+
+    /// Puts a leg, of which the first record is stored, into a worker's hands.
+    pub(crate) fn lease(
+        &self,
+        tx: &Transaction,
+        key: LegKey,
+        entry: EntryRecord,
+        (before, mut leg): (&LegRecord, LegRecord),
+        terms: &Terms<'_>,
+    ) -> Result<Lease, Error> {
+        let (errand, now) = (terms.errand, terms.now);
         let token = self.options().dice.bytes();
         let until = now.plus(self.options().lease);
-        leg.state = LegState::Leased;
-        leg.due = until;
-        leg.attempts = leg.attempts.saturating_add(1);
-        leg.lease = Some(LeaseRecord { token, holder: holder.to_owned() });
-        self.save_leg(tx, key, Some(&before), Some(&leg))?;
-        Ok(Some(Lease { key, token, until, entry, leg }))
+        (leg.state, leg.due, leg.line) = (LegState::Leased, until, false);
+        if errand == Errand::Attempt {
+            (leg.next, leg.past) = (None, false);
+            leg.attempts = leg.attempts.saturating_add(1);
+        }
+        leg.lease = Some(LeaseRecord { token, holder: terms.holder.to_owned() });
+        self.save_leg(tx, key, Some(before), Some(&leg))?;
+        let line = terms.line.cloned();
+        Ok(Lease { key, token, until, claimed: now, errand, is_probe: false, line, entry, leg })
+    }
+
+    /// Notes that the worker that had a leg is gone, if one had it, and puts the leg out of reach if it were too many.
+    pub(crate) fn has_ended_too_many(&self, leg: &mut LegRecord, now: Moment) -> bool {
+        self.note_lost(leg, "its time ran out");
+        let too_many = leg.lost >= self.options().most_lost;
+        if too_many {
+            self.fail_lost(leg, now);
+        }
+        too_many
     }
 
     async fn reclaim_in(&self, tx: Transaction, shard: u8) -> Result<usize, Error> {
@@ -244,12 +314,12 @@ impl Queue {
             };
             let mut leg = before.clone();
             self.note_lost(&mut leg, "the server was stopped");
-            leg.state = LegState::Waiting;
             // Whatever has ended the server may be in the message: not all at once again, and not at once.
-            leg.due = match leg.lost {
+            let again = match leg.lost {
                 0 | 1 => now,
                 lost => now.plus(self.options().schedule.pause(lost - 1, &self.options().dice)),
             };
+            leg.wait(leg.next.map_or(again, |next| next.max(again)));
             if leg.lost >= self.options().most_lost {
                 self.fail_lost(&mut leg, now);
             }
@@ -280,7 +350,7 @@ impl Queue {
     }
 }
 
-fn is_due(leg: &LegRecord, due: Moment) -> bool {
+pub(crate) fn is_due(leg: &LegRecord, due: Moment) -> bool {
     matches!(leg.state, LegState::Waiting | LegState::Leased) && leg.due == due
 }
 

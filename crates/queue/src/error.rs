@@ -36,6 +36,11 @@ pub enum Error {
         /// How many there may be.
         limit: usize,
     },
+    /// No name of a next hop.
+    #[error(
+        "the destination {0:?} is not the name of a host or a route: at most 255 octets, and none of them zero"
+    )]
+    Destination(String),
     /// A row that must be there is missing.
     #[error("message {id} in the queue is damaged: {what}; run `magpie verify`")]
     Damaged {

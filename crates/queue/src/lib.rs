@@ -7,9 +7,14 @@
 //!                                                                                           v
 //!        wait ──> claim ──> Lease ──> strike, in the delivering transaction ──> done: gone
 //!                   ^         └─────> settle ──┬─ later: back-off, and again ─────┐
-//!                   └──────────────────────────┼──────────────────────────────────┘
-//!                                              └─ never: the error queue, until somebody decides
+//!                   ├──────────────────────────┼──────────────────────────────────┘
+//!                   │                          └─ never: the error queue, until somebody decides
+//!                   │                             or, where the sender is told: gone
+//!                   └── line of a destination that fails or has no room <── block, claim
 //! ```
+//!
+//! Where destinations matter, in the outbound queue, one that fails costs its own messages nothing but a place in its
+//! [`Line`], and the others nothing at all.
 //!
 //! **Exactly once.** Who works on a leg holds a lease, a token in the leg's row. [`Queue::strike`] takes a recipient
 //! off the leg in the transaction that delivers to it, and fails where the token is no longer in the row: so
@@ -25,28 +30,38 @@
 mod browse;
 mod claim;
 mod clock;
+mod deadline;
 mod dice;
 mod enqueue;
 mod error;
 mod id;
+mod line;
 mod operate;
 mod record;
+mod report;
 mod schedule;
 mod service;
 mod settle;
+mod sweep;
 mod table;
 mod verify;
 mod wait;
 
-pub use browse::{Depth, Entry, Leg, Page};
+pub use browse::{Depth, Entry, Leg, Page, Plan};
 pub use claim::Lease;
 pub use clock::Moment;
+pub use deadline::Errand;
 pub use dice::Dice;
 pub use enqueue::{Body, NewEntry, NewLeg};
 pub use error::Error;
 pub use id::{EntryId, EntryIdError};
-pub use record::{Client, Event, EventKind, LegState, Origin, Recipient, RecipientState, Return, Transfer};
-pub use schedule::Schedule;
+pub use line::{Cause, Line, LinePage, Standstill};
+pub use record::{
+    Client, Event, EventKind, Facts, LegState, Origin, Recipient, RecipientState, Return, Transfer,
+};
+pub use report::{Companion, Fate, Notice, Report};
+pub use schedule::{Pauses, Schedule};
 pub use service::{Kind, Options, Queue};
-pub use settle::{Outcome, Settled};
+pub use settle::{Answer, Outcome, Passage, Settled};
+pub use sweep::{Action, Cursor, Survey, Swept, Tally, Whose};
 pub use verify::Finding;

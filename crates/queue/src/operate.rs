@@ -3,6 +3,7 @@
 use store::kv::{Range, Table, Transaction};
 
 use crate::clock::Moment;
+use crate::enqueue::check_destination;
 use crate::record::{EventKind, LegRecord, LegState, RecipientState};
 use crate::table::{Entries, Errors, Kept, LegKey, Legs, wake_of};
 use crate::{EntryId, Error, Queue};
@@ -11,36 +12,26 @@ impl Queue {
     /// Has a message tried at once, from the error queue too, with a fresh schedule. What is held stays held, what a
     /// worker has stays with it. Returns how many of its legs are due now.
     pub async fn retry(&self, id: EntryId) -> Result<usize, Error> {
-        self.change(id, |leg, at| {
-            let waits = matches!(leg.state, LegState::Waiting | LegState::Failed);
-            waits.then(|| begin_again(leg, at, EventKind::Retried))
-        })
-        .await
+        self.change(id, retried).await
     }
 
     /// Has a message delivered at once whatever stands against it: it leaves the error queue, or where it was held.
     /// Returns how many of its legs are due now.
     pub async fn release(&self, id: EntryId) -> Result<usize, Error> {
-        self.change(id, |leg, at| {
-            (leg.state != LegState::Leased).then(|| {
-                leg.released = true;
-                begin_again(leg, at, EventKind::Released);
-            })
-        })
-        .await
+        self.change(id, released).await
     }
 
     /// Has a message wait until somebody releases it; a worker that has it now cannot deliver it any more. Returns how
     /// many of its legs are held now.
     pub async fn hold(&self, id: EntryId, why: &str) -> Result<usize, Error> {
-        self.change(id, |leg, at| {
-            (leg.state != LegState::Held).then(|| {
-                leg.lease = None;
-                leg.state = LegState::Held;
-                leg.note(at.wall, EventKind::Held, why);
-            })
-        })
-        .await
+        self.change(id, |leg, at| held(leg, at, why)).await
+    }
+
+    /// Sends what of a message is for one destination to another one, at once and with a fresh schedule, from the error
+    /// queue too. What is held stays held, what a worker has stays with it. Returns how many legs go elsewhere now.
+    pub async fn reroute(&self, id: EntryId, from: &str, to: &str) -> Result<usize, Error> {
+        check_destination(to)?;
+        self.change(id, |leg, at| if leg.destination == from { rerouted(leg, at, to) } else { None }).await
     }
 
     /// Removes a message for good: nobody gets it any more, not from a worker that has it now either.
@@ -132,17 +123,57 @@ impl Queue {
 
 /// When a change is made.
 #[derive(Clone, Copy)]
-struct Change {
-    now: Moment,
-    wall: types::Timestamp,
+pub(crate) struct Change {
+    pub(crate) now: Moment,
+    pub(crate) wall: types::Timestamp,
 }
 
-/// A leg's attempts begin anew, at once, for everybody who does not have the message.
-fn begin_again(leg: &mut LegRecord, at: Change, kind: EventKind) {
-    for recipient in leg.recipients.iter_mut().filter(|r| r.state == RecipientState::Failed) {
+pub(crate) fn retried(leg: &mut LegRecord, at: Change) -> Option<()> {
+    let waits = matches!(leg.state, LegState::Waiting | LegState::Failed);
+    waits.then(|| {
+        begin_again(leg, at, EventKind::Retried, "");
+        leg.past = true;
+    })
+}
+
+pub(crate) fn released(leg: &mut LegRecord, at: Change) -> Option<()> {
+    (leg.state != LegState::Leased).then(|| {
+        leg.released = true;
+        begin_again(leg, at, EventKind::Released, "");
+    })
+}
+
+pub(crate) fn held(leg: &mut LegRecord, at: Change, why: &str) -> Option<()> {
+    (leg.state != LegState::Held).then(|| {
+        (leg.lease, leg.line, leg.next) = (None, false, None);
+        leg.state = LegState::Held;
+        leg.note(at.wall, EventKind::Held, why);
+    })
+}
+
+pub(crate) fn rerouted(leg: &mut LegRecord, at: Change, to: &str) -> Option<()> {
+    if leg.destination == to || matches!(leg.state, LegState::Leased) {
+        return None;
+    }
+    let text = format!(", by way of {to:?} instead of {:?}", leg.destination);
+    to.clone_into(&mut leg.destination);
+    if leg.state == LegState::Held {
+        leg.note(at.wall, EventKind::Held, text.trim_start_matches(", "));
+    } else {
+        begin_again(leg, at, EventKind::Retried, &text);
+    }
+    Some(())
+}
+
+/// A leg's attempts begin anew, at once, for everybody who does not have the message, unless the sender was told that
+/// they never will.
+fn begin_again(leg: &mut LegRecord, at: Change, kind: EventKind, text: &str) {
+    for recipient in leg.recipients.iter_mut().filter(|r| r.state == RecipientState::Failed && !r.reported) {
         recipient.state = RecipientState::Pending;
     }
-    leg.state = LegState::Waiting;
-    (leg.due, leg.since, leg.attempts, leg.lost) = (at.now, at.now, 0, 0);
-    leg.note(at.wall, kind, "");
+    let again = |moment: Option<Moment>| moment.map(|moment| at.now.plus(moment.since(leg.since)));
+    (leg.warn, leg.expires) = (again(leg.warn), again(leg.expires));
+    (leg.since, leg.attempts, leg.lost) = (at.now, 0, 0);
+    leg.wait(at.now);
+    leg.note(at.wall, kind, text);
 }

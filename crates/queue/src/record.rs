@@ -109,6 +109,57 @@ pub struct Recipient {
     #[n(7)]
     #[cbor(default)]
     pub suspicious: bool,
+    /// Who said the last about it, and with which codes.
+    #[n(16)]
+    pub facts: Option<Facts>,
+    /// It cannot get the message, and who wanted to know that has been told.
+    #[n(17)]
+    #[cbor(default)]
+    pub reported: bool,
+}
+
+impl Recipient {
+    /// Whether nothing is left to do about it.
+    pub const fn is_over(&self) -> bool {
+        match self.state {
+            RecipientState::Pending => false,
+            RecipientState::Done => true,
+            RecipientState::Failed => self.reported,
+        }
+    }
+}
+
+/// What another server's answer was, apart from its text: what a notification (RFC 3464) and an operator want to know.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Facts {
+    /// The enhanced status code (RFC 3463), such as `4.2.2`.
+    #[n(0)]
+    pub status: Option<String>,
+    /// The reply code of SMTP.
+    #[n(1)]
+    pub reply: Option<u16>,
+    /// The name of the server that said it.
+    #[n(2)]
+    pub host: Option<String>,
+    /// When, by the wall clock; where it is left out, the queue writes when it heard of it.
+    #[n(3)]
+    pub at: Option<Timestamp>,
+}
+
+impl Facts {
+    /// What is stored of them: bounded, without control characters, and nothing if there are none.
+    pub(crate) fn kept(&self, wall: Timestamp) -> Option<Self> {
+        if self.status.is_none() && self.reply.is_none() && self.host.is_none() {
+            return None;
+        }
+        Some(Self {
+            status: self.status.as_deref().map(|status| cut_to(status, STATUS)),
+            reply: self.reply,
+            host: self.host.as_deref().map(|host| cut_to(host, HOST)),
+            at: Some(self.at.unwrap_or(wall)),
+        })
+    }
 }
 
 /// What became of a recipient.
@@ -248,6 +299,26 @@ pub(crate) struct LegRecord {
     #[n(10)]
     #[cbor(default)]
     pub(crate) forgotten: u32,
+    /// It stands in its destination's line: it waits for that, and `due` is when its sender must hear of it.
+    #[n(16)]
+    #[cbor(default)]
+    pub(crate) line: bool,
+    /// When it is tried, where `due` is an earlier moment at which its sender must hear of it.
+    #[n(17)]
+    pub(crate) next: Option<Moment>,
+    /// When its sender is told that it is late.
+    #[n(18)]
+    pub(crate) warn: Option<Moment>,
+    /// When it is given up; where there is none, the queue's schedule says so.
+    #[n(19)]
+    pub(crate) expires: Option<Moment>,
+    /// When its sender was told that it is late, by the wall clock.
+    #[n(20)]
+    pub(crate) warned: Option<Timestamp>,
+    /// An operator wants it tried once though its destination is failing.
+    #[n(21)]
+    #[cbor(default)]
+    pub(crate) past: bool,
 }
 
 /// Who works on a leg.
@@ -265,8 +336,34 @@ const FIRST_EVENTS: usize = 2;
 const EVENTS: usize = 16;
 /// The longest text of an event or about a recipient, in octets.
 const TEXT: usize = 400;
+/// The longest status code and host name that are kept, in octets.
+const STATUS: usize = 16;
+const HOST: usize = 255;
 
 impl LegRecord {
+    /// A leg that was never tried and waits until a moment.
+    pub(crate) const fn new(destination: String, recipients: Vec<Recipient>, due: Moment) -> Self {
+        Self {
+            destination,
+            recipients,
+            state: LegState::Waiting,
+            due,
+            attempts: 0,
+            since: due,
+            lease: None,
+            lost: 0,
+            released: false,
+            history: Vec::new(),
+            forgotten: 0,
+            line: false,
+            next: None,
+            warn: None,
+            expires: None,
+            warned: None,
+            past: false,
+        }
+    }
+
     /// Writes something into the history, whose middle is forgotten when it gets long.
     pub(crate) fn note(&mut self, at: Timestamp, kind: EventKind, text: &str) {
         self.history.push(Event { at, kind, text: cut(text) });
@@ -284,7 +381,11 @@ impl LegRecord {
 
 /// A text of bounded length, without control characters.
 pub(crate) fn cut(text: &str) -> String {
-    let end = (0..=TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    cut_to(text, TEXT)
+}
+
+fn cut_to(text: &str, most: usize) -> String {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let shown = text.get(..end).unwrap_or_default();
     let mut cut: String = shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if end < text.len() {
@@ -299,25 +400,24 @@ mod tests {
 
     #[test]
     fn a_long_history_forgets_its_middle() {
-        let mut leg = LegRecord {
-            destination: String::new(),
-            recipients: Vec::new(),
-            state: LegState::Waiting,
-            due: Moment(0),
-            attempts: 0,
-            since: Moment(0),
-            lease: None,
-            lost: 0,
-            released: false,
-            history: Vec::new(),
-            forgotten: 0,
-        };
+        let mut leg = LegRecord::new(String::new(), Vec::new(), Moment(0));
         for number in 0..100 {
             leg.note(Timestamp(number), EventKind::Tried, "x");
         }
         let kept: Vec<u64> = leg.history.iter().map(|event| event.at.0).collect();
         assert_eq!((kept.len(), leg.forgotten), (EVENTS, 84));
         assert_eq!((kept[0], kept[1], kept[2], kept[15]), (0, 1, 86, 99));
+    }
+
+    #[test]
+    fn facts_are_bounded_and_kept_only_if_there_are_any() {
+        assert_eq!(Facts::default().kept(Timestamp(1)), None);
+        let long = Facts { status: Some("5".repeat(99)), host: Some("h\n".repeat(999)), ..Facts::default() };
+        let kept = long.kept(Timestamp(1)).unwrap();
+        assert_eq!(kept.status.unwrap().chars().count(), 17);
+        let host = kept.host.unwrap();
+        assert!(host.len() <= 258 && !host.contains('\n'), "{host}");
+        assert_eq!(kept.at, Some(Timestamp(1)));
     }
 
     #[test]
@@ -335,5 +435,6 @@ mod tests {
         let leg: LegRecord = minicbor::decode(&bytes).unwrap();
         assert_eq!((leg.due, leg.attempts, leg.state), (Moment(5), 1, LegState::Waiting));
         assert!(leg.recipients.is_empty() && leg.lease.is_none() && !leg.released);
+        assert!(!leg.line && leg.next.is_none() && leg.expires.is_none() && !leg.past);
     }
 }

@@ -1,4 +1,4 @@
-//! When to try again, and when to give up.
+//! When to try again, when to say that it takes long, and when to give up.
 
 use std::time::Duration;
 
@@ -14,12 +14,32 @@ pub struct Schedule {
     pub longest: Duration,
     /// How much a pause may differ from its due length, in percent of it.
     pub jitter: u32,
-    /// How long attempts go on; what fails after that goes to the error queue.
+    /// How long a sender waits before being told that the message is late. Only for mail to other servers.
+    pub warn: Option<Duration>,
+    /// How long attempts go on. What fails after that is given up.
     pub give_up: Duration,
+}
+
+/// Pauses between attempts, which go on for as long as there is anything to attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pauses {
+    /// The pause after the first failure; each one after it is twice as long.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// How much a pause may differ from its due length, in percent of it.
+    pub jitter: u32,
 }
 
 impl Schedule {
     /// The pause after so many attempts.
+    pub fn pause(&self, attempts: u32, dice: &Dice) -> Duration {
+        Pauses { first: self.first, longest: self.longest, jitter: self.jitter }.pause(attempts, dice)
+    }
+}
+
+impl Pauses {
+    /// The pause after so many failures.
     pub fn pause(&self, attempts: u32, dice: &Dice) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         let pause = self.first.saturating_mul(1 << doublings).min(self.longest);
@@ -37,6 +57,7 @@ mod tests {
         first: Duration::from_secs(10),
         longest: Duration::from_secs(900),
         jitter: 0,
+        warn: None,
         give_up: Duration::from_secs(432_000),
     };
 

@@ -10,7 +10,7 @@ use types::{Clock, Timestamp};
 use crate::clock::{Moment, QueueClock};
 use crate::record::{LegRecord, LegState};
 use crate::table::{DueKey, DueRow, Dues, Errors, LegKey, Legs, Mark, count_key, counted_as};
-use crate::{Dice, Error, Schedule};
+use crate::{Dice, Error, Pauses, Schedule};
 
 /// Which queue it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,6 +43,10 @@ impl Kind {
 pub struct Options {
     /// When what failed is tried again, and when it is given up.
     pub schedule: Schedule,
+    /// When a destination that fails as a whole is tried again: one message for all that wait for it.
+    pub line: Pauses,
+    /// How long messages wait for a destination that has no room on one node before any node looks whether it has.
+    pub busy: Duration,
     /// How long a worker has a leg for, unless it renews its lease.
     pub lease: Duration,
     /// A leg that ends so many workers in a row, each before it could say anything, goes to the error queue.
@@ -61,15 +65,46 @@ impl Options {
                 first: Duration::from_secs(5),
                 longest: Duration::from_mins(15),
                 jitter: 20,
+                warn: None,
                 give_up: Duration::from_hours(5 * 24),
             },
+            line: LINE,
+            busy: BUSY,
             lease: Duration::from_secs(60),
             most_lost: 8,
             keep_failed: None,
             dice: Dice::system(),
         }
     }
+
+    /// For mail to other servers: what fails, fails for a reason of theirs.
+    ///
+    /// What a server refuses for now is tried again after 5 minutes, which is what greylisting asks for, and at last
+    /// every 2 hours. A server that cannot be reached at all is tried with one message after 30 s, and at last
+    /// every half an hour, for as long as anything waits for it. Senders hear of a delay after 4 hours, and it is
+    /// over after 5 days (RFC 5321 §4.5.4.1). A lease is long, as some servers take minutes to answer. The
+    /// error queue holds only what no sender could be told of; it is kept for 30 days.
+    pub const fn outbound() -> Self {
+        Self {
+            schedule: Schedule {
+                first: Duration::from_mins(5),
+                longest: Duration::from_hours(2),
+                jitter: 20,
+                warn: Some(Duration::from_hours(4)),
+                give_up: Duration::from_hours(5 * 24),
+            },
+            line: LINE,
+            busy: BUSY,
+            lease: Duration::from_mins(5),
+            most_lost: 8,
+            keep_failed: Some(Duration::from_hours(30 * 24)),
+            dice: Dice::system(),
+        }
+    }
 }
+
+const LINE: Pauses = Pauses { first: Duration::from_secs(30), longest: Duration::from_mins(30), jitter: 20 };
+const BUSY: Duration = Duration::from_secs(5);
 
 /// A queue. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -114,6 +149,11 @@ impl Queue {
         if moment >= now { wall.plus(moment.since(now)) } else { wall.minus(now.since(moment)) }
     }
 
+    /// Whether destinations matter: mailboxes here are one.
+    pub(crate) fn has_lines(&self) -> bool {
+        self.inner.kind == Kind::Outbound
+    }
+
     pub(crate) fn kv(&self) -> &Kv {
         &self.inner.kv
     }
@@ -146,6 +186,7 @@ impl Queue {
         let (kind, id, leg) = key;
         let due = |record: &LegRecord| DueKey { kind, due: record.due, id, leg };
         let counted = |record: Option<&LegRecord>| record.map(|record| counted_as(record.state));
+        self.save_place(tx, key, before, after)?;
         let count_changes = counted(before) != counted(after);
         if let Some(before) = before {
             match before.state {

@@ -15,11 +15,11 @@ pub(crate) const SHARDS: u8 = 16;
 /// How many rows say that something has become due earlier.
 pub(crate) const WAKES: u8 = 4;
 
-fn table(kind: Kind, letter: u8) -> KeyWriter {
+pub(crate) fn table(kind: Kind, letter: u8) -> KeyWriter {
     KeyWriter::new(b"q").u8(kind.letter()).u8(letter)
 }
 
-fn reader(key: &[u8], letter: u8) -> Option<(Kind, KeyReader<'_>)> {
+pub(crate) fn reader(key: &[u8], letter: u8) -> Option<(Kind, KeyReader<'_>)> {
     let mut reader = KeyReader::new(key, b"q")?;
     let kind = Kind::of_letter(reader.u8()?)?;
     (reader.u8()? == letter).then_some((kind, reader))

@@ -6,7 +6,7 @@ use std::fmt;
 use store::blob::{BlobTable, ReferenceTable};
 use store::kv::{KeyRange, Range, Table, Transaction, after_key, counter};
 
-use crate::record::{LegRecord, LegState, RecipientState};
+use crate::record::{LegRecord, LegState, Recipient};
 use crate::table::{
     Bodies, DueKey, DueRow, Dues, Entries, Errors, Kept, LegKey, Legs, count_range, counted_as,
     counted_state, owned, owner,
@@ -31,13 +31,13 @@ impl fmt::Display for Finding {
 }
 
 const ENTRIES: &str = "queued messages are whole";
-const ORDER: &str = "the queue's order is that of its messages";
+pub(crate) const ORDER: &str = "the queue's order is that of its messages";
 const BLOBS: &str = "queued messages keep their blobs";
-const COUNTS: &str = "the queue is counted";
+pub(crate) const COUNTS: &str = "the queue is counted";
 
 impl Queue {
     const ROWS_AT_ONCE: usize = 256;
-    const COUNT_ATTEMPTS: usize = 3;
+    pub(crate) const COUNT_ATTEMPTS: usize = 3;
 
     /// Checks everything, while the queue is in use or not: what belongs together is read at one moment. The counts are
     /// compared only if nothing was written while they were added up. Returns how many messages there are, and what
@@ -54,6 +54,9 @@ impl Queue {
         }
         self.verify_legs(&mut findings).await?;
         self.verify_order(&mut findings).await?;
+        if self.has_lines() {
+            self.verify_lines(&mut findings).await?;
+        }
         self.verify_references(&mut findings).await?;
         self.verify_counts(&mut findings).await?;
         findings.sort();
@@ -140,6 +143,9 @@ impl Queue {
             {
                 wrong(ORDER, format!("leg {}: nobody will look at it when it is due", key.2));
             }
+            if let Some(what) = self.verify_place(tx, *key, leg).await? {
+                wrong(ORDER, format!("leg {}: {what}", key.2));
+            }
             if leg.state == LegState::Failed && tx.snapshot_get(Errors::key(key)).await?.is_none() {
                 wrong(ORDER, format!("leg {}: it has failed, and is not in the error queue", key.2));
             }
@@ -197,7 +203,10 @@ impl Queue {
     }
 
     /// The next keys of a range, and the moment at which they were there; `None` at its end.
-    async fn page<T: Table>(&self, rest: &mut KeyRange) -> Result<Option<(Transaction, Vec<T::Key>)>, Error> {
+    pub(crate) async fn page<T: Table>(
+        &self,
+        rest: &mut KeyRange,
+    ) -> Result<Option<(Transaction, Vec<T::Key>)>, Error> {
         let tx = self.kv().read().await?;
         let range = Range::new(rest.clone()).limit(Self::ROWS_AT_ONCE).snapshot();
         let keys: Vec<T::Key> = tx.rows::<T>(range).all().await?.into_iter().map(|(key, _)| key).collect();
@@ -226,8 +235,15 @@ fn due_row((kind, id, leg): LegKey, record: &LegRecord) -> Option<(DueKey, DueRo
 fn contradictions(leg: &LegRecord) -> Vec<&'static str> {
     let mut found = Vec::new();
     let pending = leg.pending().next().is_some();
-    if leg.recipients.iter().all(|recipient| recipient.state == RecipientState::Done) {
-        found.push("everybody has the message, and it is still there");
+    if leg.recipients.iter().all(Recipient::is_over) {
+        found.push("everybody has the message or never will, and it is still there");
+    }
+    if leg.line && leg.state != LegState::Waiting {
+        found.push("it stands in line, though it does not wait");
+    }
+    let late = leg.deadline().is_some_and(|deadline| deadline < leg.due);
+    if leg.state == LegState::Waiting && !leg.line && late {
+        found.push("its sender would hear of it too late");
     }
     if pending == (leg.state == LegState::Failed) {
         found.push("its state is not that of its recipients");

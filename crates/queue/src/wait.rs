@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use futures::future::{select_all, try_join_all};
+use futures::try_join;
 use store::kv::{Range, Watch};
 
 use crate::clock::{LAG, Moment};
+use crate::line::{LINE_SHARDS, LineOrder};
 use crate::table::{Dues, SHARDS, WAKES, wake_key};
 use crate::{Error, Queue};
 
@@ -23,9 +25,14 @@ impl Queue {
             let range = Range::new(Dues::shard(self.kind(), shard)).limit(1).snapshot();
             tx.rows::<Dues>(range).all()
         });
-        let first = try_join_all(first).await?;
+        let lines = (0..if self.has_lines() { LINE_SHARDS } else { 0 }).map(|shard| {
+            let range = Range::new(LineOrder::shard(self.kind(), shard)).limit(1).snapshot();
+            tx.rows::<LineOrder>(range).all()
+        });
+        let (first, lines) = try_join!(try_join_all(first), try_join_all(lines))?;
         drop(tx);
-        let next: Option<Moment> = first.into_iter().flatten().map(|(key, _)| key.due).min();
+        let legs = first.into_iter().flatten().map(|(key, _)| key.due);
+        let next: Option<Moment> = legs.chain(lines.into_iter().flatten().map(|(key, _)| key.next)).min();
         let woken = select_all(watches.into_iter().map(|watch| Box::pin(watch.changed())));
         let Some(next) = next else {
             woken.await;

@@ -137,7 +137,7 @@ impl From<queue::Error> for Problem {
             E::NoSuchEntry(_) | E::LeaseLost(_) => Kind::NotFound,
             E::Exists(_) => Kind::Exists,
             E::Damaged { .. } => Kind::Damaged,
-            E::Empty | E::TooMany { .. } => Kind::Invalid,
+            E::Empty | E::TooMany { .. } | E::Destination(_) => Kind::Invalid,
         };
         Self::new(kind, error.to_string())
     }

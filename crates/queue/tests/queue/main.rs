@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod costs;
+mod deadlines;
+mod destinations;
 mod leases;
+mod lines;
 mod model;
 mod operator;
+mod outbound_costs;
+mod outbound_model;
+mod reports;
 mod retries;
 mod time;
 mod verify;

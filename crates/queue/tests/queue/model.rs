@@ -54,7 +54,7 @@ async fn work(node: &Node, rng: &mut StdRng) {
             continue;
         }
         let outcome = |number: &usize| {
-            let why = "chance".to_owned();
+            let why = "chance".into();
             (*number, if number.is_multiple_of(7) { Outcome::Never(why) } else { Outcome::Later(why) })
         };
         drop(node.queue.settle(&lease, rest.iter().map(outcome).collect()).await);

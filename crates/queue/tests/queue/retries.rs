@@ -81,6 +81,23 @@ async fn each_recipient_has_a_fate_of_its_own() {
 }
 
 #[tokio::test]
+async fn the_last_delivery_beside_a_failure_ends_the_attempt() {
+    let world = World::new();
+    let node = world.node();
+    let id = node.enqueue(1, &["a@example.test", "b@example.test"]).await;
+    let lease = node.claim_one().await;
+    let outcomes = vec![(0, Outcome::Never("closed".into())), (1, Outcome::Later("busy".into()))];
+    assert_eq!(node.queue.settle(&lease, outcomes).await.unwrap(), Settled::Later);
+    node.hand.advance(SECOND * 10);
+    let (queue, lease) = (&node.queue, &node.claim_one().await);
+    let strike = node.kv.run(|tx| async move { queue.strike(&tx, lease, &[1]).await });
+    // Nobody settles what has no recipient left to be tried.
+    assert_eq!(strike.await.unwrap(), Settled::Failed);
+    assert_eq!(node.queue.failed().await.unwrap(), [id]);
+    node.assert_sound().await;
+}
+
+#[tokio::test]
 async fn many_recipients_are_cut_into_legs_and_the_last_one_takes_all_along() {
     let world = World::new();
     let node = world.node();

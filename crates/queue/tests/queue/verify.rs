@@ -3,7 +3,7 @@
 use queue::Outcome;
 use store::kv::{Error, KeyRange, Range};
 
-use crate::world::{Node, World};
+use crate::world::{Node, World, mail, refused};
 
 /// A queue with something of every kind in it.
 async fn full(world: &World) -> Node {
@@ -52,6 +52,62 @@ async fn what_is_missing_is_found() {
         let name = String::from_utf8_lossy(prefix);
         assert!(findings.iter().any(|finding| finding.what.contains(says)), "{name}: {findings:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_line_is_found() {
+    for (prefix, says) in [
+        (&b"qoh"[..], &["a line that its destination does not have", "that it does not have"][..]),
+        (b"qor", &["nobody will look at it when its time has come"]),
+        (b"qop", &["nobody will find it in its destination's line", "are counted, and"]),
+        (b"qoc", &["0 are counted, and 3 are there"]),
+        (b"qod", &["nobody will look at it when it is due"]),
+        (b"qol", &["does not stand in it"]),
+    ] {
+        let world = World::new();
+        let node = world.sender();
+        for number in 0..3 {
+            node.send(number, "dead.example").await;
+        }
+        for lease in node.due().await {
+            node.queue.block(&lease, queue::Cause::Connection, &refused()).await.unwrap();
+        }
+        node.assert_sound().await;
+        node.clear(prefix).await;
+        let (_, findings) = node.queue.verify().await.unwrap();
+        let name = String::from_utf8_lossy(prefix);
+        for says in says {
+            assert!(findings.iter().any(|finding| finding.what.contains(says)), "{name}: {findings:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_of_lines_that_lead_nowhere_hold_nobody_up() {
+    let world = World::new();
+    let node = world.sender();
+    node.queue.enqueue(&mail(1, "mx.example", 5)).await.unwrap();
+    assert_eq!(node.queue.claim_for("sender", 9, &|_: &str| 2).await.unwrap().len(), 2);
+    let tx = node.kv.read().await.unwrap();
+    let mut saved = Vec::new();
+    for prefix in [&b"qop"[..], b"qor"] {
+        saved.extend(tx.range(Range::prefix(prefix)).all().await.unwrap());
+    }
+    let rest = node.queue.next_in_line("sender", "mx.example", 9).await.unwrap();
+    assert_eq!(rest.len(), 3);
+    // The rows are back, and a line for the places with them.
+    node.queue.hold_destination("mx.example", "wait").await.unwrap();
+    node.queue.release_destination("mx.example").await.unwrap();
+    let saved = &saved;
+    let restored = node.kv.run::<_, Error, _, _>(|tx| async move {
+        saved.iter().try_for_each(|(key, value)| tx.set(key.clone(), value.clone()))
+    });
+    restored.await.unwrap();
+    node.send(2, "mx.example").await;
+    node.hand.advance(node.queue.options().busy);
+    assert_eq!(node.due_one().await.attempt(), 1);
+    assert_eq!(node.line("mx.example").await, None);
+    node.assert_sound().await;
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use queue::{
-    Body, Client, Dice, Entry, EntryId, Kind, Lease, NewEntry, NewLeg, Options, Origin, Queue, Recipient,
+    Answer, Body, Client, Companion, Dice, Entry, EntryId, Facts, Kind, Lease, Line, Moment, NewEntry,
+    NewLeg, Options, Origin, Queue, Recipient, Report,
 };
 use store::blob::{self, Blobs, BlobsOptions, Content};
-use store::kv::{self, Embedded, EmbeddedOptions, Kv};
+use store::kv::{self, Embedded, EmbeddedOptions, Kv, Range, Transaction};
 use tempfile::TempDir;
 use types::{Clock, ManualClock, Timestamp};
 
@@ -68,6 +69,35 @@ impl World {
         let queue = Queue::new(Kind::Inbound, kv.clone(), blobs.clone(), clock, options);
         Node { queue, blobs, kv, hand }
     }
+
+    /// A node that works on the outbound queue.
+    pub fn sender(&self) -> Node {
+        self.sender_on(self.engine.clone())
+    }
+
+    /// One that fails as the contract allows, from a seed.
+    pub fn rough_sender(&self, seed: u64) -> Node {
+        let rates = kv::ChaosRates {
+            conflict: 0.05,
+            unknown_applied: 0.05,
+            unknown_dropped: 0.05,
+            too_old: 0.01,
+            delay: 0.01,
+        };
+        self.sender_on(Arc::new(kv::Chaos::new(self.engine.clone(), rates, seed)))
+    }
+
+    pub fn sender_on(&self, engine: Arc<dyn kv::Engine>) -> Node {
+        let (clock, hand) = Clock::manual(START);
+        let seed = self.nodes.fetch_add(1, Ordering::Relaxed);
+        let kv = Kv::new(engine, clock.clone());
+        let blob_options =
+            BlobsOptions { grace: Duration::from_hours(1), spool: self.directory.path().to_owned() };
+        let blobs = Blobs::new(kv.clone(), self.memory.clone(), clock.clone(), blob_options);
+        let options = Options { dice: Dice::seeded(seed), ..Options::outbound() };
+        let queue = Queue::new(Kind::Outbound, kv.clone(), blobs.clone(), clock, options);
+        Node { queue, blobs, kv, hand }
+    }
 }
 
 impl Node {
@@ -92,6 +122,34 @@ impl Node {
         let mut leases = self.queue.claim("tester", 10).await.unwrap();
         assert_eq!(leases.len(), 1);
         leases.pop().unwrap()
+    }
+
+    /// Queues a short message for somebody at a destination.
+    pub async fn send(&self, number: u64, destination: &str) -> EntryId {
+        let new = mail(number, destination, 1);
+        self.queue.enqueue(&new).await.unwrap();
+        new.id
+    }
+
+    /// Claims what is due, where every destination has room.
+    pub async fn due(&self) -> Vec<Lease> {
+        self.queue.claim_for("sender", 100, &|_: &str| 100).await.unwrap()
+    }
+
+    /// Claims the only leg that is due.
+    pub async fn due_one(&self) -> Lease {
+        let mut leases = self.due().await;
+        assert_eq!(leases.len(), 1, "{leases:?}");
+        leases.pop().unwrap()
+    }
+
+    pub async fn line(&self, destination: &str) -> Option<Line> {
+        self.queue.line_of(destination).await.unwrap()
+    }
+
+    /// What its wall clock shows.
+    pub fn wall(&self) -> Timestamp {
+        self.queue.on_the_wall(Moment(0), Moment(0))
     }
 
     pub async fn claims(&self) -> usize {
@@ -133,6 +191,43 @@ pub fn entry(number: u64, recipients: &[&str]) -> NewEntry {
         body: Body { row: format!("message {number}").into(), blobs: Vec::new() },
         why: "the load was over the mark".into(),
         legs: vec![NewLeg { recipients, ..NewLeg::default() }],
+    }
+}
+
+/// A message with as many legs for a destination.
+pub fn mail(number: u64, destination: &str, legs: usize) -> NewEntry {
+    let leg = |leg: usize| NewLeg {
+        destination: destination.to_owned(),
+        recipients: vec![Recipient { address: format!("user{leg}@{destination}"), ..Recipient::default() }],
+        ..NewLeg::default()
+    };
+    NewEntry { legs: (0..legs).map(leg).collect(), ..entry(number, &["nobody"]) }
+}
+
+pub fn refused() -> Answer {
+    let facts = Facts { status: Some("4.4.1".into()), ..Facts::default() };
+    Answer { text: "connection refused".into(), facts }
+}
+
+/// Writes down who is told what: a counter for each, so that nothing is told twice unseen.
+pub struct Told;
+
+impl Companion for Told {
+    async fn join(&self, tx: &Transaction, report: &Report) -> Result<(), queue::Error> {
+        for notice in &report.notices {
+            tx.add(format!("told/{}/{:?}", notice.recipient.address, notice.fate), 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    /// Who was told what, how often.
+    pub async fn told(&self) -> Vec<(String, i64)> {
+        let tx = self.kv.read().await.unwrap();
+        let rows = tx.range(Range::prefix(b"told/")).all().await.unwrap();
+        let name = |key: &[u8]| String::from_utf8_lossy(key).trim_start_matches("told/").to_owned();
+        rows.iter().map(|(key, value)| (name(key), kv::counter(value))).collect()
     }
 }
 

@@ -102,10 +102,11 @@ async fn read(inbound: &Inbound, id: EntryId) -> Result<Result<Message, mail::Er
 
 /// What is to be delivered to a recipient, whose account may have changed since the message was accepted.
 async fn delivery(inbound: &Inbound, lease: &Lease, recipient: &Recipient) -> Result<Delivery, Outcome> {
-    let never = |why: &str| Outcome::Never(format!("{}: {why}", recipient.address));
+    let never = |why: &str| Outcome::Never(format!("{}: {why}", recipient.address).into());
     let account = recipient.account.ok_or_else(|| never("no account was found when it was accepted"))?;
     let found = inbound.inner.directory.account(account).await;
-    let found = found.map_err(|error| Outcome::Later(format!("the directory cannot be asked: {error}")))?;
+    let found =
+        found.map_err(|error| Outcome::Later(format!("the directory cannot be asked: {error}").into()))?;
     let found = found.ok_or_else(|| never("its account was deleted after the message was accepted"))?;
     if found.state == AccountState::Disabled && !lease.is_released() {
         return Err(never("its account was disabled after the message was accepted"));
@@ -128,9 +129,9 @@ async fn delivery(inbound: &Inbound, lease: &Lease, recipient: &Recipient) -> Re
 /// Whether a failure may be over later.
 fn judge(error: &mail::Error) -> Outcome {
     match error {
-        mail::Error::OverQuota { .. } => Outcome::Later(format!("the mailbox is full: {error}")),
-        error if error.is_temporary() => Outcome::Later(error.to_string()),
-        error => Outcome::Never(error.to_string()),
+        mail::Error::OverQuota { .. } => Outcome::Later(format!("the mailbox is full: {error}").into()),
+        error if error.is_temporary() => Outcome::Later(error.to_string().into()),
+        error => Outcome::Never(error.to_string().into()),
     }
 }
 
@@ -142,8 +143,8 @@ async fn settle(queue: &Queue, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -
     let said: Vec<String> = outcomes
         .iter()
         .filter_map(|(_, outcome)| match outcome {
-            Outcome::Done => None,
-            Outcome::Later(why) | Outcome::Never(why) => Some(why.clone()),
+            Outcome::Done | Outcome::Passed(..) => None,
+            Outcome::Later(why) | Outcome::Never(why) => Some(why.text.clone()),
         })
         .collect();
     let why = said.first().map(String::as_str).unwrap_or_default();
@@ -154,7 +155,7 @@ async fn settle(queue: &Queue, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -
             "a queued message cannot be delivered and is in the error queue: see `magpie queue inbound show {id}`"
         ),
         Settled::Later => tracing::warn!(%id, attempt, %why, "a queued message is tried again later"),
-        Settled::Done | Settled::Open => {}
+        Settled::Done | Settled::Reported | Settled::Open => {}
     }
     Ok(())
 }

@@ -132,6 +132,7 @@ mod tests {
             released: false,
             history: vec![Event { at, kind: EventKind::Entered, text: "the load was over the mark".into() }],
             forgotten: 0,
+            plan: queue::Plan::default(),
         }
     }
 
