@@ -56,7 +56,9 @@ pub use session::{
     Standing, Tls, Transaction, Transcript,
 };
 pub use status::Status;
-pub use sts::{Fetched, PolicyFetcher, StsCache, StsMode, StsPolicies, StsPolicy, StsPolicyError, StsState};
+pub use sts::{
+    Fetched, HttpsFetcher, PolicyFetcher, StsCache, StsMode, StsPolicies, StsPolicy, StsPolicyError, StsState,
+};
 pub use tls::{
     DaneMatch, DaneRecords, Demand, HostPolicy, PolicyError, PolicyKind, Proof, TlsClient, TlsFacts,
     TlsPolicies, TlsProblem, TlsReason,

@@ -74,9 +74,9 @@ pub struct Relay(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) options: RelayOptions,
-    router: Router,
+    router: Arc<Router>,
     policies: TlsPolicies,
-    pub(crate) tls: TlsClient,
+    pub(crate) tls: Arc<TlsClient>,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) pool: Pool,
     windows: Mutex<HashMap<String, Window>>,
@@ -97,9 +97,9 @@ impl Relay {
     /// A relay. Randomness decides the order of equals; a seed makes that repeatable in tests.
     pub fn new(
         options: RelayOptions,
-        router: Router,
+        router: Arc<Router>,
         policies: TlsPolicies,
-        tls: TlsClient,
+        tls: Arc<TlsClient>,
         network: Arc<dyn Network>,
         seed: Option<u64>,
     ) -> Self {

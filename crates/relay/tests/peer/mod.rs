@@ -212,9 +212,9 @@ pub fn relay(world: &Arc<World>, zone: &str, trusted: Option<&CertificateDer<'st
     }
     Relay::new(
         RelayOptions::new("here.test"),
-        router,
+        Arc::new(router),
         TlsPolicies::new(resolver, None, true),
-        TlsClient::new(roots).unwrap(),
+        Arc::new(TlsClient::new(roots).unwrap()),
         Arc::new(Wire(world.clone())),
         Some(1),
     )
