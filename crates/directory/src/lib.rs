@@ -36,6 +36,7 @@ mod page;
 mod password;
 mod resolve;
 pub mod sasl;
+mod sending;
 mod table;
 
 pub use account::{Account, AccountSpec, AccountState, Quota};
@@ -54,3 +55,4 @@ pub use password::{
     ScramIterations,
 };
 pub use resolve::{Recipient, Refusal, Resolution};
+pub use sending::{SendingLimits, SentTooMuch};

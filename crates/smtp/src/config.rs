@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::extension::Extensions;
+
 /// The dialect that a listener speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protocol {
@@ -9,6 +11,8 @@ pub enum Protocol {
     Smtp,
     /// LMTP (RFC 2033): one reply per recipient after the message.
     Lmtp,
+    /// Submission (RFC 6409): SMTP for those who log in, and for nobody else.
+    Submission,
 }
 
 /// How a listener behaves. Shared by all its sessions.
@@ -28,6 +32,10 @@ pub struct Config {
     /// Whether BINARYMIME (RFC 3030 §3) is announced and accepted. Off until every way out of the service can
     /// carry or convert a body with bare CR, bare LF and NUL.
     pub binarymime: bool,
+    /// Who may log in on a listener for submission, and how.
+    pub login: Login,
+    /// What a listener for submission offers besides.
+    pub extensions: Extensions,
     /// Bounds on what one session may use.
     pub limits: Limits,
     /// How long a session waits for its peer.
@@ -35,7 +43,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// A listener with the default limits, STARTTLS and SMTPUTF8 on, DSN and BINARYMIME off.
+    /// A listener with the default limits, STARTTLS and SMTPUTF8 on, and all that is a promise of others off.
     pub fn new(hostname: impl Into<String>, protocol: Protocol) -> Self {
         Self {
             hostname: hostname.into(),
@@ -44,10 +52,22 @@ impl Config {
             smtputf8: true,
             dsn: false,
             binarymime: false,
+            login: Login::default(),
+            extensions: Extensions::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }
     }
+}
+
+/// How clients of a listener for submission log in (RFC 4954).
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// The names of the mechanisms that the driver knows, the best first. Those that end in `-PLUS` are bound to the TLS
+    /// channel, and offered where there is one.
+    pub mechanisms: Vec<&'static str>,
+    /// Whether passwords may be sent without TLS (RFC 8314 §4.1 says no).
+    pub plaintext: bool,
 }
 
 /// Bounds on what one session may use.

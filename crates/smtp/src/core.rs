@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use crate::auth::Submitter;
 use crate::conduct::Conduct;
 use crate::config::{Config, Protocol};
 use crate::hello::Hello;
@@ -16,12 +19,17 @@ pub(crate) struct Core {
     pub(crate) peer: Peer,
     /// How the client introduced itself; none before, and none again after STARTTLS.
     pub(crate) hello: Option<Hello>,
+    /// Who has logged in; nobody again after STARTTLS.
+    pub(crate) submitter: Option<Submitter>,
     pub(crate) replies: Replies,
     pub(crate) conduct: Conduct,
     /// Lines run so far.
     pub(crate) lines: u64,
     /// The driver holds octets of a message that will not be completed, and does not know yet.
     pub(crate) abandoned: bool,
+    /// Octets of a body that came together with the end of its header, and go to the driver now that the header was
+    /// judged.
+    pub(crate) released: Option<Bytes>,
 }
 
 impl Core {
@@ -29,11 +37,35 @@ impl Core {
     pub(crate) fn new(config: Arc<Config>, peer: Peer) -> Self {
         let mut replies = Replies::default();
         let dialect = match config.protocol {
-            Protocol::Smtp => "ESMTP",
+            Protocol::Smtp | Protocol::Submission => "ESMTP",
             Protocol::Lmtp => "LMTP",
         };
         replies.push(&Reply::plain(220, format!("{} {dialect} Magpie", config.hostname)));
-        Self { config, peer, hello: None, replies, conduct: Conduct::default(), lines: 0, abandoned: false }
+        Self {
+            config,
+            peer,
+            hello: None,
+            submitter: None,
+            replies,
+            conduct: Conduct::default(),
+            lines: 0,
+            abandoned: false,
+            released: None,
+        }
+    }
+
+    /// Whether a password may be sent now. SCRAM sends none, but who overhears it can try passwords at leisure, and could
+    /// go on with the connection.
+    pub(crate) fn may_send_password(&self) -> bool {
+        self.peer.tls.is_some() || self.config.login.plaintext
+    }
+
+    /// The mechanisms that are on offer while nobody has logged in.
+    pub(crate) fn mechanisms(&self) -> impl Iterator<Item = &'static str> {
+        let offered = self.config.protocol == Protocol::Submission && self.may_send_password();
+        let bound = self.peer.tls.is_some();
+        let mechanisms = self.config.login.mechanisms.iter().copied();
+        mechanisms.filter(move |name| offered && (bound || !name.ends_with("-PLUS")))
     }
 
     pub(crate) fn reply(&mut self, reply: &Reply) {

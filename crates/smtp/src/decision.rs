@@ -14,7 +14,7 @@ pub(crate) fn replies(protocol: Protocol, recipients: usize, verdicts: Vec<Deliv
         Protocol::Lmtp => {
             judged.into_iter().map(|one| one.map_or_else(|refusal| refusal, accepted)).collect()
         }
-        Protocol::Smtp => vec![whole(judged)],
+        Protocol::Smtp | Protocol::Submission => vec![whole(judged)],
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::address::{ForwardPath, ReversePath};
+use crate::extension::Submission;
 use crate::peer::Client;
 
 /// An envelope with its recipients complete.
@@ -32,6 +33,8 @@ pub struct Origin {
     pub ret: Option<Return>,
     /// The sender's own id for this envelope, decoded; printable ASCII (RFC 3461 §4.4).
     pub envid: Option<String>,
+    /// Who submits it, and what they want besides.
+    pub submission: Submission,
 }
 
 /// The kind of body (RFC 6152, RFC 3030).

@@ -1,4 +1,5 @@
-//! The receiving side of SMTP (RFC 5321) and LMTP (RFC 2033), as a state machine without sockets.
+//! The receiving side of SMTP (RFC 5321), LMTP (RFC 2033) and submission (RFC 6409), as a state machine without
+//! sockets.
 //!
 //! Bytes go in, replies and effects come out. The crate knows no runtime, no storage, no directory and no
 //! clock: a thin driver around it moves bytes, asks the services, and keeps the time.
@@ -41,6 +42,8 @@
 //!             let done = |_: &_| DeliveryVerdict::Durable(Receipt::durable("42"));
 //!             session.delivered(envelope.recipients.iter().map(done).collect())?;
 //!         }
+//!         // Submission only.
+//!         Action::Authenticate(_) | Action::VerifyHeader(..) => break,
 //!         Action::Abandon => { /* drop the spool */ }
 //!         Action::StartTls | Action::Close => break,
 //!     }
@@ -51,6 +54,11 @@
 //! # }
 //! ```
 //!
+//! A session for submission asks two things more: `Authenticate`, until somebody has logged in, without which there is no
+//! MAIL; and `VerifyHeader`, before the first octet of a body. Its driver gets header and body apart, because the header is
+//! completed on its way. Client and sender may be told apart there: `<>` as sender is allowed to those who have logged in,
+//! since notifications on reading (RFC 8098) come from it; who may be named in MAIL and in From is for the driver to say.
+//!
 //! What holds whatever comes in: framing comes before parsing, so that bad grammar cannot desynchronise the
 //! stream; every line gets one reply; memory is bounded by [`Limits`]; work is linear in the bytes received;
 //! 250 for a message needs a [`Receipt`].
@@ -60,6 +68,7 @@
 //! and `decision` says 250 or not.
 
 mod address;
+mod auth;
 mod body;
 mod command;
 mod conduct;
@@ -67,6 +76,7 @@ mod config;
 mod core;
 mod decision;
 mod envelope;
+mod extension;
 mod hello;
 mod line;
 mod message;
@@ -79,11 +89,13 @@ mod trace;
 mod verdict;
 
 pub use address::{AddressError, Domain, ForwardPath, Mailbox, ReversePath};
-pub use config::{Config, Limits, Protocol, Timeouts};
+pub use auth::{AuthRefusal, AuthStep, AuthVerdict, Credential, Submitter};
+pub use config::{Config, Limits, Login, Protocol, Timeouts};
 pub use envelope::{BodyType, Envelope, Notify, Origin, OriginalRecipient, Recipient, Return};
+pub use extension::{DeliverBy, Extensions, Lateness, Submission};
 pub use hello::{Greeting, Hello};
 pub use peer::{Client, Peer, Tls};
 pub use reply::{Refusal, RefusalCode};
 pub use session::{Action, OutOfTurn, Session, Waiting, WaitingFor};
 pub use trace::Trace;
-pub use verdict::{BeginVerdict, DeliveryVerdict, Receipt, RecipientVerdict, SenderVerdict};
+pub use verdict::{BeginVerdict, DeliveryVerdict, HeaderVerdict, Receipt, RecipientVerdict, SenderVerdict};

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use compose::{Fault, HeaderReader, Split, Submitted};
+
 use crate::address::Mailbox;
 use crate::body::{HeaderFault, HeaderLimits, HeaderScan, LineEnds};
 use crate::config::{Limits, Protocol};
@@ -29,6 +31,18 @@ pub(crate) struct Message {
     refusal: Option<(Weight, Reply)>,
     /// Whether the driver has begun it and was not told to abandon it.
     with_driver: bool,
+    /// Reads the header of a submitted message, which is kept until it was judged.
+    submitted: Option<Box<HeaderReader>>,
+    /// A header that is to be judged now.
+    judged: Option<Box<Judged>>,
+}
+
+/// A submitted message's header that the driver is to judge, and what of the body came with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub(crate) envelope: Arc<Envelope>,
+    pub(crate) header: Arc<Submitted>,
+    pub(crate) body: Bytes,
 }
 
 /// How much a reason to refuse weighs. A message may have several, and which of them is seen first depends on how the
@@ -42,11 +56,14 @@ enum Weight {
     Told,
 }
 
+/// The largest header that is kept in memory, in octets. [`Limits::header`] is what refuses larger ones first.
+const HEADER: usize = 16 << 20;
+
 impl Message {
     pub(crate) fn new(envelope: Envelope, protocol: Protocol) -> Self {
         // An upstream server that hands over by LMTP may have written Delivered-To for the very delivery that
         // this is, so there it proves no loop; and it has accepted the message as it is.
-        let header = HeaderScan::new(protocol == Protocol::Smtp);
+        let header = HeaderScan::new(protocol != Protocol::Lmtp);
         Self {
             envelope: Arc::new(envelope),
             size: 0,
@@ -55,6 +72,8 @@ impl Message {
             line_ends: LineEnds::default(),
             refusal: None,
             with_driver: false,
+            submitted: (protocol == Protocol::Submission).then(|| Box::new(HeaderReader::new(HEADER))),
+            judged: None,
         }
     }
 
@@ -80,6 +99,11 @@ impl Message {
     /// The driver cannot take the message.
     pub(crate) fn refuse(&mut self, reply: Reply, core: &mut Core) {
         self.fail(Weight::Told, reply, core);
+    }
+
+    /// A submitted message's header was judged, and cannot be sent.
+    pub(crate) fn refuse_header(&mut self, reply: Reply, core: &mut Core) {
+        self.fail(Weight::Header, reply, core);
     }
 
     /// The message cannot be accepted any more.
@@ -144,8 +168,18 @@ impl Message {
         }
     }
 
+    /// The header that the driver is to judge before anything else happens.
+    pub(crate) fn take_judged(&mut self) -> Option<Judged> {
+        self.judged.take().filter(|_| self.refusal.is_none()).map(|judged| *judged)
+    }
+
     /// All of the message has come: its driver is asked what became of it, unless it is refused already.
     pub(crate) fn end(mut self, core: &mut Core) -> Phase {
+        if let Some(reader) = self.submitted.take()
+            && self.refusal.is_none()
+        {
+            self.header_read(reader.finish(), core);
+        }
         match self.refusal.take() {
             None => Phase::Verdict(self),
             Some((_, refusal)) => {
@@ -183,7 +217,7 @@ impl Message {
     /// Replies that the client counts on after the last octet: LMTP wants one per recipient (RFC 2033 §4.2).
     fn replies_due(&self, core: &Core) -> usize {
         match core.config.protocol {
-            Protocol::Smtp => 1,
+            Protocol::Smtp | Protocol::Submission => 1,
             Protocol::Lmtp => self.envelope.recipients.len(),
         }
     }
@@ -200,7 +234,29 @@ impl Message {
             return None;
         }
         self.size += body.len() as u64;
+        if let Some(mut reader) = self.submitted.take() {
+            match reader.push(&body) {
+                Ok(None) => self.submitted = Some(reader),
+                Ok(Some(split)) => self.header_read(Ok(split), core),
+                Err(fault) => self.header_read(Err(fault), core),
+            }
+            return None;
+        }
         (!body.is_empty()).then(|| body.freeze())
+    }
+
+    /// A submitted message's header is complete, or is none.
+    fn header_read(&mut self, read: Result<Split, Fault>, core: &mut Core) {
+        match read {
+            Ok(Split { header, body }) => {
+                let (envelope, header) = (self.envelope.clone(), Arc::new(header));
+                self.judged = Some(Box::new(Judged { envelope, header, body: body.into() }));
+            }
+            Err(fault) => {
+                let text = format!("The message is not well-formed: {fault}");
+                self.refuse_header(Reply::new(550, (6, 0), text), core);
+            }
+        }
     }
 
     fn scan_header(&mut self, body: &[u8], limits: &Limits) -> Result<(), HeaderFault> {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use types::Timestamp;
+
 use crate::hello::Hello;
 
 /// What the driver knows about a connection when it opens.
@@ -13,6 +15,8 @@ pub struct Peer {
     pub name: Option<String>,
     /// Set if the connection was encrypted from its first byte.
     pub tls: Option<Tls>,
+    /// When the connection was opened. Only FUTURERELEASE reckons with it.
+    pub since: Timestamp,
 }
 
 /// The protection of a connection, as the trace field states it (RFC 8314 §7.4).

@@ -8,14 +8,16 @@
 //!  BDAT ─────┤ Begin ──> Chunk ──> Rest::Chunks ──> Chunk ─┴─> Verdict ────┤
 //!            │ Skip ───────────────────────────────────────────────────────┤
 //!  STARTTLS ─┤ StartTls ──> Handshake ─────────────────────────────────────┘
+//!  AUTH ─────┤ Login ──> Exchange ──> Login ───────────────────────────────┘
 //!  QUIT ─────┴ Closed
 //! ```
 
 use std::sync::Arc;
 
+use crate::auth::AuthStep;
 use crate::body::DotDecoder;
 use crate::envelope::{Envelope, Origin, Recipient};
-use crate::message::Message;
+use crate::message::{Judged, Message};
 use crate::reply::Reply;
 
 /// What is between two commands. A command sees nothing but this.
@@ -82,6 +84,12 @@ pub(crate) enum Phase {
     StartTls,
     /// STARTTLS was answered; the next octets are TLS.
     Handshake,
+    /// AUTH: a challenge was sent, the client's next line is its answer.
+    Exchange,
+    /// AUTH: the driver is to look at what the client said.
+    Login(AuthStep),
+    /// The driver is to judge a submitted message's header; what follows if it accepts it.
+    Header(Judged, Box<Phase>),
     /// Over.
     #[default]
     Closed,
@@ -96,12 +104,28 @@ impl Phase {
             | Self::Data(message, _)
             | Self::Chunk(message, _)
             | Self::Verdict(message) => Some(message),
-            Self::Sender(_)
+            Self::Header(_, then) => then.into_message(),
+            Self::Exchange
+            | Self::Login(_)
+            | Self::Sender(_)
             | Self::Recipient(..)
             | Self::Skip { .. }
             | Self::StartTls
             | Self::Handshake
             | Self::Closed => None,
+        }
+    }
+
+    /// The same, without taking it out.
+    pub(crate) fn message_mut(&mut self) -> Option<&mut Message> {
+        match self {
+            Self::Command(Rest::Chunks(message))
+            | Self::Begin(message, _)
+            | Self::Data(message, _)
+            | Self::Chunk(message, _)
+            | Self::Verdict(message) => Some(message),
+            Self::Header(_, then) => then.message_mut(),
+            _ => None,
         }
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use compose::Submitted;
 use thiserror::Error;
 
+use crate::auth::{AuthStep, AuthVerdict};
 use crate::body::{Decoded, DotDecoder};
 use crate::command;
 use crate::config::Config;
@@ -16,7 +18,7 @@ use crate::message::Message;
 use crate::peer::{Peer, Tls};
 use crate::phase::{Chunk, Phase, Rest};
 use crate::reply::{Refusal, Reply};
-use crate::verdict::{BeginVerdict, DeliveryVerdict, RecipientVerdict, SenderVerdict};
+use crate::verdict::{BeginVerdict, DeliveryVerdict, HeaderVerdict, RecipientVerdict, SenderVerdict};
 
 /// The input buffer's size while commands come, in octets: idle connections are many.
 const COMMANDS: usize = 4 << 10;
@@ -38,6 +40,12 @@ pub enum Action {
     VerifySender(Arc<Origin>),
     /// Can mail for this recipient be delivered? Answer with [`Session::recipient`].
     VerifyRecipient(Arc<Origin>, Recipient),
+    /// A client wants to log in, or answers a challenge. Answer with [`Session::authenticated`].
+    Authenticate(AuthStep),
+    /// The header of a submitted message has come. May whoever has logged in write in the name of its authors, and is it
+    /// well? Answer with [`Session::header`]. What follows as [`Action::Body`] is the body alone: the driver completes the
+    /// header (RFC 6409 §8) and puts it before.
+    VerifyHeader(Arc<Envelope>, Arc<Submitted>),
     /// A message comes. Can it be taken? Answer with [`Session::begin`].
     Begin(Arc<Envelope>),
     /// The next octets of the message that was begun, at least one; dots are unstuffed. A chunk is a part of the
@@ -118,6 +126,9 @@ impl Session {
             if std::mem::take(&mut self.core.abandoned) {
                 return Action::Abandon;
             }
+            if let Some(body) = self.core.released.take() {
+                return Action::Body(body);
+            }
             if self.core.replies.is_full() {
                 return Action::Send(self.core.replies.take());
             }
@@ -140,6 +151,35 @@ impl Session {
         self.answer(|phase, core| match phase {
             Phase::Recipient(envelope, recipient) => {
                 Turn::Taken(command::rcpt::answered(envelope, recipient, verdict, core))
+            }
+            other => Turn::Out(other),
+        })
+    }
+
+    /// Answers [`Action::Authenticate`].
+    pub fn authenticated(&mut self, verdict: AuthVerdict) -> Result<(), OutOfTurn> {
+        self.answer(|phase, core| match phase {
+            Phase::Login(_) => Turn::Taken(command::auth::answered(verdict, core)),
+            other => Turn::Out(other),
+        })
+    }
+
+    /// Answers [`Action::VerifyHeader`].
+    pub fn header(&mut self, verdict: HeaderVerdict) -> Result<(), OutOfTurn> {
+        self.answer(|phase, core| match phase {
+            Phase::Header(judged, mut then) => {
+                match verdict.refusal() {
+                    None => core.released = Some(judged.body).filter(|body| !body.is_empty()),
+                    Some(refusal) => {
+                        if let Some(message) = then.message_mut() {
+                            message.refuse_header(refusal, core);
+                        }
+                    }
+                }
+                Turn::Taken(match *then {
+                    Phase::Verdict(message) if message.is_refused() => message.end(core),
+                    then => then,
+                })
             }
             other => Turn::Out(other),
         })
@@ -192,6 +232,7 @@ impl Session {
             Phase::Handshake => {
                 core.peer.tls = Some(tls);
                 core.hello = None;
+                core.submitter = None;
                 Turn::Taken(Phase::Command(Rest::Idle))
             }
             other => Turn::Out(other),
@@ -202,15 +243,20 @@ impl Session {
     pub fn waiting(&self) -> Waiting {
         let timeouts = &self.core.config.timeouts;
         let (on, timeout) = match &self.phase {
-            Phase::Command(_) | Phase::StartTls => (WaitingFor::Command(self.core.lines), timeouts.command),
+            Phase::Command(_) | Phase::Exchange | Phase::StartTls => {
+                (WaitingFor::Command(self.core.lines), timeouts.command)
+            }
             Phase::Data(message, _) | Phase::Chunk(message, _) => {
                 (WaitingFor::Body(message.received()), timeouts.body)
             }
             Phase::Skip { chunk, .. } => (WaitingFor::Body(chunk.size - chunk.left), timeouts.body),
             Phase::Handshake => (WaitingFor::Handshake, timeouts.handshake),
-            Phase::Sender(_) | Phase::Recipient(..) | Phase::Begin(..) | Phase::Verdict(_) => {
-                (WaitingFor::Verdict, timeouts.verdict)
-            }
+            Phase::Sender(_)
+            | Phase::Recipient(..)
+            | Phase::Begin(..)
+            | Phase::Login(_)
+            | Phase::Header(..)
+            | Phase::Verdict(_) => (WaitingFor::Verdict, timeouts.verdict),
             Phase::Closed => (WaitingFor::Nobody, timeouts.command),
         };
         let minimum_rate = matches!(on, WaitingFor::Body(_)).then_some(timeouts.minimum_rate);
@@ -270,6 +316,7 @@ impl Session {
             Phase::Data(message, decoder) => self.data(message, decoder),
             Phase::Chunk(message, chunk) => self.chunk(message, chunk),
             Phase::Skip { chunk, reply, rest } => self.skip(chunk, reply, rest),
+            Phase::Exchange => self.exchange(),
             Phase::StartTls => {
                 self.phase = command::starttls::answer(self.input.is_empty(), &mut self.core);
                 None
@@ -309,6 +356,36 @@ impl Session {
         None
     }
 
+    /// The client's answer to a challenge of AUTH.
+    fn exchange(&mut self) -> Option<Action> {
+        if self.leaving {
+            let reply = Reply::new(421, (3, 2), "The service is going down; connect again in a while");
+            self.phase = self.core.close(&reply, Phase::Exchange);
+            return None;
+        }
+        let limits = &self.core.config.limits;
+        match self.lines.next(&mut self.input, limits.line.max(command::auth::LINE), limits.drain) {
+            Framed::Line(line) => self.phase = command::auth::respond(&line, &mut self.core),
+            Framed::TooLong => self.phase = command::too_long(Rest::Idle, &mut self.core),
+            Framed::Endless => {
+                let reply = Reply::new(421, (7, 0), "The line has no end; end every line with CRLF");
+                self.phase = self.core.close(&reply, Phase::Exchange);
+            }
+            Framed::Incomplete => {
+                self.phase = Phase::Exchange;
+                return Some(self.need_input(COMMANDS));
+            }
+        }
+        None
+    }
+
+    /// Before the message goes on, its header is judged if that is complete now.
+    fn judge_header(&mut self) {
+        if let Some(judged) = self.phase.message_mut().and_then(Message::take_judged) {
+            self.phase = Phase::Header(judged, Box::new(std::mem::take(&mut self.phase)));
+        }
+    }
+
     fn data(&mut self, mut message: Message, mut decoder: DotDecoder) -> Option<Action> {
         if self.input.is_empty() {
             self.phase = Phase::Data(message, decoder);
@@ -320,12 +397,14 @@ impl Session {
             true => message.end(&mut self.core),
             false => self.unless_endless(message, |message| Phase::Data(message, decoder)),
         };
+        self.judge_header();
         chunk.map(Action::Body)
     }
 
     fn chunk(&mut self, mut message: Message, mut chunk: Chunk) -> Option<Action> {
         if chunk.left == 0 {
             self.phase = message.end_of_chunk(chunk, &mut self.core);
+            self.judge_header();
             return None;
         }
         if self.input.is_empty() {
@@ -336,6 +415,7 @@ impl Session {
         chunk.left -= body.len() as u64;
         let body = message.take_octets(body, &mut self.core);
         self.phase = self.unless_endless(message, |message| Phase::Chunk(message, chunk));
+        self.judge_header();
         body.map(Action::Body)
     }
 
@@ -393,6 +473,10 @@ fn ask(phase: &Phase) -> Option<Action> {
             Some(Action::VerifyRecipient(envelope.origin.clone(), recipient.clone()))
         }
         Phase::Begin(message, _) => Some(Action::Begin(message.envelope().clone())),
+        Phase::Login(step) => Some(Action::Authenticate(step.clone())),
+        Phase::Header(judged, _) => {
+            Some(Action::VerifyHeader(judged.envelope.clone(), judged.header.clone()))
+        }
         Phase::Verdict(message) => Some(Action::End(message.envelope().clone())),
         _ => None,
     }

@@ -56,6 +56,18 @@ impl Trace<'_> {
         field
     }
 
+    /// The `Received:` field of a submitted message that says nothing of the client: where its owner is, and what the
+    /// machine is called, is nobody's business.
+    pub fn submitted(&self, envelope: &Envelope) -> String {
+        let mut field = format!("Received: by {} with {}", self.hostname, keyword(&envelope.origin));
+        append(&mut field, &format!("\r\n\tid {}", host(self.id)));
+        if let [only] = envelope.recipients.as_slice() {
+            append(&mut field, &format!("\r\n\tfor {}", only.path));
+        }
+        append(&mut field, &format!(";\r\n\t{}\r\n", self.at.rfc5322()));
+        field
+    }
+
     /// The `Return-Path:` field, with its CRLF: for final delivery only.
     pub fn return_path(envelope: &Envelope) -> String {
         format!("Return-Path: {}\r\n", envelope.origin.sender)
@@ -70,6 +82,14 @@ fn append(field: &mut String, text: &str) {
 /// The protocol's registered name (RFC 3848, RFC 6531 §4.3).
 fn keyword(origin: &Origin) -> &'static str {
     let encrypted = origin.client.tls.is_some();
+    if origin.submission.submitter.is_some() {
+        return match (origin.smtputf8, encrypted) {
+            (false, false) => "ESMTPA",
+            (false, true) => "ESMTPSA",
+            (true, false) => "UTF8SMTPA",
+            (true, true) => "UTF8SMTPSA",
+        };
+    }
     match (origin.client.hello.greeting(), origin.smtputf8, encrypted) {
         (Greeting::Helo, ..) => "SMTP",
         (Greeting::Ehlo, false, false) => "ESMTP",
@@ -101,7 +121,9 @@ mod tests {
 
     use super::*;
     use crate::address::{ForwardPath, ReversePath};
+    use crate::auth::Submitter;
     use crate::envelope::{BodyType, Recipient};
+    use crate::extension::Submission;
     use crate::hello::Hello;
     use crate::peer::{Client, Tls};
 
@@ -123,6 +145,7 @@ mod tests {
                 smtputf8,
                 ret: None,
                 envid: None,
+                submission: Submission::default(),
             }),
             recipients: recipients.iter().map(recipient).collect(),
         }
@@ -157,6 +180,28 @@ mod tests {
         let two = envelope(Greeting::Helo, false, false, &["<a@x.test>", "<b@x.test>"]);
         let field = TRACE.received(&two);
         assert!(!field.contains("for ") && !field.contains("tls ") && field.contains("with SMTP\r\n"));
+    }
+
+    #[test]
+    fn a_submitted_message_does_not_tell_where_its_author_is() {
+        for (smtputf8, tls, keyword) in [
+            (false, false, "ESMTPA"),
+            (false, true, "ESMTPSA"),
+            (true, false, "UTF8SMTPA"),
+            (true, true, "UTF8SMTPSA"),
+        ] {
+            let mut envelope = envelope(Greeting::Ehlo, smtputf8, tls, &["<a@x.test>"]);
+            let origin = Arc::make_mut(&mut envelope.origin);
+            origin.submission.submitter = Some(Submitter::proven(1, "alice@example.test"));
+            assert_eq!(
+                TRACE.submitted(&envelope),
+                format!(
+                    "Received: by mx.example.test with {keyword}\r\n\tid 7f3a\r\n\tfor <a@x.test>;\r\n\t\
+                     Sun, 22 Nov 2026 14:58:00 +0000\r\n"
+                )
+            );
+            assert!(TRACE.received(&envelope).contains(&format!(" with {keyword}")));
+        }
     }
 
     #[test]

@@ -78,6 +78,37 @@ impl BeginVerdict {
     }
 }
 
+/// The answer to [`Action::VerifyHeader`](crate::Action::VerifyHeader).
+#[derive(Clone, Debug)]
+pub enum HeaderVerdict {
+    /// Whoever has logged in may write in the name of these authors.
+    Accept,
+    /// They may not: `550 5.7.1`.
+    NotYours,
+    /// It cannot be looked up now: `451 4.3.0`.
+    Unavailable,
+    /// Refused by policy, in the words of the check that refuses.
+    Refuse(Refusal),
+}
+
+impl HeaderVerdict {
+    /// The refusing reply, if this is one.
+    pub(crate) fn refusal(self) -> Option<Reply> {
+        Some(match self {
+            Self::Accept => return None,
+            Self::NotYours => Reply::new(
+                550,
+                (7, 1),
+                "The address in From is not one of yours; choose one of your own addresses",
+            ),
+            Self::Unavailable => {
+                Reply::new(451, (3, 0), "Cannot look up your addresses now; try again later")
+            }
+            Self::Refuse(refusal) => refusal.into_reply(),
+        })
+    }
+}
+
 /// The proof that a message is safe for one recipient: without it the session says no 250.
 ///
 /// It is made in one place of a driver, after the transaction that delivers or queues the message has

@@ -50,6 +50,10 @@ impl Guessing {
         Self { bus, limits }
     }
 
+    pub(super) const fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
     /// Refuses an attempt that comes after too many failures.
     pub(super) async fn check(&self, attempt: &Attempt) -> Result<(), AuthError> {
         if let Some(rate) = self.limits.per_peer

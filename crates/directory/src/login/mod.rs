@@ -98,4 +98,9 @@ impl Logins {
             turns: Semaphore::new(options.hashes_at_once.get().min(1024)),
         }
     }
+
+    /// What carries the counters.
+    pub(crate) const fn bus(&self) -> &Bus {
+        self.guessing.bus()
+    }
 }

@@ -100,7 +100,7 @@ impl Directory {
     }
 
     /// Finds the name that an address leads to, and how.
-    async fn find(
+    pub(crate) async fn find(
         &self,
         tx: &Transaction,
         local: Option<&LocalPart>,
@@ -122,7 +122,7 @@ impl Directory {
 }
 
 /// What a search came to.
-enum Search {
+pub(crate) enum Search {
     Name(Box<Found>),
     UnknownUser,
     NotLocal,
@@ -133,6 +133,13 @@ pub(crate) struct Found {
     name: NameKey,
     row: NameRow,
     detail: Option<String>,
+}
+
+impl Found {
+    /// The name's row.
+    pub(crate) fn into_row(self) -> NameRow {
+        self.row
+    }
 }
 
 /// Looks for names before a separator, the longest first, and for the catch-all: all in one round.

@@ -8,7 +8,7 @@ use crate::phase::{Phase, Rest};
 
 pub(crate) fn run(arguments: &str, rest: Rest, core: &mut Core) -> Phase {
     match core.config.protocol {
-        Protocol::Smtp => ehlo::greet(Greeting::Helo, arguments, rest, core),
+        Protocol::Smtp | Protocol::Submission => ehlo::greet(Greeting::Helo, arguments, rest, core),
         Protocol::Lmtp => ehlo::refuse_in_lmtp(rest, core),
     }
 }

@@ -8,6 +8,7 @@ use crate::reply::Reply;
 pub(crate) fn run(rest: Rest, core: &mut Core) -> Phase {
     let hello = match core.config.protocol {
         Protocol::Smtp => "EHLO HELO",
+        Protocol::Submission => "EHLO HELO AUTH",
         Protocol::Lmtp => "LHLO",
     };
     let starttls = if core.config.starttls { " STARTTLS" } else { "" };

@@ -10,6 +10,8 @@ use crate::reply::Reply;
 pub(crate) fn run(arguments: &str, rest: Rest, core: &mut Core) -> Phase {
     match core.config.protocol {
         Protocol::Lmtp => ehlo::greet(Greeting::Lhlo, arguments, rest, core),
-        Protocol::Smtp => core.fail(&Reply::new(500, (5, 1), "This is SMTP; begin with EHLO"), rest),
+        Protocol::Smtp | Protocol::Submission => {
+            core.fail(&Reply::new(500, (5, 1), "This is SMTP; begin with EHLO"), rest)
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::address::{Mailbox, ReversePath};
 use crate::command::strip_word;
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::core::Core;
 use crate::envelope::{BodyType, Envelope, Origin, Return};
+use crate::extension::{Submission, deliver_by, future_release, priority, require_tls};
 use crate::message::too_large;
 use crate::parameter::{Parameter, xtext};
 use crate::peer::Client;
@@ -25,7 +26,10 @@ pub(crate) fn run(arguments: &str, rest: Rest, core: &mut Core) -> Phase {
     let Some(client) = core.client() else {
         return core.fail(&Reply::new(503, (5, 1), "Introduce yourself with EHLO first"), rest);
     };
-    match parse(arguments, client, &core.config) {
+    if let Err(reply) = may_submit(core) {
+        return core.fail(&reply, rest);
+    }
+    match parse(arguments, client, core) {
         Ok(origin) => Phase::Sender(Arc::new(origin)),
         Err(reply) => core.fail(&reply, rest),
     }
@@ -46,7 +50,19 @@ pub(crate) fn answered(origin: Arc<Origin>, verdict: SenderVerdict, core: &mut C
     }
 }
 
-fn parse(arguments: &str, client: Client, config: &Config) -> Result<Origin, Reply> {
+/// On a listener for submission, nobody sends without having logged in (RFC 6409 §4.3).
+fn may_submit(core: &Core) -> Result<(), Reply> {
+    if core.config.protocol != Protocol::Submission || core.submitter.is_some() {
+        return Ok(());
+    }
+    let text = match core.may_send_password() {
+        true => "Log in first; to send mail to this server, use port 25",
+        false => "Begin with STARTTLS and log in; to send mail to this server, use port 25",
+    };
+    Err(Reply::new(530, (7, 0), text))
+}
+
+fn parse(arguments: &str, client: Client, core: &Core) -> Result<Origin, Reply> {
     let text = strip_word(arguments, "FROM:")
         .ok_or_else(|| Reply::new(501, (5, 2), "Wanted: MAIL FROM:<address> and parameters"))?;
     let (sender, rest) =
@@ -59,18 +75,57 @@ fn parse(arguments: &str, client: Client, config: &Config) -> Result<Origin, Rep
         smtputf8: false,
         ret: None,
         envid: None,
+        submission: Submission { submitter: core.submitter.clone(), ..Submission::default() },
     };
     for parameter in Parameter::list(rest)? {
         if !origin.client.hello.extended() {
             return Err(Reply::new(555, (5, 4), "Parameters need EHLO instead of HELO"));
         }
-        apply(parameter, &mut origin, config)?;
+        if !wishes(parameter, &mut origin, core)? {
+            apply(parameter, &mut origin, &core.config)?;
+        }
     }
     // Only now: the parameter that allows it may stand anywhere.
     if !origin.smtputf8 && origin.sender.mailbox().is_some_and(Mailbox::is_international) {
         return Err(Reply::new(553, (6, 7), "An address beyond ASCII needs the parameter SMTPUTF8"));
     }
     Ok(origin)
+}
+
+/// Parameters of extensions of submission; whether this is one that is on offer.
+fn wishes(parameter: Parameter<'_>, origin: &mut Origin, core: &Core) -> Result<bool, Reply> {
+    if core.config.protocol != Protocol::Submission {
+        return Ok(false);
+    }
+    let (offered, submission) = (&core.config.extensions, &mut origin.submission);
+    if parameter.is("AUTH") {
+        submission.claimed = Some(claimed(parameter)?);
+    } else if parameter.is(future_release::FOR) || parameter.is(future_release::UNTIL) {
+        let Some(longest) = offered.future_release else { return Ok(false) };
+        if submission.hold_until.is_some() {
+            return Err(parameter.invalid("one of HOLDFOR and HOLDUNTIL"));
+        }
+        submission.hold_until = Some(future_release::parse(parameter, longest, core.peer.since)?);
+    } else if parameter.is(priority::KEYWORD) && offered.priority {
+        submission.priority = Some(priority::parse(parameter)?);
+    } else if parameter.is(deliver_by::PARAMETER) {
+        let Some(shortest) = offered.deliver_by else { return Ok(false) };
+        submission.deliver_by = Some(deliver_by::parse(parameter, shortest)?);
+    } else if parameter.is(require_tls::KEYWORD) && offered.require_tls && core.peer.tls.is_some() {
+        submission.require_tls = require_tls::parse(parameter)?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// `AUTH=` (RFC 4954 §5): an address or `<>`, in xtext.
+fn claimed(parameter: Parameter<'_>) -> Result<ReversePath, Reply> {
+    let wanted = || parameter.invalid("an address or <>, in xtext");
+    match parameter.value.and_then(xtext).ok_or_else(wanted)?.as_str() {
+        "<>" => Ok(ReversePath::Null),
+        address => address.parse().map(ReversePath::Mailbox).map_err(|_| wanted()),
+    }
 }
 
 fn apply(parameter: Parameter<'_>, origin: &mut Origin, config: &Config) -> Result<(), Reply> {

@@ -8,6 +8,7 @@
 //! again, and two parsers that must agree are worse than one. It stays as an oracle: `tests/oracle.rs` holds
 //! both against each other on well-formed input, and the transcripts show what each of its faults would do.
 
+pub(crate) mod auth;
 pub(crate) mod bdat;
 pub(crate) mod data;
 pub(crate) mod ehlo;
@@ -44,6 +45,7 @@ enum Verb {
     Help,
     Quit,
     StartTls,
+    Auth,
     /// A command of an extension that is not offered here.
     NotOffered,
     /// The first word of an HTTP request: a browser or proxy that was tricked into talking to a mail server.
@@ -66,7 +68,7 @@ impl Verb {
         ("HELP", Self::Help),
         ("QUIT", Self::Quit),
         ("STARTTLS", Self::StartTls),
-        ("AUTH", Self::NotOffered),
+        ("AUTH", Self::Auth),
         ("ETRN", Self::NotOffered),
         ("ATRN", Self::NotOffered),
         ("TURN", Self::NotOffered),
@@ -157,6 +159,7 @@ fn dispatch(verb: Verb, arguments: &str, rest: Rest, core: &mut Core) -> Phase {
         Verb::Help => help::run(rest, core),
         Verb::Quit => quit::run(arguments, rest, core),
         Verb::StartTls => starttls::run(arguments, rest, core),
+        Verb::Auth => auth::run(arguments, rest, core),
         Verb::NotOffered | Verb::Http => {
             core.fail(&Reply::new(502, (5, 1), "This command is not offered here"), rest)
         }

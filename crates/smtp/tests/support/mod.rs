@@ -2,17 +2,21 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use smtp::{
-    Action, BeginVerdict, Config, DeliveryVerdict, Envelope, Peer, Protocol, Receipt, RecipientVerdict,
-    Refusal, RefusalCode, SenderVerdict, Session, Tls,
+    Action, AuthRefusal, AuthStep, AuthVerdict, BeginVerdict, Config, DeliveryVerdict, Envelope,
+    HeaderVerdict, Peer, Protocol, Receipt, RecipientVerdict, Refusal, RefusalCode, SenderVerdict, Session,
+    Submitter, Tls,
 };
+use types::Timestamp;
 
 /// A parsed transcript.
 pub struct Transcript {
     config: Config,
     tls: bool,
     hello: bool,
+    login: bool,
     steps: Vec<Step>,
 }
 
@@ -33,6 +37,7 @@ impl Transcript {
             config: Config::new("mx.example.test", Protocol::Smtp),
             tls: false,
             hello: false,
+            login: false,
             steps: vec![Step { line: 1, ..Step::default() }],
         };
         for (number, line) in text.lines().enumerate() {
@@ -89,6 +94,17 @@ impl Transcript {
         let limits = &mut self.config.limits;
         match words[..] {
             ["protocol", "lmtp"] => self.config.protocol = Protocol::Lmtp,
+            ["protocol", "submission"] => {
+                self.config.protocol = Protocol::Submission;
+                self.config.login.mechanisms = vec!["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"];
+            }
+            ["login"] => self.login = true,
+            ["extensions"] => {
+                let extensions = &mut self.config.extensions;
+                extensions.future_release = Some(Duration::from_secs(86_400));
+                extensions.deliver_by = Some(Duration::from_secs(60));
+                (extensions.priority, extensions.require_tls) = (true, true);
+            }
             ["hello"] => self.hello = true,
             ["limit", name, value] => match name {
                 "message" => limits.message = value.parse().unwrap(),
@@ -110,6 +126,7 @@ impl Transcript {
                     "dsn" => self.config.dsn = on,
                     "binarymime" => self.config.binarymime = on,
                     "tls" => self.tls = on,
+                    "plaintext" => self.config.login.plaintext = on,
                     other => panic!("no setting {other:?}"),
                 }
             }
@@ -125,6 +142,10 @@ impl Transcript {
             let hello = if self.config.protocol == Protocol::Lmtp { "LHLO" } else { "EHLO" };
             driver.give(format!("{hello} client.test\r\n").as_bytes(), piece);
             driver.replies.clear();
+        }
+        if self.login {
+            driver.give(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", piece);
+            assert_eq!(driver.take_replies(), ["235 2.7.0 Logged in"]);
         }
         for step in &self.steps {
             for directive in &step.directives {
@@ -174,7 +195,8 @@ pub struct Driver {
 impl Driver {
     pub fn new(config: Config, tls: bool) -> Self {
         let tls = tls.then(|| Tls::new("TLSv1.3", "TLS_AES_256_GCM_SHA384"));
-        let peer = Peer { address: "192.0.2.1".parse().ok(), name: None, tls };
+        let since = Timestamp(1_795_359_480_000);
+        let peer = Peer { address: "192.0.2.1".parse().ok(), name: None, tls, since };
         Self {
             session: Session::new(Arc::new(config), peer),
             replies: Vec::new(),
@@ -235,6 +257,21 @@ impl Driver {
                 };
                 self.session.recipient(verdict).unwrap();
             }
+            Action::Authenticate(step) => {
+                let verdict = self.look_at(&step);
+                self.session.authenticated(verdict).unwrap();
+            }
+            Action::VerifyHeader(envelope, header) => {
+                assert!(self.begun && self.body.is_empty() && envelope.origin.submission.submitter.is_some());
+                self.effects.push(format!("authors {}", header.authors().join(" ")));
+                let verdict = match self.answer("header") {
+                    "foreign" => HeaderVerdict::NotYours,
+                    "down" => HeaderVerdict::Unavailable,
+                    "refuse" => HeaderVerdict::Refuse(spam()),
+                    _ => HeaderVerdict::Accept,
+                };
+                self.session.header(verdict).unwrap();
+            }
             Action::Begin(envelope) => {
                 assert!(!envelope.recipients.is_empty(), "a message for nobody");
                 let verdict = match self.answer("begin") {
@@ -268,11 +305,32 @@ impl Driver {
         }
     }
 
+    /// Who knows the password comes in; with LOGIN after two questions.
+    fn look_at(&mut self, step: &AuthStep) -> AuthVerdict {
+        let told = match step {
+            AuthStep::Begin("LOGIN", None) => return AuthVerdict::Challenge("VXNlcm5hbWU6".into()),
+            AuthStep::Begin(_, None) => return AuthVerdict::Challenge(String::new()),
+            AuthStep::Begin(_, Some(told)) | AuthStep::Respond(told) => told.as_str(),
+        };
+        match (self.answer("login"), told) {
+            ("blocked", _) => AuthVerdict::Refuse(AuthRefusal::SendingBlocked),
+            ("many", _) => AuthVerdict::Refuse(AuthRefusal::TooMany),
+            ("down", _) => AuthVerdict::Refuse(AuthRefusal::Unavailable),
+            (_, "YWxpY2U=") => AuthVerdict::Challenge("UGFzc3dvcmQ6".into()),
+            (_, "AGFsaWNlAHNlY3JldA==" | "c2VjcmV0") => {
+                AuthVerdict::Admitted(Submitter::proven(1, "alice@example.test"))
+            }
+            (_, "rubbish") => AuthVerdict::Refuse(AuthRefusal::Malformed),
+            _ => AuthVerdict::Refuse(AuthRefusal::Wrong),
+        }
+    }
+
     fn end(&mut self, envelope: &Envelope) {
         assert!(std::mem::take(&mut self.begun), "the end of no message");
         let body = escape(&std::mem::take(&mut self.body));
         let to: Vec<_> = envelope.recipients.iter().map(|one| one.path.to_string()).collect();
-        self.effects.push(format!("end {} -> {} \"{body}\"", envelope.origin.sender, to.join(" ")));
+        let wishes = wishes(&envelope.origin.submission);
+        self.effects.push(format!("end {} -> {}{wishes} \"{body}\"", envelope.origin.sender, to.join(" ")));
         self.accepted += 1;
         let id = self.accepted.to_string();
         let verdicts = to.iter().filter_map(|path| match self.answer(&format!("deliver {path}")) {
@@ -307,6 +365,27 @@ impl Driver {
         assert!(text.is_empty() || text.ends_with("\r\n"), "half a line: {text:?}");
         text.split_terminator("\r\n").map(str::to_owned).collect()
     }
+}
+
+/// What a submitting client wants, in words; nothing if that is nothing.
+fn wishes(submission: &smtp::Submission) -> String {
+    let mut words = String::new();
+    if let Some(at) = submission.hold_until {
+        words += &format!(" held until {}", at.rfc5322());
+    }
+    if let Some(priority) = submission.priority {
+        words += &format!(" priority {priority}");
+    }
+    if let Some(by) = submission.deliver_by {
+        words += &format!(" by {} {:?}{}", by.seconds, by.late, if by.trace { " traced" } else { "" });
+    }
+    if submission.require_tls {
+        words += " over TLS";
+    }
+    if let Some(claimed) = &submission.claimed {
+        words += &format!(" for {claimed}");
+    }
+    words
 }
 
 fn full() -> Refusal {

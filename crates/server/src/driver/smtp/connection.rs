@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use checks::Pending;
 use smtp::{
-    Action, BeginVerdict, DeliveryVerdict, Envelope, OutOfTurn, Peer, RecipientVerdict, Refusal, RefusalCode,
-    SenderVerdict, Session, Tls,
+    Action, AuthRefusal, AuthVerdict, BeginVerdict, DeliveryVerdict, Envelope, HeaderVerdict, OutOfTurn,
+    Peer, RecipientVerdict, Refusal, RefusalCode, SenderVerdict, Session, Tls,
 };
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -56,7 +56,12 @@ impl<'a> Connection<'a> {
         client: IpAddr,
         encryption: Option<Encryption>,
     ) -> Self {
-        let peer = Peer { address: Some(client), name: None, tls: encryption.as_ref().map(tls) };
+        let peer = Peer {
+            address: Some(client),
+            name: None,
+            tls: encryption.as_ref().map(tls),
+            since: server.clock.now(),
+        };
         Self {
             session: Session::new(server.config.clone(), peer),
             server,
@@ -95,6 +100,11 @@ impl<'a> Connection<'a> {
                     let verdict = timeout(patience, asked).await.unwrap_or(RecipientVerdict::Unavailable);
                     self.session.recipient(verdict)?;
                 }
+                // Only sessions for submission ask these, and no listener opens one: nobody is let in.
+                Action::Authenticate(_) => {
+                    self.session.authenticated(AuthVerdict::Refuse(AuthRefusal::Unavailable))?;
+                }
+                Action::VerifyHeader(..) => self.session.header(HeaderVerdict::Unavailable)?,
                 Action::Begin(envelope) => self.begin(&envelope)?,
                 Action::Body(chunk) => self.body(chunk).await?,
                 Action::End(envelope) => self.end(&envelope).await?,

@@ -104,6 +104,7 @@ async fn send(server: &SmtpServer) -> Outcome {
         smtputf8: false,
         ret: None,
         envid: None,
+        submission: smtp::Submission::default(),
     });
     let path = |text: &str| ForwardPath::Mailbox(text.parse().unwrap());
     let recipient = |text| Recipient { path: path(text), notify: None, orcpt: None };
