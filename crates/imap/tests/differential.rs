@@ -147,6 +147,7 @@ fn command() -> impl Strategy<Value = String> {
             "AUTHENTICATE PLAIN",
             "AUTHENTICATE PLAIN AGEAYg==",
             "authenticate login =",
+            "COMPRESS deflate",
             "ENABLE IMAP4rev2 X"
         ]),
         (text(&["SELECT", "examine", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"]), string())

@@ -112,16 +112,17 @@ impl Mail {
         let _turn = self.turn(account).await;
         let write = |tx: Transaction| async move {
             annotate_in(tx.clone(), account, mailbox, changes).await?;
-            let Some(mailbox) = mailbox else { return Ok(None) };
-            // A client that follows the mailbox by modseq shall look at it (RFC 7162 §3.2).
             let mut edit = Edit::open(&tx, account, self.now()).await?;
-            edit.mailbox(mailbox).await?;
-            edit.touch(mailbox);
-            edit.finish().await.map(Some)
+            if let Some(mailbox) = mailbox {
+                // A client that follows the mailbox by modseq shall look at it (RFC 7162 §3.2).
+                edit.mailbox(mailbox).await?;
+                edit.touch(mailbox);
+            }
+            edit.annotated(mailbox, changes.iter().map(|(name, _)| name.to_string()).collect());
+            edit.finish().await
         };
-        if let Some(modseq) = self.kv().run(write).await? {
-            self.announce(account, modseq).await;
-        }
+        let modseq = self.kv().run(write).await?;
+        self.announce(account, modseq).await;
         Ok(())
     }
 }

@@ -118,6 +118,9 @@ impl Mail {
                 return Err(crate::NameError::Deep.into());
             }
             let record = edit.mailbox(mailbox).await?.clone();
+            if let Some(info) = tree.info(mailbox) {
+                edit.mailbox_was(mailbox, &info.path);
+            }
             edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
             let name = name.as_str().to_owned();
             edit.tx().save::<MailboxNames>(&(account, parent, name.clone()), &mailbox)?;
@@ -159,6 +162,10 @@ impl Mail {
                 for id in &subtree {
                     let record = edit.mailbox(*id).await?.clone();
                     edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
+                    if let Some(info) = tree.info(*id) {
+                        edit.mailbox_was(*id, &info.path);
+                        edit.mailbox_subscribed(*id, info.subscribed);
+                    }
                     edit.update_mailbox(*id, MailboxRecord { deleting: true, ..record })?;
                     edit.mailbox_changed(*id, Changed::Destroyed);
                     edit.state_mut().mailboxes = edit.state().mailboxes.saturating_sub(1);

@@ -19,13 +19,20 @@ impl Mail {
 
     /// Ends the subscription to a name that no mailbox has any more. [`Error::NoSuchMailbox`] if there is none.
     pub async fn end_lost_subscription(&self, account: AccountId, path: &MailboxPath) -> Result<(), Error> {
-        self.kv()
+        let _turn = self.turn(account).await;
+        let modseq = self
+            .kv()
             .run(|tx| async move {
                 let key = (account, path.clone());
                 tx.load::<Subscriptions>(&key).await?.ok_or(Error::NoSuchMailbox)?;
-                Ok(tx.remove::<Subscriptions>(&key)?)
+                tx.remove::<Subscriptions>(&key)?;
+                let mut edit = Edit::open(&tx, account, self.now()).await?;
+                edit.unsubscribed(path);
+                edit.finish().await
             })
-            .await
+            .await?;
+        self.announce(account, modseq).await;
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use super::config::Config;
 const EXTENSIONS: &str = "ENABLE IDLE NAMESPACE UNSELECT UIDPLUS ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS MOVE \
                           SPECIAL-USE CHILDREN STATUS=SIZE ID CREATE-SPECIAL-USE MULTIAPPEND INPROGRESS \
                           CONDSTORE QRESYNC OBJECTID WITHIN SAVEDATE PREVIEW PARTIAL SORT SORT=DISPLAY ESORT \
-                          THREAD=ORDEREDSUBJECT THREAD=REFERENCES BINARY REPLACE UTF8=ACCEPT";
+                          THREAD=ORDEREDSUBJECT THREAD=REFERENCES BINARY REPLACE UTF8=ACCEPT NOTIFY";
 
 /// Before login. `mechanisms` are those that may be used on this connection; none: nobody logs in before TLS.
 pub(crate) fn before_login(config: &Config, tls: bool, mechanisms: &[Mechanism]) -> String {

@@ -55,9 +55,18 @@ pub(crate) enum Error {
     /// NUL where it cannot be encoded.
     #[error("the message has NUL outside of bodies whose transfer encoding is binary")]
     Nul,
+    /// Events that are not known.
+    #[error("these are all the events that this server knows")]
+    BadEvent,
+    /// More names than are watched.
+    #[error("these are too many names to watch")]
+    TooManyWatched,
     /// The connection is compressed already.
     #[error("the connection is compressed already")]
     Compressed,
+    /// NUL in a literal of the form `{n}` (RFC 9051 §9, `CHAR8`).
+    #[error("the message has NUL; that takes a literal of the form ~{{n}}")]
+    NulInLiteral,
     /// A quota root that is not there.
     #[error("there is no such quota root; the only one is \"\"")]
     NoQuotaRoot,
@@ -115,8 +124,11 @@ impl Error {
             Self::Privacy => (Condition::No, Some(Code::PrivacyRequired)),
             Self::Credentials | Self::Channel(_) => (Condition::No, Some(Code::AuthenticationFailed)),
             Self::Authorization => (Condition::No, Some(Code::AuthorizationFailed)),
+            Self::BadEvent => (Condition::No, Some(Code::BadEvent)),
+            Self::TooManyWatched => (Condition::No, Some(Code::NotificationOverflow)),
             Self::Compressed => (Condition::No, Some(Code::CompressionActive)),
             Self::Nul => (Condition::No, Some(Code::UnknownCte)),
+            Self::NulInLiteral => (Condition::No, Some(Code::Cannot)),
             Self::Entry(_) => (Condition::Bad, None),
             Self::NoQuotaRoot => (Condition::No, Some(Code::NonExistent)),
             Self::NotYours => (Condition::No, Some(Code::NoPerm)),

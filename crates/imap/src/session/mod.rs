@@ -19,6 +19,7 @@ mod progress;
 mod resync;
 mod user;
 mod view;
+mod watch;
 
 use std::future::pending;
 
@@ -54,6 +55,8 @@ pub struct Session {
     progress: Progress,
     /// The connection is deflated.
     compressed: bool,
+    /// There is something to tell that the client wants to hear without asking.
+    news: bool,
     /// Bad commands and refused logins so far.
     errors: u32,
 }
@@ -140,14 +143,19 @@ impl Conversation for Session {
         self.interrupt(Reply::bye("the server is going down; connect again").code(Code::Unavailable));
     }
 
-    /// An idling client has news.
+    /// A client that idles, or that has asked for it by NOTIFY, has news.
     async fn changed(&mut self) {
-        let Doing::Idle(_, news) = &mut self.doing else { return pending().await };
-        let Some(view) = self.user.as_mut().and_then(|user| user.view.as_mut()) else {
-            return pending().await;
+        let idles = match self.doing {
+            Doing::Idle(..) => true,
+            Doing::Nothing => false,
+            _ => return pending().await,
         };
-        view.news.next().await;
-        *news = true;
+        let Some(user) = self.user.as_mut() else { return pending().await };
+        user.stirred(idles).await;
+        match &mut self.doing {
+            Doing::Idle(_, news) => *news = true,
+            _ => self.news = true,
+        }
     }
 }
 
@@ -165,6 +173,7 @@ impl Session {
             doing: Doing::Nothing,
             progress: Progress::default(),
             compressed: false,
+            news: false,
             errors: 0,
         };
         let words = session.capability_before_login();
@@ -193,8 +202,11 @@ impl Session {
 
     /// In the middle of an answer there is no place for BYE: it could become part of a literal.
     fn interrupt(&mut self, reply: Reply) {
-        match self.doing {
+        match &self.doing {
             Doing::Task(..) | Doing::Stepping | Doing::Closing => self.doing = Doing::Closing,
+            Doing::Announcing(announcing) | Doing::IdleNews(_, announcing) if announcing.is_fetching() => {
+                self.doing = Doing::Closing;
+            }
             _ => self.say_bye(reply),
         }
     }
@@ -215,6 +227,10 @@ impl Session {
 
     async fn go_on(&mut self, doing: Doing, input: &mut BytesMut) -> Turn {
         match doing {
+            Doing::Nothing if std::mem::take(&mut self.news) => {
+                self.doing = Doing::Announcing(Announcing::unasked(self.user.as_ref()));
+                Turn::More
+            }
             Doing::Nothing => self.next_command(input).await,
             Doing::Task(tag, task) => self.next_part(tag, task).await,
             Doing::Announcing(announcing) => self.next_news(announcing).await,
@@ -417,14 +433,22 @@ impl Session {
                         None => reply,
                     };
                     reply.write_tagged(&tag, &mut self.out);
+                    // What must not be told with this answer may be told after it.
+                    self.news |= self.user.as_ref().is_some_and(User::owes_expunges);
                 }
             }
+            // Nothing more can be said inside of a literal.
+            Err(Error::Torn) => self.doing = Doing::Closing,
             // The command itself was done; that its news cannot be read now is not its failure.
             Err(error) => match announcing.then {
                 Some((tag, reply)) if !error.is_fatal() => {
                     tracing::warn!(peer = %self.peer.address, %error, "imap news not read");
                     self.hold_back();
                     reply.write_tagged(&tag, &mut self.out);
+                }
+                None if !error.is_fatal() => {
+                    tracing::warn!(peer = %self.peer.address, %error, "imap news not read");
+                    self.hold_back();
                 }
                 _ => self.refuse(None, &error),
             },
@@ -458,6 +482,7 @@ impl Session {
         match over {
             Ok(false) => self.doing = Doing::IdleNews(tag, announcing),
             Ok(true) => self.doing = Doing::Idle(tag, false),
+            Err(Error::Torn) => self.doing = Doing::Closing,
             // The client learns of it by its own next command.
             Err(error) if !error.is_fatal() => {
                 tracing::warn!(peer = %self.peer.address, %error, "imap news not read");

@@ -6,6 +6,7 @@ use types::{AccountId, Clock, MailboxId};
 
 use super::error::Error;
 use super::view::View;
+use super::watch::Watching;
 use crate::wire::response::{Code, Output, Reply};
 use crate::wire::{Dialect, MailboxName};
 
@@ -27,6 +28,8 @@ pub(crate) struct User {
     pub(crate) utf8_accept: bool,
     /// The selected mailbox.
     pub(crate) view: Option<View>,
+    /// What the client wants to hear of; none until it says so.
+    pub(crate) watching: Option<Box<Watching>>,
     /// The largest message that may be appended, in bytes.
     pub(crate) append_limit: u64,
 }

@@ -45,6 +45,8 @@ pub(crate) struct View {
     highest: ModSeq,
     /// Whether VANISHED takes the place of EXPUNGE (RFC 7162 §3.2.10).
     vanishes: bool,
+    /// Whether the client was not told of all changed flags, because it does not want to hear of them.
+    passed_over: bool,
     /// Whether the client cannot work out the highest modseq from what it was told.
     owes_modseq: bool,
     /// Gone, but not yet announced.
@@ -96,6 +98,7 @@ impl View {
             latest: current.modseq,
             highest: current.modseq,
             vanishes: syncs == Syncs::QResync,
+            passed_over: false,
             owes_modseq: false,
             uids,
             current: Some(current.clone()),
@@ -229,9 +232,21 @@ impl View {
 
     /// All changed flags have been told.
     pub(crate) fn settle(&mut self) {
-        if self.removed.is_empty() {
+        if self.removed.is_empty() && !self.passed_over {
             self.highest = self.latest;
         }
+    }
+
+    /// Leaves changed flags untold.
+    pub(crate) fn pass_over(&mut self) {
+        self.passed_over |= !self.changed.is_empty();
+        self.changed = Vec::new();
+        self.told = HashMap::new();
+    }
+
+    /// Whether messages have left of which the client has not been told.
+    pub(crate) fn owes_removed(&self) -> bool {
+        !self.removed.is_empty()
     }
 
     /// Messages have left: a client that follows modseqs must hear up to where it knows of everything.

@@ -30,7 +30,9 @@ impl Edit {
         let counted = self.apply_threads(&mut change)?;
         self.apply_mailboxes(&mut change, counted)?;
         self.apply_thread_keys()?;
-        if change.emails.is_empty() && change.mailboxes.is_empty() && self.state_is_as_before() {
+        self.write_notes(&mut change);
+        let said = change.annotations.is_some() || change.unsubscribed.is_some();
+        if change.emails.is_empty() && change.mailboxes.is_empty() && !said && self.state_is_as_before() {
             return Ok(self.state_before.modseq);
         }
         self.write_birth()?;
@@ -289,7 +291,13 @@ impl Edit {
         change.mailboxes = changes
             .into_iter()
             .filter(|(mailbox, (_, counters_only))| !counters_only || shown(mailbox))
-            .map(|(mailbox, (changed, counters_only))| MailboxChange { mailbox, changed, counters_only })
+            .map(|(mailbox, (changed, counters_only))| MailboxChange {
+                mailbox,
+                changed,
+                counters_only,
+                was: None,
+                subscribed: None,
+            })
             .collect();
         Ok(())
     }

@@ -12,6 +12,7 @@
 mod apply;
 mod birth;
 mod keys;
+mod notes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,7 @@ pub(crate) struct Edit {
     records: BTreeMap<MailboxId, Option<MailboxRecord>>,
     mailbox_changes: BTreeMap<MailboxId, Changed>,
     thread_keys: BTreeMap<ThreadKey, Touched<ThreadKeyRow>>,
+    notes: notes::Notes,
     /// The account has no rows yet.
     born: bool,
 }
@@ -126,6 +128,7 @@ impl Edit {
             records: BTreeMap::new(),
             mailbox_changes: BTreeMap::new(),
             thread_keys: BTreeMap::new(),
+            notes: notes::Notes::default(),
             born: false,
         }
     }
@@ -427,6 +430,10 @@ impl Edit {
 
     /// Takes a mailbox's new record, which the caller has written.
     pub(crate) fn mailbox_is(&mut self, mailbox: MailboxId, record: MailboxRecord) {
+        let before = self.records.get(&mailbox).and_then(Option::as_ref).map(|record| record.subscribed);
+        if before.is_some_and(|before| before != record.subscribed) {
+            self.mailbox_subscribed(mailbox, record.subscribed);
+        }
         self.records.insert(mailbox, Some(record));
     }
 

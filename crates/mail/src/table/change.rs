@@ -21,6 +21,11 @@ pub(crate) struct Change {
     pub(crate) threads: Vec<ThreadChange>,
     #[n(3)]
     pub(crate) mailboxes: Vec<MailboxChange>,
+    #[n(4)]
+    pub(crate) annotations: Option<AnnotationsChange>,
+    /// A name that is not subscribed to any more and that no mailbox has.
+    #[n(5)]
+    pub(crate) unsubscribed: Option<String>,
 }
 
 /// What became of a thing.
@@ -75,6 +80,23 @@ pub(crate) struct MailboxChange {
     /// Only counters changed (RFC 8621 §2.2 `updatedProperties`).
     #[n(2)]
     pub(crate) counters_only: bool,
+    /// The path that it had before, if it was renamed or deleted.
+    #[n(3)]
+    pub(crate) was: Option<String>,
+    /// Whether it is subscribed to, if that has changed; of one that was deleted, whether it was.
+    #[n(4)]
+    pub(crate) subscribed: Option<bool>,
+}
+
+/// Annotations that were written or removed.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct AnnotationsChange {
+    /// Whose; none is the account itself.
+    #[n(0)]
+    pub(crate) mailbox: Option<MailboxId>,
+    /// Their names.
+    #[n(1)]
+    pub(crate) names: Vec<String>,
 }
 
 impl Changes {

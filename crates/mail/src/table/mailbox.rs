@@ -113,6 +113,13 @@ impl Table for MailboxStates {
     }
 }
 
+impl MailboxNames {
+    /// The names of the mailboxes right below one.
+    pub(crate) fn below(account: AccountId, parent: MailboxId) -> KeyRange {
+        table(account, Number::MailboxName).u32(parent.0).range()
+    }
+}
+
 impl Table for MailboxNames {
     type Key = (AccountId, Option<MailboxId>, String);
     type Record = MailboxId;

@@ -20,7 +20,9 @@ use types::AccountId;
 
 pub(crate) use account::{AccountState, AccountStates};
 pub(crate) use annotation::{AnnotationRow, Annotations};
-pub(crate) use change::{Change, Changed, Changes, EmailChange, MailboxChange, ThreadChange};
+pub(crate) use change::{
+    AnnotationsChange, Change, Changed, Changes, EmailChange, MailboxChange, ThreadChange,
+};
 pub(crate) use delivered::{DeliveredRow, Deliveries, Imports, day};
 pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, Sources};
 pub(crate) use expunged::{ExpungedRow, Expungeds};

@@ -117,7 +117,7 @@ impl Session {
     ) -> Result<Outcome, Error> {
         appending.next.form.parse_end(tail)?;
         let Appending { mailbox, instead_of, mut emails, .. } = self.take_in(appending).await?;
-        let user = self.user.as_ref().ok_or(Error::NotNow("log in first"))?;
+        let user = self.user.as_mut().ok_or(Error::NotNow("log in first"))?;
         if let Some(old) = instead_of
             && let Some(email) = emails.pop()
         {
@@ -128,6 +128,7 @@ impl Session {
             Err(mail::Error::NoSuchMailbox) => return Err(Error::NoTarget),
             appended => appended?,
         };
+        user.put(mailbox, appended.iter().map(|appended| appended.uid));
         Ok(Outcome::Done(with_appenduid(Reply::ok("appended"), &appended), Tell::All))
     }
 
@@ -138,6 +139,8 @@ impl Session {
         let mut bytes = bytes.freeze();
         if eight {
             bytes = ingest::without_nul(&bytes, &ingest::Limits::default()).ok_or(Error::Nul)?;
+        } else if bytes.contains(&0) {
+            return Err(Error::NulInLiteral);
         }
         let message = self.services.mail.ingest(bytes).await?;
         let deleted = flags.contains(&Flag::Deleted);

@@ -90,6 +90,7 @@ impl Session {
             syncs: Syncs::default(),
             utf8_accept: false,
             view: None,
+            watching: None,
             append_limit,
         });
         self.framer.logged_in();

@@ -19,6 +19,8 @@ pub(super) async fn run(command: Copy, user: &mut User) -> Result<Outcome, Error
             Some(user.mail.copy(account, from, &uids, to, user.quota().await?).await.map_err(to_target)?)
         }
     };
+    let there = copied.iter().flat_map(|copied| &copied.pairs);
+    user.put(to, there.map(|(_, uid)| *uid));
     Ok(Outcome::Done(with_copyuid(Reply::ok("copied"), copied.as_ref()), Tell::All))
 }
 

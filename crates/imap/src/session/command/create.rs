@@ -5,6 +5,7 @@ use mail::Role;
 use super::super::announce::Tell;
 use super::super::error::Error;
 use super::super::user::User;
+use super::super::watch::Deed;
 use super::Outcome;
 use crate::wire::MailboxName;
 use crate::wire::command::Create;
@@ -20,6 +21,7 @@ pub(super) async fn run(command: Create, user: &mut User) -> Result<Outcome, Err
         Err(mail::Error::RoleTaken) => Err(Error::SpecialUse("another mailbox has this special use already")),
         created => {
             let reply = Reply::ok("created").code(Code::MailboxId(created?.id));
+            user.did(Deed::Created(path));
             Ok(Outcome::Done(reply, Tell::All))
         }
     }

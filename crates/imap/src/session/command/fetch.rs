@@ -41,6 +41,46 @@ pub(in super::super) struct Fetching {
     unknown_encoding: bool,
 }
 
+impl Fetching {
+    /// What a client wants to hear of new messages without asking each time.
+    pub(in super::super) fn unasked(items: &[FetchItem], picked: Picked, user: &User) -> Self {
+        let condstore = user.condstore();
+        let mut all = items.to_vec();
+        for item in [FetchItem::Uid, FetchItem::ModSeq] {
+            if condstore && !all.contains(&item) {
+                all.push(item);
+            }
+        }
+        let read_only = user.view.as_ref().is_none_or(|view| view.read_only);
+        Self::new(Unit::Uid, all, condstore, None, picked, !read_only)
+    }
+
+    fn new(
+        unit: Unit,
+        items: Vec<FetchItem>,
+        condstore: bool,
+        changed_since: Option<ModSeq>,
+        picked: Picked,
+        writable: bool,
+    ) -> Self {
+        let marks_seen = writable && items.iter().any(FetchItem::marks_seen);
+        let depth = items.iter().map(depth).max().unwrap_or(Depth::Row);
+        Self {
+            unit,
+            items,
+            depth,
+            marks_seen,
+            condstore,
+            changed_since,
+            picked,
+            rows: VecDeque::new(),
+            open: None,
+            missing: false,
+            unknown_encoding: false,
+        }
+    }
+}
+
 /// What has to be read of each message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Depth {
@@ -90,26 +130,13 @@ pub(super) async fn run(command: Fetch, user: &mut User, out: &mut Output) -> Re
             picked = view.narrow(&picked, &missed);
         }
     }
-    let marks_seen = command.marks_seen() && !view.read_only;
-    let depth = command.items.iter().map(depth).max().unwrap_or(Depth::Row);
+    let read_only = view.read_only;
     let Fetch { unit, items, changed_since, .. } = command;
-    if depth == Depth::Row {
+    if items.iter().all(|item| depth(item) == Depth::Row) {
         let fetching = FetchingRows::new(unit, items, changed_since, picked);
         return Ok(Outcome::Task(Task::FetchRows(Box::new(fetching))));
     }
-    let fetching = Fetching {
-        unit,
-        items,
-        depth,
-        marks_seen,
-        condstore,
-        changed_since,
-        picked,
-        rows: VecDeque::new(),
-        open: None,
-        missing: false,
-        unknown_encoding: false,
-    };
+    let fetching = Fetching::new(unit, items, condstore, changed_since, picked, !read_only);
     Ok(Outcome::Task(Task::Fetch(Box::new(fetching))))
 }
 
@@ -132,7 +159,11 @@ fn depth(item: &FetchItem) -> Depth {
 
 impl Fetching {
     /// Writes some of the answer.
-    pub(super) async fn step(&mut self, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
+    pub(in super::super) async fn step(
+        &mut self,
+        user: &mut User,
+        out: &mut Output,
+    ) -> Result<Finished, Error> {
         if self.open.is_none()
             && let Some(row) = self.rows.pop_front()
         {

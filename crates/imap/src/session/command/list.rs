@@ -35,7 +35,8 @@ pub(super) async fn run(command: List, user: &mut User, out: &mut Output) -> Res
     status::notice(returns.status.as_deref().unwrap_or_default(), user, out);
     let patterns: Vec<Pattern> =
         patterns.iter().map(|p| compile(&reference, p, user.dialect)).collect::<Result<_, _>>()?;
-    let mailboxes = user.mail.mailboxes(user.account).await?;
+    let mut mailboxes = user.mail.mailboxes(user.account).await?;
+    mailboxes.sort_by_cached_key(order);
     let tree = Tree::new(&mailboxes, select);
     for (i, mailbox) in mailboxes.iter().enumerate() {
         if patterns.iter().any(|p| p.matches(&tree.path(i))) {
@@ -106,6 +107,14 @@ async fn tell(
     Ok(())
 }
 
+/// The order in which people look for mailboxes: the INBOX, then by name, each with those below it.
+pub(super) fn order(mailbox: &MailboxInfo) -> (bool, String) {
+    let path = mailbox.path.to_string();
+    let is_inbox = path.split('/').next() == Some("INBOX");
+    // What sorts before any other character ends a name: "a/b" comes before "a b".
+    (!is_inbox, path.to_lowercase().replace('/', "\u{1}"))
+}
+
 /// The mailboxes with what is known of those below each.
 struct Tree {
     paths: Vec<String>,
@@ -161,7 +170,7 @@ impl Tree {
 }
 
 /// What RFC 6154 calls a role. INBOX has none there: its name says it all.
-pub(super) const fn special_use(role: Role) -> Option<Attribute> {
+pub(in super::super) const fn special_use(role: Role) -> Option<Attribute> {
     Some(match role {
         Role::Archive => Attribute::Archive,
         Role::Drafts => Attribute::Drafts,

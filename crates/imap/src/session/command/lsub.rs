@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::super::error::Error;
 use super::super::user::User;
 use super::Outcome;
-use super::list::{compile, special_use};
+use super::list::{compile, order, special_use};
 use crate::wire::command::Lsub;
 use crate::wire::response::{self, Attribute, Listed, Output};
 
 pub(super) async fn run(command: Lsub, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
     let pattern = compile(&command.reference, &command.pattern, user.dialect)?;
-    let mailboxes = user.mail.mailboxes(user.account).await?;
+    let mut mailboxes = user.mail.mailboxes(user.account).await?;
+    mailboxes.sort_by_cached_key(order);
     // Where `%` stops above a subscribed mailbox, that level is shown as one that cannot be selected.
     let mut above: BTreeSet<String> = BTreeSet::new();
     let mut shown: BTreeSet<String> = BTreeSet::new();

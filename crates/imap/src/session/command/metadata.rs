@@ -8,6 +8,7 @@ use mail::{EntryName, MailboxInfo};
 use super::super::announce::Tell;
 use super::super::error::Error;
 use super::super::user::User;
+use super::super::watch::Deed;
 use super::list::special_use;
 use super::{Outcome, create};
 use crate::wire::MailboxName;
@@ -59,7 +60,7 @@ pub(super) async fn get(command: GetMetadata, user: &User, out: &mut Output) -> 
     Ok(Outcome::Done(reply, Tell::All))
 }
 
-pub(super) async fn set(command: SetMetadata, user: &User) -> Result<Outcome, Error> {
+pub(super) async fn set(command: SetMetadata, user: &mut User) -> Result<Outcome, Error> {
     let mailbox = place(&command.mailbox, user).await?;
     let mut changes = Vec::with_capacity(command.entries.len());
     for (entry, value) in command.entries {
@@ -74,6 +75,7 @@ pub(super) async fn set(command: SetMetadata, user: &User) -> Result<Outcome, Er
         _ => {
             let mailbox = mailbox.as_ref().map(|mailbox| mailbox.id);
             user.mail.annotate(user.account, mailbox, &changes).await?;
+            user.did(Deed::Annotated(mailbox));
         }
     }
     Ok(Outcome::ok("annotated"))

@@ -11,7 +11,7 @@ mod create;
 mod delete;
 mod enable;
 mod expunge;
-mod fetch;
+pub(super) mod fetch;
 mod id;
 mod idle;
 mod list;
@@ -22,6 +22,7 @@ mod metadata;
 mod r#move;
 mod namespace;
 mod noop;
+mod notify;
 mod quota;
 mod rename;
 mod replace;
@@ -29,7 +30,7 @@ mod search;
 mod select;
 mod sort;
 mod starttls;
-mod status;
+pub(super) mod status;
 mod store;
 mod subscribe;
 mod thread;
@@ -39,6 +40,7 @@ mod unselect;
 use bytes::BytesMut;
 use directory::sasl::Exchange;
 
+pub(super) use self::list::special_use;
 use super::Session;
 pub(super) use super::announce::Tell;
 use super::error::Error;
@@ -158,6 +160,9 @@ impl Session {
 }
 
 async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
+    if let Some(watching) = user.watching.as_mut() {
+        watching.due |= matches!(command, Command::Expunge(_) | Command::Move(_));
+    }
     match command {
         Command::Check => check::run(user),
         Command::Close => close::run(user).await,
@@ -175,6 +180,7 @@ async fn with_user(command: Command, user: &mut User, out: &mut Output) -> Resul
         Command::List(command) => list::run(command, user, out).await,
         Command::Lsub(command) => lsub::run(command, user, out).await,
         Command::Move(command) => r#move::run(command, user, out).await,
+        Command::Notify(command) => notify::run(command, user, out).await,
         Command::Namespace => Ok(namespace::run(out)),
         Command::Rename(command) => rename::run(command, user).await,
         Command::Search(command) => search::run(command, user, out),

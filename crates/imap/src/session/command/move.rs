@@ -14,6 +14,7 @@ pub(super) async fn run(command: Move, user: &mut User, out: &mut Output) -> Res
     let to = user.target(&command.mailbox).await?.id;
     if !uids.is_empty() {
         let moved = user.mail.r#move(account, from, &uids, to).await.map_err(to_target)?;
+        user.put(to, moved.pairs.iter().map(|(_, uid)| *uid));
         if !moved.pairs.is_empty() {
             with_copyuid(Reply::ok("moved"), Some(&moved)).write_untagged(out);
         }

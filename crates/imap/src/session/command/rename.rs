@@ -2,6 +2,7 @@
 
 use super::super::error::Error;
 use super::super::user::User;
+use super::super::watch::Deed;
 use super::Outcome;
 use crate::wire::command::Rename;
 
@@ -13,5 +14,8 @@ pub(super) async fn run(command: Rename, user: &mut User) -> Result<Outcome, Err
     } else {
         user.mail.rename_mailbox(user.account, mailbox.id, &to).await?;
     }
+    user.did(Deed::Renamed(mailbox.id));
+    // With those above it that were not there.
+    user.did(Deed::Created(to));
     Ok(Outcome::ok("renamed"))
 }

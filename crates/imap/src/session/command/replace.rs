@@ -28,7 +28,7 @@ pub(super) async fn finish(
     old: Place,
     mailbox: MailboxId,
     email: NewEmail,
-    user: &User,
+    user: &mut User,
     out: &mut Output,
 ) -> Result<Outcome, Error> {
     let quota = user.quota().await?;
@@ -36,6 +36,7 @@ pub(super) async fn finish(
         Err(mail::Error::NoSuchMailbox) => return Err(Error::NoTarget),
         replaced => replaced?,
     };
+    user.put(mailbox, [replaced.uid]);
     with_appenduid(Reply::ok("the new message is here"), &[replaced]).write_untagged(out);
     Ok(Outcome::Done(Reply::ok("replaced"), Tell::All))
 }

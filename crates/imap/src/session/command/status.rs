@@ -22,7 +22,7 @@ pub(super) fn notice(items: &[StatusItem], user: &mut User, out: &mut Output) {
     }
 }
 
-pub(super) async fn write(
+pub(in super::super) async fn write(
     mailbox: &MailboxInfo,
     items: &[StatusItem],
     user: &User,

@@ -109,19 +109,19 @@ impl Fetch {
         }
         Ok(Self { unit, messages, items: once, changed_since, partial, vanished })
     }
-
-    /// Whether reading these items sets `\Seen`.
-    pub fn marks_seen(&self) -> bool {
-        self.items.iter().any(|item| match item {
-            FetchItem::Section { peek, .. } | FetchItem::Binary { peek, .. } => !peek,
-            FetchItem::Rfc822(what) => *what != Rfc822::Header,
-            _ => false,
-        })
-    }
 }
 
 impl FetchItem {
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
+    /// Whether reading it sets `\Seen`.
+    pub fn marks_seen(&self) -> bool {
+        match self {
+            Self::Section { peek, .. } | Self::Binary { peek, .. } => !peek,
+            Self::Rfc822(what) => *what != Rfc822::Header,
+            _ => false,
+        }
+    }
+
+    pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Syntax> {
         let name = cursor.run(|b| b.is_ascii_alphanumeric() || b == b'.').to_ascii_uppercase();
         let bracket = cursor.peek() == Some(b'[');
         Ok(match (&name[..], bracket) {

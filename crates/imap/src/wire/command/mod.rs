@@ -13,6 +13,7 @@ mod list;
 mod login;
 mod lsub;
 mod metadata;
+mod notify;
 mod quota;
 mod rename;
 mod replace;
@@ -42,6 +43,7 @@ pub use list::{List, ListReturn, ListSelect};
 pub use login::{Login, Secret};
 pub use lsub::Lsub;
 pub use metadata::{Depth, GetMetadata, SetMetadata};
+pub use notify::{EventGroup, EventKinds, MailboxFilter, Notify};
 pub use quota::{GetQuota, GetQuotaRoot};
 pub use rename::Rename;
 pub use replace::Replace;
@@ -105,6 +107,8 @@ pub enum Command {
     Namespace,
     /// `NOOP`
     Noop,
+    /// `NOTIFY`
+    Notify(Notify),
     /// `RENAME`
     Rename(Rename),
     /// `REPLACE`, `UID REPLACE` up to its message.
@@ -246,6 +250,7 @@ fn without_uid(verb: &str, cursor: &mut Cursor<'_>) -> Result<Command, Syntax> {
         "MOVE" => Command::Move(Move::parse(Unit::Sequence, cursor)?),
         "NAMESPACE" => Command::Namespace,
         "NOOP" => Command::Noop,
+        "NOTIFY" => Command::Notify(Notify::parse(cursor)?),
         "RENAME" => Command::Rename(Rename::parse(cursor)?),
         "REPLACE" => Command::Replace(Replace::parse(Unit::Sequence, cursor)?),
         "SEARCH" => Command::Search(Search::parse(Unit::Sequence, cursor)?),

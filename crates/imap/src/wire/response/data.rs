@@ -6,7 +6,7 @@ use super::super::command::{StatusItem, Tag};
 use super::super::name::Dialect;
 use super::super::results::{ResultRange, Runs};
 use super::super::set::{SequenceSet, Unit};
-use super::output::Output;
+use super::output::{Output, astring};
 
 /// An attribute in LIST (RFC 9051 §7.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +101,24 @@ pub fn list(listed: &Listed<'_>, dialect: Dialect, out: &mut Output) {
         (true, false) => out.put(b" (CHILDINFO (\"SUBSCRIBED\"))"),
         (false, true) => out.put(b" (CHILDINFO (\"SPECIAL-USE\"))"),
         (true, true) => out.put(b" (CHILDINFO (\"SUBSCRIBED\" \"SPECIAL-USE\"))"),
+    }
+    out.end_line();
+}
+
+/// `* LIST (…) "/" name ("OLDNAME" (name))` (RFC 5465 §5.4)
+pub fn renamed(listed: &Listed<'_>, old: &str, dialect: Dialect, out: &mut Output) {
+    mailbox_list("LIST", listed, dialect, out);
+    out.put(b" (\"OLDNAME\" (");
+    out.mailbox(old, dialect);
+    out.put(b"))\r\n");
+}
+
+/// `* METADATA name entry …`: which annotations have changed (RFC 5464 §4.4.2). The empty name is the server.
+pub fn metadata_changed(name: &str, entries: &[String], dialect: Dialect, out: &mut Output) {
+    out.put(b"* METADATA ");
+    out.mailbox(name, dialect);
+    for entry in entries {
+        out.print(format_args!(" {}", astring(entry)));
     }
     out.end_line();
 }

@@ -8,8 +8,8 @@ mod status;
 mod structure;
 
 pub use data::{
-    Attribute, EsearchResult, Listed, enabled, esearch, exists, expunged, flags, list, lsub, namespace,
-    search, status, vanished,
+    Attribute, EsearchResult, Listed, enabled, esearch, exists, expunged, flags, list, lsub,
+    metadata_changed, namespace, renamed, search, status, vanished,
 };
 pub use envelope::{Address, Envelope};
 pub use fetch::FetchLine;

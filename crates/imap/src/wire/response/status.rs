@@ -35,6 +35,8 @@ pub enum Code {
     AuthenticationFailed,
     /// `AUTHORIZATIONFAILED`
     AuthorizationFailed,
+    /// `BADEVENT` with all events that are known (RFC 5465)
+    BadEvent,
     /// `BADCHARSET` with the charsets that are understood
     BadCharset(&'static [&'static str]),
     /// `CANNOT`
@@ -95,6 +97,8 @@ pub enum Code {
     ServerBug,
     /// `TOOBIG` (RFC 4469)
     TooBig,
+    /// `NOTIFICATIONOVERFLOW` (RFC 5465)
+    NotificationOverflow,
     /// `TRYCREATE`
     TryCreate,
     /// `UIDNEXT`
@@ -207,6 +211,11 @@ impl fmt::Display for Code {
             Self::MetadataTooMany => "METADATA TOOMANY",
             Self::NonExistent => "NONEXISTENT",
             Self::NoPerm => "NOPERM",
+            Self::NotificationOverflow => "NOTIFICATIONOVERFLOW",
+            Self::BadEvent => {
+                "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange \
+                 MailboxMetadataChange ServerMetadataChange)"
+            }
             Self::NotSaved => "NOTSAVED",
             Self::OverQuota => "OVERQUOTA",
             Self::Parse => "PARSE",
