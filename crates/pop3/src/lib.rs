@@ -39,6 +39,7 @@ mod error;
 mod line;
 mod listing;
 mod maildrop;
+mod meters;
 mod output;
 mod reply;
 mod sending;

@@ -8,12 +8,13 @@ use bytes::{Bytes, BytesMut};
 use conversation::{Conversation, Step, Waiting, WaitingFor};
 use directory::sasl::{ChannelBindings, Exchange};
 
-use crate::command::Outcome;
+use crate::command::{Outcome, Verb};
 use crate::conduct::Conduct;
 use crate::config::{Config, Peer, Services};
 use crate::error::Error;
 use crate::line::{Framed, Lines};
 use crate::listing::Listing;
+use crate::meters;
 use crate::output::Output;
 use crate::reply::{Code, Reply};
 use crate::sending::Sending;
@@ -31,6 +32,8 @@ pub struct Session {
     pub(crate) utf8: bool,
     lines: Lines,
     doing: Doing,
+    /// The command that is answered next; none if nobody knows it.
+    pub(crate) verb: Option<Verb>,
     /// Lines since the login.
     commands: u64,
     /// The server stops: the answer that is under way is the last.
@@ -147,6 +150,7 @@ impl Session {
             utf8: false,
             lines: Lines::default(),
             doing: Doing::Nothing,
+            verb: None,
             commands: 0,
             leaving: false,
         }
@@ -178,7 +182,10 @@ impl Session {
                 let outcome = match (framed, doing) {
                     (Framed::Line(line), Doing::Exchange(exchange)) => self.respond(exchange, &line).await,
                     (Framed::Line(line), _) => self.run(&line, input).await,
-                    (Framed::Bad(bad), _) => Err(Error::Line(bad)),
+                    (Framed::Bad(bad), _) => {
+                        self.verb = None;
+                        Err(Error::Line(bad))
+                    }
                     (Framed::Incomplete, _) => return Turn::Wait,
                 };
                 self.settle(outcome);
@@ -199,6 +206,9 @@ impl Session {
 
     /// What a line came to.
     fn settle(&mut self, outcome: Result<Outcome, Error>) {
+        if !matches!(outcome, Ok(Outcome::Exchange(_))) {
+            meters::count(self.verb, outcome.is_ok());
+        }
         match (outcome, self.conduct.verdict(&self.config.limits)) {
             (Err(error), _) => self.refuse(&error),
             (Ok(_), Some(farewell)) => self.close(&Reply::err(None, farewell)),

@@ -5,13 +5,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::auth::Submitter;
+use crate::command::Verb;
 use crate::conduct::Conduct;
 use crate::config::{Config, Protocol};
 use crate::hello::Hello;
 use crate::message::Message;
+use crate::meters;
 use crate::peer::{Client, Peer};
 use crate::phase::{Phase, Rest};
 use crate::reply::{Replies, Reply};
+
+/// What the next reply answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answering {
+    /// A command; none is one that nobody knows.
+    Command(Option<Verb>),
+    /// Nothing that the client has said.
+    Nothing,
+}
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -30,6 +41,7 @@ pub(crate) struct Core {
     /// Octets of a body that came together with the end of its header, and go to the driver now that the header was
     /// judged.
     pub(crate) released: Option<Bytes>,
+    pub(crate) answering: Answering,
 }
 
 impl Core {
@@ -51,6 +63,7 @@ impl Core {
             lines: 0,
             abandoned: false,
             released: None,
+            answering: Answering::Nothing,
         }
     }
 
@@ -69,6 +82,11 @@ impl Core {
     }
 
     pub(crate) fn reply(&mut self, reply: &Reply) {
+        if let Answering::Command(verb) = self.answering
+            && !reply.is_intermediate()
+        {
+            meters::count(self.config.protocol, verb, reply);
+        }
         self.replies.push(reply);
     }
 

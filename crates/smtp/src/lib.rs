@@ -80,6 +80,7 @@ mod extension;
 mod hello;
 mod line;
 mod message;
+mod meters;
 mod parameter;
 mod peer;
 mod phase;

@@ -33,6 +33,11 @@ impl Reply {
         Self { code, status: None, text: text.into() }
     }
 
+    /// Whether the client is to go on with the same command.
+    pub(crate) fn is_intermediate(&self) -> bool {
+        self.code / 100 == 3
+    }
+
     /// Whether this refuses, for now or for good.
     pub(crate) fn is_refusal(&self) -> bool {
         self.code >= 400

@@ -11,7 +11,7 @@ use crate::auth::{AuthStep, AuthVerdict};
 use crate::body::{Decoded, DotDecoder};
 use crate::command;
 use crate::config::Config;
-use crate::core::Core;
+use crate::core::{Answering, Core};
 use crate::envelope::{Envelope, Origin, Recipient};
 use crate::line::{Framed, Lines};
 use crate::message::Message;
@@ -306,6 +306,7 @@ impl Session {
     }
 
     fn close(&mut self, reply: &Reply) {
+        self.core.answering = Answering::Nothing;
         self.phase = self.core.close(reply, std::mem::take(&mut self.phase));
     }
 
@@ -337,6 +338,7 @@ impl Session {
     fn command(&mut self, rest: Rest) -> Option<Action> {
         if self.leaving && !matches!(rest, Rest::Chunks(_)) {
             let reply = Reply::new(421, (3, 2), "The service is going down; connect again in a while");
+            self.core.answering = Answering::Nothing;
             self.phase = self.core.close(&reply, Phase::Command(rest));
             return None;
         }

@@ -19,3 +19,4 @@ pub mod blob;
 pub mod bus;
 mod disk;
 pub mod kv;
+mod meters;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::entry::{Entry, Proven};
 use super::guessing::Attempt;
-use super::{AuthError, Authenticated};
+use super::{AuthError, Authenticated, Fate, Way, count};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::password::{
@@ -26,6 +26,19 @@ impl Directory {
     ///
     /// `peer` must be the client's own address, not that of a proxy in front of this service.
     pub async fn authenticate(
+        &self,
+        login: &str,
+        secret: &str,
+        peer: IpAddr,
+        scope: Protocol,
+    ) -> Result<Authenticated, AuthError> {
+        let result = self.prove(login, secret, peer, scope).await;
+        count(scope, Way::Command, Fate::of(&result));
+        result
+    }
+
+    /// The same, not counted.
+    pub(crate) async fn prove(
         &self,
         login: &str,
         secret: &str,

@@ -3,6 +3,7 @@
 mod authenticate;
 mod entry;
 mod guessing;
+mod meters;
 mod proofs;
 mod scram;
 
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use types::{AccountId, Clock};
 
 use self::guessing::Guessing;
+pub(crate) use self::meters::{Fate, Way, count};
 use self::proofs::Proofs;
 pub(crate) use self::scram::Claim;
 use crate::account::AccountState;

@@ -32,7 +32,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::directory::Directory;
-use crate::login::{AuthError, Authenticated};
+use crate::login::{AuthError, Authenticated, Fate, Way, count};
 use crate::password::Protocol;
 
 /// Octets of the server's nonce, before they are written in base64.
@@ -40,6 +40,7 @@ const NONCE: usize = 18;
 
 /// A client that proves who it is, between two of its messages.
 pub struct Exchange {
+    mechanism: Mechanism,
     state: State,
     challenge: Vec<u8>,
 }
@@ -97,7 +98,7 @@ impl Exchange {
             Mechanism::ScramSha256 => (State::Scram(scram::Opening::new(false, *bindings)), &b""[..]),
             Mechanism::ScramSha256Plus => (State::Scram(scram::Opening::new(true, *bindings)), &b""[..]),
         };
-        Self { state, challenge: challenge.to_vec() }
+        Self { mechanism, state, challenge: challenge.to_vec() }
     }
 
     /// What the client is to answer, in base64. If the client has sent a response together with the mechanism's name,
@@ -127,7 +128,25 @@ impl Directory {
         peer: IpAddr,
         scope: Protocol,
     ) -> Result<Progress, Error> {
-        let response = response.0;
+        let way = Way::Sasl(exchange.mechanism);
+        let result = self.go_on(exchange, response, peer, scope).await;
+        match &result {
+            Ok(Progress::Challenge(_)) => {}
+            Ok(Progress::Admitted(_)) => count(scope, way, Fate::Admitted),
+            Err(Error::Login(error)) => count(scope, way, Fate::Failed(error.into())),
+            Err(_) => count(scope, way, Fate::Aborted),
+        }
+        result
+    }
+
+    async fn go_on(
+        &self,
+        exchange: Exchange,
+        response: Response,
+        peer: IpAddr,
+        scope: Protocol,
+    ) -> Result<Progress, Error> {
+        let (response, mechanism) = (response.0, exchange.mechanism);
         let (state, challenge) = match exchange.state {
             State::Plain => {
                 let (user, password) = plain::read(&response)?;
@@ -153,7 +172,7 @@ impl Directory {
             }
             State::Proven(_) => return Err(Error::Malformed("expected an empty response")),
         };
-        Ok(Progress::Challenge(Exchange { state, challenge }))
+        Ok(Progress::Challenge(Exchange { mechanism, state, challenge }))
     }
 
     /// A name and a password. What is no text cannot be right; it is looked at all the same, so that it takes as long.
@@ -165,6 +184,6 @@ impl Directory {
         scope: Protocol,
     ) -> Result<Progress, Error> {
         let (user, password) = (String::from_utf8_lossy(user), String::from_utf8_lossy(password));
-        Ok(Progress::Admitted(self.authenticate(&user, &password, peer, scope).await?))
+        Ok(Progress::Admitted(self.prove(&user, &password, peer, scope).await?))
     }
 }

@@ -15,6 +15,7 @@ mod command;
 mod config;
 mod content;
 mod error;
+mod meter;
 mod progress;
 mod resync;
 mod user;
@@ -32,6 +33,7 @@ use self::announce::{Announcing, Tell};
 use self::command::append::Appending;
 use self::command::{Outcome, Task};
 use self::error::Error;
+use self::meter::Meter;
 use self::progress::Progress;
 use self::user::User;
 use crate::wire::command::{Tag, parse};
@@ -59,6 +61,8 @@ pub struct Session {
     news: bool,
     /// Bad commands and refused logins so far.
     errors: u32,
+    /// Counts the command that is being answered.
+    meter: Meter,
 }
 
 /// What the session is in the middle of.
@@ -175,6 +179,7 @@ impl Session {
             compressed: false,
             news: false,
             errors: 0,
+            meter: Meter::default(),
         };
         let words = session.capability_before_login();
         let greeting = Reply::ok(format!("{} ready", session.config.hostname));
@@ -268,6 +273,7 @@ impl Session {
             Framed::Append { head, size, eight } => self.append(&head, size, eight).await,
             Framed::Refused { tag, error } => {
                 let tag = tag.and_then(Tag::from_framer);
+                self.meter = Meter::default();
                 self.refuse(tag, &error.into());
             }
             Framed::Fatal(error) => self.say_bye(Reply::bye(error.to_string())),
@@ -278,6 +284,7 @@ impl Session {
     }
 
     async fn command(&mut self, frame: &Frame, input: &BytesMut) {
+        self.meter = Meter::of(frame);
         let tagged = match parse(frame) {
             Ok(tagged) => tagged,
             Err(malformed) => return self.refuse(malformed.tag, &malformed.error.into()),
@@ -287,6 +294,7 @@ impl Session {
     }
 
     async fn append(&mut self, head: &Frame, size: u64, eight: bool) {
+        self.meter = Meter::of(head);
         let (tag, begun) = match parse(head) {
             Ok(tagged) => (Some(tagged.tag), self.begin_append(tagged.command, size, eight).await),
             Err(malformed) => (malformed.tag, Err(malformed.error.into())),
@@ -316,6 +324,12 @@ impl Session {
 
     /// What a command came to.
     fn settle(&mut self, tag: Tag, outcome: Result<Outcome, Error>) {
+        match &outcome {
+            Ok(Outcome::Done(reply, _)) => self.meter.answered(reply.condition),
+            Ok(Outcome::Logout | Outcome::StartTls | Outcome::Compress) => self.meter.answered(Condition::Ok),
+            // They go on, or are refused below.
+            Ok(Outcome::Task(_) | Outcome::Idle | Outcome::Exchange(_)) | Err(_) => {}
+        }
         match outcome {
             Ok(Outcome::Done(reply, tell)) => {
                 if reply.condition == Condition::Bye {
@@ -359,6 +373,7 @@ impl Session {
             tracing::warn!(peer = %self.peer.address, account = self.user.as_ref().map(|u| u.account.0), %error, "imap command failed");
         }
         let reply = error.reply();
+        self.meter.answered(reply.condition);
         if error.is_fatal() {
             return self.say_bye(reply);
         }

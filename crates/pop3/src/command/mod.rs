@@ -48,7 +48,7 @@ pub(crate) enum Outcome {
 
 /// The commands that are known, whether or not they are on offer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verb {
+pub(crate) enum Verb {
     Apop,
     Auth,
     Capa,
@@ -69,7 +69,7 @@ enum Verb {
 }
 
 impl Verb {
-    const NAMES: [(&str, Self); 17] = [
+    pub(crate) const NAMES: [(&'static str, Self); 17] = [
         ("APOP", Self::Apop),
         ("AUTH", Self::Auth),
         ("CAPA", Self::Capa),
@@ -108,7 +108,8 @@ impl Session {
     /// Runs one line, as far as it goes without further input.
     pub(crate) async fn run(&mut self, line: &Bytes, input: &BytesMut) -> Result<Outcome, Error> {
         let end = memchr::memchr(b' ', line).unwrap_or(line.len());
-        let verb = Verb::parse(line.get(..end).unwrap_or_default()).ok_or(Error::Unknown)?;
+        self.verb = Verb::parse(line.get(..end).unwrap_or_default());
+        let verb = self.verb.ok_or(Error::Unknown)?;
         let arguments = Arguments(line.slice((end + 1).min(line.len())..));
         if verb.is_junk(&arguments) {
             self.conduct.junk();

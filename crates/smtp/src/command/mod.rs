@@ -24,13 +24,13 @@ pub(crate) mod rset;
 pub(crate) mod starttls;
 pub(crate) mod vrfy;
 
-use crate::core::Core;
+use crate::core::{Answering, Core};
 use crate::phase::{Phase, Rest};
 use crate::reply::Reply;
 
 /// The commands that are known, whether or not they are on offer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verb {
+pub(crate) enum Verb {
     Ehlo,
     Helo,
     Lhlo,
@@ -46,6 +46,8 @@ enum Verb {
     Quit,
     StartTls,
     Auth,
+    /// A client that says whom it speaks for.
+    XClient,
     /// A command of an extension that is not offered here.
     NotOffered,
     /// The first word of an HTTP request: a browser or proxy that was tricked into talking to a mail server.
@@ -73,13 +75,45 @@ impl Verb {
         ("ATRN", Self::NotOffered),
         ("TURN", Self::NotOffered),
         ("BURL", Self::NotOffered),
-        ("XCLIENT", Self::NotOffered),
+        ("XCLIENT", Self::XClient),
         ("XFORWARD", Self::NotOffered),
         ("GET", Self::Http),
         ("POST", Self::Http),
         ("PUT", Self::Http),
         ("CONNECT", Self::Http),
     ];
+
+    /// How many counters commands need: one for each, and one for those that are unknown.
+    pub(crate) const COUNT: usize = Self::Http as usize + 2;
+
+    /// Its own counter.
+    pub(crate) fn place(verb: Option<Self>) -> usize {
+        verb.map_or(0, |verb| verb as usize + 1)
+    }
+
+    /// Its name among metrics.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ehlo => "ehlo",
+            Self::Helo => "helo",
+            Self::Lhlo => "lhlo",
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
+            Self::Data => "data",
+            Self::Bdat => "bdat",
+            Self::Rset => "rset",
+            Self::Noop => "noop",
+            Self::Vrfy => "vrfy",
+            Self::Expn => "expn",
+            Self::Help => "help",
+            Self::Quit => "quit",
+            Self::StartTls => "starttls",
+            Self::Auth => "auth",
+            Self::XClient => "xclient",
+            Self::NotOffered => "not_offered",
+            Self::Http => "http",
+        }
+    }
 
     fn parse(word: &[u8]) -> Option<Self> {
         let same = |name: &str| name.as_bytes().eq_ignore_ascii_case(word);
@@ -109,6 +143,7 @@ pub(crate) fn run(line: &[u8], rest: Rest, core: &mut Core) -> Phase {
     let end = line.iter().position(|b| *b == b' ').unwrap_or(line.len());
     let (word, arguments) = line.split_at(end);
     let verb = Verb::parse(word);
+    core.answering = Answering::Command(verb);
     if verb.is_some_and(Verb::is_junk) {
         core.conduct.junk();
     }
@@ -119,6 +154,11 @@ pub(crate) fn run(line: &[u8], rest: Rest, core: &mut Core) -> Phase {
         (Some(Verb::Http), _) => {
             let reply = Reply::new(421, (7, 0), "This is a mail server; it does not speak HTTP");
             core.close(&reply, Phase::Command(rest))
+        }
+        // Who goes on would count as somebody else than it takes itself for.
+        (Some(Verb::XClient), _) => {
+            let text = "This client is not trusted to speak for others; connect again without XCLIENT";
+            core.close(&Reply::new(421, (7, 1), text), Phase::Command(rest))
         }
         (Some(verb), Some(arguments)) => dispatch(verb, arguments, rest, core),
         // The size of the chunk that follows cannot be known.
@@ -136,6 +176,7 @@ pub(crate) fn run(line: &[u8], rest: Rest, core: &mut Core) -> Phase {
 /// Answers a line that was longer than the limit, and dropped.
 pub(crate) fn too_long(rest: Rest, core: &mut Core) -> Phase {
     core.lines += 1;
+    core.answering = Answering::Command(None);
     if let Some(reply) = core.conduct.verdict(&core.config.limits) {
         return core.close(&reply, Phase::Command(rest));
     }
@@ -160,7 +201,7 @@ fn dispatch(verb: Verb, arguments: &str, rest: Rest, core: &mut Core) -> Phase {
         Verb::Quit => quit::run(arguments, rest, core),
         Verb::StartTls => starttls::run(arguments, rest, core),
         Verb::Auth => auth::run(arguments, rest, core),
-        Verb::NotOffered | Verb::Http => {
+        Verb::NotOffered | Verb::XClient | Verb::Http => {
             core.fail(&Reply::new(502, (5, 1), "This command is not offered here"), rest)
         }
     }

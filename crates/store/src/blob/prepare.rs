@@ -16,6 +16,7 @@ use super::engine::{Body, Object, Place};
 use super::tables::{BlobRecord, BlobTable};
 use super::{Blobs, Content, Error, Hash};
 use crate::kv::Table;
+use crate::meters::METERS;
 
 /// Content up to this size is put from memory, together with what others put; larger content goes its own way.
 const TOGETHER: u64 = 4 << 20;
@@ -112,8 +113,10 @@ impl Blobs {
     /// Encodes and puts.
     async fn put(&self, new: HashMap<Hash, Source>) -> Result<HashMap<Hash, Arc<Fresh>>, Error> {
         let (created, begun) = (self.clock.now(), Instant::now());
+        let size: u64 = new.values().map(Source::size).sum();
         let (drafts, objects): (Vec<Draft>, Vec<Object>) = encode_all(new).await?.into_iter().unzip();
         let places = self.engine.put(objects).await.map_err(Error::storing)?;
+        METERS.blob_written.increment(size);
         let fresh = drafts.into_iter().zip(places).map(|(draft, place)| {
             let hash = draft.hash;
             (

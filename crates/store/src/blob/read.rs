@@ -12,6 +12,7 @@ use super::error::RESTORE;
 use super::prepare::compute;
 use super::tables::BlobRecord;
 use super::{Blobs, Error, Hash};
+use crate::meters::METERS;
 
 /// What is known of a blob without opening it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,6 +129,7 @@ impl BlobReader {
             let (frames, range) = self.wanted()?;
             match self.blobs.engine.read(&self.record.place, range).await {
                 Ok(bytes) => {
+                    METERS.blob_read.increment(bytes.len() as u64);
                     stored = Some((frames, bytes));
                     break;
                 }

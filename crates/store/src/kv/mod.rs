@@ -28,6 +28,8 @@ use std::time::Duration;
 use rand::RngExt;
 use types::Clock;
 
+use crate::meters::METERS;
+
 pub use chaos::{Chaos, ChaosRates};
 pub use embedded::{CommitStats, Embedded, EmbeddedOptions, OpenError};
 pub use engine::{Commit, Engine, KeyRange, Page, PageRequest, Snapshot, Version, Watch, Write, after_key};
@@ -79,6 +81,7 @@ impl Kv {
                 Err(Error::TooOld) if too_old < Self::TOO_OLD_ATTEMPTS => too_old += 1,
                 Err(error) => return Err(attempts.give_up(error).into()),
             }
+            METERS.retries.increment(1);
             pause(attempt).await;
         }
         Err(attempts.give_up(Error::Conflict { attempts: Self::ATTEMPTS }).into())

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::engine::{Commit, KeyRange, Page, PageRequest, Snapshot, Watch, Write, after_key};
 use super::range::{Range, Rows};
 use super::{Engine, Error, limits};
+use crate::meters::METERS;
 
 /// Keys that begin with this belong to the engines.
 const RESERVED: u8 = 0xff;
@@ -175,7 +176,11 @@ impl Transaction {
             let writes = cleared.chain(pending).collect();
             Commit { snapshot: self.0.snapshot.clone(), reads: std::mem::take(&mut state.reads), writes }
         };
-        self.0.engine.commit(commit).await.map(|_version| ())
+        let began = Instant::now();
+        let committed = self.0.engine.commit(commit).await;
+        METERS.commit_time.record(began.elapsed());
+        METERS.committed(&committed);
+        committed.map(|_version| ())
     }
 
     /// A page of the engine's rows with the transaction's own writes laid over it, and the part of the range

@@ -22,6 +22,7 @@ use super::{OpenError, SegmentsOptions, full, stopping};
 use crate::blob::Hash;
 use crate::blob::engine::{EngineError, Place};
 use crate::disk::FreeSpace;
+use crate::meters::METERS;
 
 /// The log and the shelf that its segments go to.
 pub(super) struct Log {
@@ -128,6 +129,7 @@ impl Log {
 
     /// Makes what was written to a file durable.
     pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+        METERS.blob_syncs.increment(1);
         if self.options.sync { file.sync_data() } else { Ok(()) }
     }
 

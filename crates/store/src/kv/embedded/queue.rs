@@ -25,6 +25,7 @@ use super::watches::Watches;
 use crate::disk::FreeSpace;
 use crate::kv::engine::{KeyRange, PageRequest, Version, Watch, Write};
 use crate::kv::{Error, transaction};
+use crate::meters::METERS;
 
 /// The queue and what it guards.
 pub(super) struct Queue {
@@ -216,6 +217,7 @@ impl Queue {
         }
         self.publish(number, written);
         self.groups.fetch_add(1, Relaxed);
+        METERS.commit_syncs.increment(1);
         self.transactions.fetch_add(group.accepted.len() as u64, Relaxed);
         for answer in group.accepted {
             let _gone = answer.send(Ok(number));

@@ -1,0 +1,143 @@
+//! One connection: requests one after the other, within limits of size and time.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use metrics::Counter;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::routes::{Asker, Services, router};
+
+/// How much a client may send, and how long it may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HttpLimits {
+    /// The longest header of a request, in octets.
+    pub header_size: usize,
+    /// How long a header may take, and how long a connection may wait for the next one.
+    pub header_time: Duration,
+    /// How long a client may leave what it is sent unread.
+    pub stall: Duration,
+}
+
+/// Where octets are counted.
+#[derive(Clone)]
+pub struct Traffic {
+    /// That came.
+    pub received: Counter,
+    /// That went.
+    pub sent: Counter,
+}
+
+/// Serves HTTP/1.1.
+pub struct HttpServer {
+    router: Router,
+    limits: HttpLimits,
+}
+
+impl HttpServer {
+    /// A server with these limits.
+    pub fn new(services: Services, limits: HttpLimits) -> Self {
+        Self { router: router(services), limits }
+    }
+
+    /// Serves one connection of a client to its end. When `stopping` resolves, the request that is under way is the
+    /// last. An error says why the connection ended otherwise.
+    pub async fn serve<S>(
+        &self,
+        stream: S,
+        client: IpAddr,
+        traffic: Traffic,
+        stopping: impl Future<Output = ()>,
+    ) -> Result<(), hyper::Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = Patient::new(stream, self.limits.stall, traffic);
+        let service = TowerToHyperService::new(self.router.clone().layer(Extension(Asker(client))));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_time)
+            .max_buf_size(self.limits.header_size)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection, stopping);
+        let mut told = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                () = stopping.as_mut(), if !told => {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// A stream whose peer may leave our octets unread for so long and no longer.
+struct Patient<S> {
+    stream: S,
+    stall: Duration,
+    traffic: Traffic,
+    /// Runs while the peer takes nothing.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    fn new(stream: S, stall: Duration, traffic: Traffic) -> Self {
+        Self { stream, stall, traffic, waiting: None }
+    }
+
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.waiting = None;
+            return poll;
+        }
+        let until = Instant::now() + self.stall;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        match waiting.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.traffic.received.increment(buf.filled().len().saturating_sub(before) as u64);
+        poll
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let poll = Pin::new(&mut this.stream).poll_write(cx, buf);
+        if let Poll::Ready(Ok(written)) = &poll {
+            this.traffic.sent.increment(*written as u64);
+        }
+        this.unless_stalled(cx, poll)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let poll = Pin::new(&mut this.stream).poll_flush(cx);
+        this.unless_stalled(cx, poll)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let poll = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.unless_stalled(cx, poll)
+    }
+}

@@ -1,0 +1,23 @@
+//! What is spoken over HTTP: whether the server lives, whether it can take mail, and how it is doing.
+//!
+//! ```text
+//!   a connection ──> HttpServer::serve ──> routes ─┬─> /healthz/live    the process answers
+//!    (any stream)     header, time, stall          ├─> /healthz/ready   Readiness: what stands against taking mail
+//!                                                  └─> /metrics         Exporter::render, for those who may ask
+//!
+//!   counters of all crates ──(facade: metrics)──> Exporter <── Gauges: what is read only when somebody asks
+//! ```
+//!
+//! The crate knows no socket, no store and no protocol of mail: who serves hands in a stream, and closures that say what
+//! is to be said. [`catalogue`] lists all metrics that there are; `docs/metrics.md` explains them.
+
+pub mod catalogue;
+mod connection;
+mod exporter;
+mod process;
+mod routes;
+
+pub use connection::{HttpLimits, HttpServer, Traffic};
+pub use exporter::Exporter;
+pub use process::ProcessGauges;
+pub use routes::{Access, Services};
