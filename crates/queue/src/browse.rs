@@ -1,5 +1,7 @@
 //! Looking at what is in the queue, without changing anything.
 
+use std::time::Duration;
+
 use store::kv::{KeyRange, Range, Table, Transaction, after_key, counter};
 use types::Timestamp;
 
@@ -83,6 +85,17 @@ pub struct Depth {
     pub failed: u64,
 }
 
+/// How old the oldest is of what waits in a queue; none where nothing does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ages {
+    /// Since the attempts of a leg that waits, or is being worked on, began.
+    pub waiting: Option<Duration>,
+    /// Since those of a leg began that an operator holds back.
+    pub held: Option<Duration>,
+    /// Since a leg went to the error queue.
+    pub failed: Option<Duration>,
+}
+
 impl Queue {
     /// The messages after `after` in the order of their names, which is none that means anything.
     pub async fn list(&self, after: Option<EntryId>, limit: usize) -> Result<Page, Error> {
@@ -124,6 +137,26 @@ impl Queue {
                 u64::try_from(of_state.map(|(_, value)| counter(value)).sum::<i64>()).unwrap_or(0)
             };
             Ok(Depth { waiting: sum(0), held: sum(2), failed: sum(3) })
+        })
+        .await
+    }
+
+    /// How old the oldest legs are, among the first `most` in the order of their names, which is a random one: one
+    /// range read of at most so many rows, in the queue's own time.
+    pub async fn ages(&self, most: usize) -> Result<Ages, Error> {
+        self.look(|tx| async move {
+            let now = self.clock().peek(&tx).await?;
+            let range = Range::new(Legs::all(self.kind())).limit(most).snapshot();
+            let mut ages = Ages::default();
+            for (_, leg) in tx.rows::<Legs>(range).all().await? {
+                let (oldest, since) = match leg.state {
+                    LegState::Waiting | LegState::Leased => (&mut ages.waiting, leg.since),
+                    LegState::Held => (&mut ages.held, leg.since),
+                    LegState::Failed => (&mut ages.failed, leg.due),
+                };
+                *oldest = (*oldest).max(Some(now.since(since)));
+            }
+            Ok(ages)
         })
         .await
     }

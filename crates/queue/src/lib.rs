@@ -47,7 +47,7 @@ mod table;
 mod verify;
 mod wait;
 
-pub use browse::{Depth, Entry, Leg, Page, Plan};
+pub use browse::{Ages, Depth, Entry, Leg, Page, Plan};
 pub use claim::Lease;
 pub use clock::Moment;
 pub use deadline::Errand;
@@ -57,7 +57,7 @@ pub use error::Error;
 pub use id::{EntryId, EntryIdError};
 pub use line::{Cause, Line, LinePage, Standstill};
 pub use record::{
-    Client, Event, EventKind, Facts, LegState, Origin, Recipient, RecipientState, Return, Transfer,
+    Client, Event, EventKind, Facts, LegState, Origin, Recipient, RecipientState, Return, Transfer, Unchecked,
 };
 pub use report::{Companion, Fate, Notice, Report};
 pub use schedule::{Pauses, Schedule};

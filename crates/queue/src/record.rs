@@ -30,6 +30,21 @@ pub struct Origin {
     /// The sender's own id for the envelope (RFC 3461 §4.4).
     #[n(5)]
     pub envid: Option<String>,
+    /// The message is still to be checked; none if that was done, or is nobody's business.
+    #[n(6)]
+    pub unchecked: Option<Unchecked>,
+}
+
+/// How to find the message as it came, which is what checks have to see, below the fields that were put on top of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Unchecked {
+    /// Octets of the first of these fields: results go below it.
+    #[n(0)]
+    pub first: u32,
+    /// Octets of all of them.
+    #[n(1)]
+    pub fields: u32,
 }
 
 /// Who handed a message over.

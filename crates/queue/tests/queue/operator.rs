@@ -1,6 +1,8 @@
 //! What an operator sees and decides.
 
-use queue::{Depth, Error, EventKind, LegState, Options, Outcome};
+use std::time::Duration;
+
+use queue::{Ages, Depth, Error, EventKind, LegState, Options, Outcome};
 
 use crate::world::{DAY, START, World, entry, id};
 
@@ -32,6 +34,29 @@ async fn the_error_queue_is_looked_at_retried_released_and_dropped() {
     assert_eq!(node.queue.retry(id(9)).await, Err(Error::NoSuchEntry(id(9))));
     assert_eq!(node.queue.depth().await.unwrap(), Depth { waiting: 0, held: 0, failed: 1 });
     node.assert_sound().await;
+}
+
+#[tokio::test]
+async fn the_oldest_of_each_state_is_known() {
+    let world = World::new();
+    let node = world.node();
+    let minute = Duration::from_mins(1);
+    assert_eq!(node.queue.ages(100).await.unwrap(), Ages::default());
+    for number in 0..3 {
+        node.enqueue(number, &["a@example.test"]).await;
+        node.hand.advance(minute);
+    }
+    node.queue.hold(id(0), "let me see").await.unwrap();
+    for lease in node.queue.claim("tester", 10).await.unwrap() {
+        let outcome =
+            if lease.id() == id(1) { Outcome::Never("closed".into()) } else { Outcome::Later("x".into()) };
+        node.queue.settle(&lease, vec![(0, outcome)]).await.unwrap();
+    }
+    node.hand.advance(minute);
+    let ages = node.queue.ages(100).await.unwrap();
+    assert_eq!((ages.held, ages.failed), (Some(minute * 4), Some(minute)));
+    assert_eq!(ages.waiting, Some(minute * 2), "an attempt does not make it younger");
+    assert_eq!(node.queue.ages(0).await.unwrap(), Ages::default());
 }
 
 #[tokio::test]
