@@ -36,7 +36,7 @@ pub mod thread;
 pub mod transfer;
 mod words;
 
-pub use binary::without_nul;
+pub use binary::{in_lines, without_nul};
 pub use body::Bodies;
 pub use date::sent_at;
 pub use fields::header_fields;

@@ -9,6 +9,7 @@ mod identity;
 mod import;
 mod limits;
 mod listing;
+mod nodes;
 mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
