@@ -108,17 +108,31 @@ def links_lead_somewhere() -> Iterator[str]:
 
 
 def claims_have_proofs() -> Iterator[str]:
-    """every test and type that docs/threats.md names exists"""
+    """every test and type that docs/threats.md and docs/faults.md name exists"""
     sources = tracked("*.rs", "*.py")
     names = {path.name for path in all_files()}
     words = set()
     for path in sources:
         words |= set(re.findall(r"\w+", (ROOT / path).read_text()))
-    for row in (ROOT / "docs/threats.md").read_text().splitlines():
-        if row.startswith("|") and row.count("|") == 4:
-            for proof in re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1]):
-                if proof not in words and proof not in names:
-                    yield f"docs/threats.md names {proof}, which does not exist"
+    for page in ("docs/threats.md", "docs/faults.md"):
+        for row in (ROOT / page).read_text().splitlines():
+            if row.startswith("|") and row.count("|") == 4:
+                for proof in re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1]):
+                    if proof not in words and proof not in names:
+                        yield f"{page} names {proof}, which does not exist"
+
+
+def faults_have_tests() -> Iterator[str]:
+    """every fault that has a row in docs/faults.md names its test, and every test of a fault has its row"""
+    rows = re.findall(r"^\| (\d+) \|.*\| (.*) \|$", (ROOT / "docs/faults.md").read_text(), re.MULTILINE)
+    for number, proofs in rows:
+        if "`" not in proofs:
+            yield f"docs/faults.md names no test for fault {number}"
+    numbers = {int(number) for number, _ in rows}
+    tests = {path.name: path for path in tracked("*.txt")}
+    for name in tests:
+        if (found := re.match(r"(?:\d+-)?fault-(\d+)-", name)) and int(found[1]) not in numbers:
+            yield f"docs/faults.md has no row for fault {int(found[1])}, which {name} is about"
 
 
 RULES = [
@@ -130,6 +144,7 @@ RULES = [
     dependencies_are_explained,
     links_lead_somewhere,
     claims_have_proofs,
+    faults_have_tests,
 ]
 
 

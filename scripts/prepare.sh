@@ -107,6 +107,8 @@ if [[ $purpose == test ]]; then
     # The stage `dovecot` asks it the same questions as Magpie.
     have dovecot || [[ -x /usr/sbin/dovecot ]] || servers+=(dovecot-core)
     [[ -x /usr/lib/dovecot/imap ]] || servers+=(dovecot-imapd)
+    # Brings promtool, which checks what /metrics tells.
+    have promtool || servers+=(prometheus)
 fi
 if [[ $purpose == compare ]]; then
     need python3 python3

@@ -4,12 +4,13 @@ import smtplib
 import socket
 import ssl
 import threading
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness import giants, mailbox
-from harness.server import Magpie, any_certificate, running
+from harness.server import PASSWORD, Magpie, any_certificate, running
 from harness.wire import SmtpWire
 
 MB = 1 << 20
@@ -280,3 +281,41 @@ def test_a_crowd_of_large_messages_takes_bounded_memory(tmp_path) -> None:
         for number in (taken[0], taken[-1]):
             with magpie.imap(f"user{number}") as client:
                 assert mailbox.newest(client).endswith(message)
+
+
+def test_14_xclient_from_anybody_closes_the_connection(magpie: Magpie, user: str, address: str) -> None:
+    with SmtpWire(magpie) as wire:
+        wire.send(b"XCLIENT ADDR=192.0.2.99 NAME=mail.bank.test\r\nMAIL FROM:<ceo@bank.test>\r\n")
+        code, text = wire.reply()
+        assert (code, text[:5]) == (421, b"4.7.1"), text
+        assert wire.closed()
+    with SmtpWire(magpie) as wire:
+        still_works(magpie, wire, user)
+
+
+def test_22_names_that_look_alike(magpie: Magpie) -> None:
+    """One name has many spellings, which all lead to it; a name that only looks like it leads nowhere."""
+    name = unicodedata.normalize("NFC", "홍길동")
+    magpie.cli("account", "create", f"{name}@example.test", "--password", PASSWORD)
+    table = [
+        (f"{name}@example.test", 250),
+        (f"{unicodedata.normalize('NFD', name)}@example.test", 250),
+        (f"{name}@EXAMPLE.TEST", 250),
+        (f"{name}@\uff45\uff58ample.test", 250),
+        # A Cyrillic letter in the domain, controls that turn the direction of writing around, a letter of no width.
+        (f"{name}@ex\u0430mple.test", 550),
+        (f"\u202e{name}@example.test", 501),
+        (f"{name}\u200b@example.test", 550),
+        ("alic\u0435@example.test", 550),
+    ]
+    with SmtpWire(magpie) as wire:
+        assert wire.command(b"MAIL FROM:<bob@example.com> SMTPUTF8")[0] == 250
+        for recipient, wanted in table:
+            code, text = wire.command(f"RCPT TO:<{recipient}>".encode())
+            assert (code == 250) == (wanted == 250) and code // 100 in (2, 5), (recipient, code, text)
+        assert wire.command(b"DATA")[0] == 354
+        wire.send(giants.letter(22) + b".\r\n")
+        assert wire.reply()[0] == 250
+    with magpie.imap() as client:
+        client.authenticate("PLAIN", lambda _: f"\0{name}@example.test\0{PASSWORD}".encode())
+        assert mailbox.count(client) == 1

@@ -23,6 +23,7 @@ class Dns:
         self.broken: set[dns.name.Name] = set()
         self.asked: list[str] = []
         self.delay = 0.0
+        self.silent_until: dict[dns.name.Name, float] = {}
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -46,6 +47,14 @@ class Dns:
         """From now on the name's servers fail."""
         self.broken.add(dns.name.from_text(name))
 
+    def mend(self, name: str) -> None:
+        """The name's servers answer again."""
+        self.broken.discard(dns.name.from_text(name))
+
+    def silence(self, name: str, seconds: float) -> None:
+        """Questions about a name are answered only when so many seconds have passed."""
+        self.silent_until[dns.name.from_text(name)] = time.monotonic() + seconds
+
     def close(self) -> None:
         self.socket.close()
 
@@ -56,9 +65,18 @@ class Dns:
             except OSError:
                 return
             with contextlib.suppress(Exception):
-                self.socket.sendto(self._answer(data), client)
+                late, answer = self._answer(data)
+                if late:
+                    threading.Timer(late, self._send, (answer, client)).start()
+                else:
+                    self._send(answer, client)
 
-    def _answer(self, data: bytes) -> bytes:
+    def _send(self, answer: bytes, client) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.sendto(answer, client)
+
+    def _answer(self, data: bytes) -> tuple[float, bytes]:
+        """How late to answer, and what."""
         query = dns.message.from_wire(data)
         question = query.question[0]
         # A resolver may ask in mixed case, and compares what it gets back.
@@ -74,7 +92,8 @@ class Dns:
             reply.answer.append(dns.rrset.from_text(question.name, 300, "IN", question.rdtype, *values))
         elif not any(known.is_subdomain(name) for known, _ in self.records):
             reply.set_rcode(dns.rcode.NXDOMAIN)
-        return reply.to_wire(max_size=65_000)
+        late = self.silent_until.get(name, 0.0) - time.monotonic()
+        return max(late, 0.0), reply.to_wire(max_size=65_000)
 
 
 @contextlib.contextmanager

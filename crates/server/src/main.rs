@@ -26,6 +26,7 @@ mod import;
 mod inbound;
 mod junk;
 mod log;
+mod meters;
 mod net;
 mod node;
 mod problem;

@@ -11,20 +11,23 @@ use std::time::Duration;
 
 use checks::Checks;
 use dns::{NetworkResolver, Validation};
+use futures::FutureExt;
+use http_api::{Exporter, HttpLimits, HttpServer};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin::Counter;
-use crate::config::{CheckSettings, ListenerSettings, Protocol, Settings, ShutdownSettings};
+use crate::config::{CheckSettings, HttpSettings, ListenerSettings, Protocol, Settings, ShutdownSettings};
 use crate::data_dir::DataDir;
 use crate::driver::budget::Budget;
-use crate::driver::http::HttpServer;
+use crate::driver::http::HttpDriver;
 use crate::driver::imap::ImapServer;
 use crate::driver::pop3::Pop3Server;
 use crate::driver::port::Port;
 use crate::driver::smtp::{SmtpServer, SmtpServices};
 use crate::inbound::Inbound;
+use crate::meters::{Gauges, PortMeters};
 use crate::net::tls::{self, Certificates};
 use crate::net::{House, Lifecycle, Listener};
 use crate::node::Node;
@@ -47,6 +50,7 @@ pub(crate) struct Server {
     budget: Budget,
     inbound: Inbound,
     checks: Option<Checks>,
+    exporter: Exporter,
 }
 
 /// How a server came to its end.
@@ -68,6 +72,8 @@ impl Server {
     /// Opens the stores and binds the ports.
     pub(crate) async fn open(settings: Settings, hang_up: HangUp) -> Result<Self, Problem> {
         tls::install_provider();
+        // Before anything counts.
+        let exporter = Exporter::install();
         allow_connections(settings.connections.total as u64);
         let signals = Signals::listen(hang_up)?;
         let data = DataDir::new(&settings.data, settings.node.clone())?;
@@ -84,8 +90,8 @@ impl Server {
         let lifecycle = Lifecycle::default();
         Counter::open(&data)?.run(node.clone(), &lifecycle);
         let budget = Budget::new(settings.memory);
-        let inbound = Inbound::new(&node, budget.clone(), settings.inbound);
         let checks = checks(&settings.checks, &node)?;
+        let inbound = Inbound::new(&node, budget.clone(), settings.inbound, checks.clone());
         Ok(Self {
             settings,
             data,
@@ -97,6 +103,7 @@ impl Server {
             budget,
             inbound,
             checks,
+            exporter,
         })
     }
 
@@ -144,6 +151,7 @@ impl Server {
             mode: settings.tls,
             tls: tls::acceptor(&self.certificates, settings.protocol.alpn())?,
             times: self.settings.connections.times,
+            meters: Arc::new(PortMeters::new(settings)),
         };
         match settings.protocol {
             Protocol::Smtp => self.serve_smtp(port, smtp::Protocol::Smtp, listener),
@@ -159,6 +167,8 @@ impl Server {
         let mut config = smtp::Config::new(&self.settings.hostname, protocol);
         config.starttls = port.offers_tls();
         config.smtputf8 = self.settings.smtp.smtputf8;
+        // What has no lines is put into some before it is kept.
+        config.binarymime = true;
         config.limits = self.settings.smtp.limits.clone();
         config.limits.message = self.settings.node.message_size;
         config.timeouts = self.settings.smtp.timeouts.clone();
@@ -211,11 +221,39 @@ impl Server {
     }
 
     fn serve_http(&self, port: Port, listener: Listener) {
-        let (kv, blobs) = (self.node.kv.clone(), self.node.blobs.clone());
-        let server = HttpServer::new(port, self.settings.http.clone(), kv, blobs, self.lifecycle.clone());
-        let (server, tasks) = (Arc::new(server), self.lifecycle.clone());
+        let HttpSettings { header_time, header_size, metrics_from } = self.settings.http.clone();
+        let gauges = Gauges {
+            inbound: self.node.inbound.clone(),
+            budget: self.budget.clone(),
+            certificates: self.certificates.clone(),
+            readiness: self.readiness(),
+            exporter: self.exporter.clone(),
+        };
+        let services = http_api::Services {
+            readiness: self.readiness(),
+            exporter: self.exporter.clone(),
+            collect: Arc::new(move || gauges.clone().collect().boxed()),
+            access: Arc::new(move |client| metrics_from.iter().any(|network| network.contains(client))),
+        };
+        let limits = HttpLimits { header_size, header_time, stall: self.settings.connections.times.stall };
+        let server = HttpServer::new(services, limits);
+        let (server, tasks) = (Arc::new(HttpDriver { port, server }), self.lifecycle.clone());
         listener
             .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    /// What stands against taking mail, in words.
+    fn readiness(&self) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+        let (kv, blobs, lifecycle) = (self.node.kv.clone(), self.node.blobs.clone(), self.lifecycle.clone());
+        Arc::new(move || {
+            let mut reasons = Vec::new();
+            if lifecycle.is_leaving() {
+                reasons.push("the server is going down".to_owned());
+            }
+            reasons.extend(kv.health().err().map(|error| error.to_string()));
+            reasons.extend(blobs.health().err().map(|error| error.to_string()));
+            reasons
+        })
     }
 
     /// Looks at the certificates' files now and then.
@@ -234,8 +272,16 @@ impl Server {
 
     fn reload(&self) {
         tracing::info!("looking at the certificates, as was asked for");
-        let certificates = self.certificates.clone();
-        self.lifecycle.spawn(refresh(certificates));
+        let (certificates, exporter) = (self.certificates.clone(), self.exporter.clone());
+        let clock = self.node.clock.clone();
+        self.lifecycle.spawn(async move {
+            refresh(certificates).await;
+            exporter.set(
+                "magpie_reload_timestamp_seconds",
+                &[],
+                Duration::from_secs(clock.now().secs()).as_secs_f64(),
+            );
+        });
     }
 }
 

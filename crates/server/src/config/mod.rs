@@ -26,7 +26,7 @@ pub(crate) use self::value::Material;
 use crate::driver::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
 use crate::log::LogFormat;
-use crate::net::{Bind, LinkTimes};
+use crate::net::{Bind, LinkTimes, Network};
 use crate::node::NodeOptions;
 use crate::problem::{Kind, Problem};
 
@@ -130,6 +130,8 @@ pub(crate) struct HttpSettings {
     pub(crate) header_time: Duration,
     /// The longest header of a request, in octets.
     pub(crate) header_size: usize,
+    /// Who may read metrics.
+    pub(crate) metrics_from: Vec<Network>,
 }
 
 impl Settings {
@@ -168,7 +170,11 @@ impl Settings {
             },
             imap: imap::Config::default(),
             pop3: pop3::Config::default(),
-            http: HttpSettings { header_time: Duration::from_secs(15), header_size: 32 << 10 },
+            http: HttpSettings {
+                header_time: Duration::from_secs(15),
+                header_size: 32 << 10,
+                metrics_from: Network::LOOPBACK.to_vec(),
+            },
         }
     }
 

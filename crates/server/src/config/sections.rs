@@ -141,6 +141,7 @@ pub(super) fn memory(section: &mut Section<'_>, memory: &mut BudgetLimits) {
 pub(super) fn inbound(section: &mut Section<'_>, inbound: &mut InboundOptions) {
     inbound.deliveries = section.within("deliveries", inbound.deliveries, 0..=1_000_000);
     time(section, "latency", &mut inbound.latency, Duration::from_millis(1)..=DAY);
+    time(section, "slow_checks", &mut inbound.slow_checks, Duration::ZERO..=Duration::from_mins(4));
     inbound.workers = section.within("workers", inbound.workers, 1..=1_000);
 }
 
@@ -154,6 +155,7 @@ pub(super) fn checks(section: &mut Section<'_>, checks: &mut CheckSettings) {
     options.exempt = section.value("exempt", std::mem::take(&mut options.exempt));
     options.also_ours = section.value("also_ours", Vec::new());
     options.dmarc = section.value("dmarc", options.dmarc);
+    options.dmarc_overrides = section.value("dmarc_overrides", Overrides::default()).0;
     options.trusted_sealers = section.value("trusted_sealers", Vec::new());
     options.unavailable = section.value("unavailable", options.unavailable);
     time(section, "time", &mut options.time, SECOND..=Duration::from_mins(2));
@@ -207,11 +209,35 @@ pub(super) fn pop3(section: &mut Section<'_>, pop3: &mut pop3::Config) {
 pub(super) fn http(section: &mut Section<'_>, http: &mut HttpSettings) {
     time(section, "header_timeout", &mut http.header_time, SECOND..=DAY);
     octets(section, "header_size", &mut http.header_size, 8 << 10, 1 << 20);
+    http.metrics_from = section.value("metrics_from", std::mem::take(&mut http.metrics_from));
 }
 
 impl Value for Enforcement {
     fn read(node: &Node, _: &Path) -> Result<Self, String> {
         choice(node, &[("full", Self::Full), ("quarantine", Self::Quarantine), ("observe", Self::Observe)])
+    }
+}
+
+/// `{ "example.com" = "observe" }`: what holds for the mail of some authors' domains.
+#[derive(Default)]
+struct Overrides(Vec<(Name, Enforcement)>);
+
+impl Value for Overrides {
+    fn read(node: &Node, folder: &Path) -> Result<Self, String> {
+        let Node::Table(table) = node else {
+            return Err(format!(
+                "must be a table such as {{ \"example.com\" = \"observe\" }}, not {}",
+                node.kind()
+            ));
+        };
+        let mut overrides = Vec::with_capacity(table.len());
+        for (domain, entry) in table {
+            let name = Name::parse(domain).ok_or_else(|| format!("must name domains, not {domain:?}"))?;
+            let enforcement = Enforcement::read(&entry.node, folder);
+            overrides.push((name, enforcement.map_err(|why| format!("for {domain:?} {why}"))?));
+        }
+        overrides.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+        Ok(Self(overrides))
     }
 }
 

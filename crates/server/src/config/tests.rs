@@ -91,6 +91,26 @@ fn mistakes_in_a_real_file() {
 }
 
 #[test]
+fn policies_of_single_domains() {
+    let load = |value: &str| {
+        let text = format!("hostname = \"a.example\"\n[checks]\ndmarc_overrides = {value}\n");
+        load(&text).map(|settings| settings.checks.options.dmarc_overrides)
+    };
+    let overrides = load("{ \"lists.example\" = \"observe\", \"Bank.example\" = \"full\" }").unwrap();
+    let words: Vec<String> = overrides.iter().map(|(name, how)| format!("{name} {how:?}")).collect();
+    assert_eq!(words, ["bank.example Full", "lists.example Observe"]);
+    assert!(load("{}").unwrap().is_empty());
+    for (bad, told) in [
+        ("\"observe\"", "dmarc_overrides must be a table such as"),
+        ("{ \"a.example\" = \"ignore\" }", "for \"a.example\" must be one of"),
+        ("{ \"not a domain\" = \"full\" }", "must name domains"),
+    ] {
+        let problem = load(bad).unwrap_err();
+        assert!(problem.message.contains(told), "{told}\nis not in\n{}", problem.message);
+    }
+}
+
+#[test]
 fn listeners_by_name() {
     let settings = load(
         "hostname = \"mail.example.com\"\n[listener.imaps]\n[listener.inside]\nprotocol = \"smtp\"\n\

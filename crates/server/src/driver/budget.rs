@@ -35,6 +35,7 @@ impl Default for BudgetLimits {
 pub(crate) struct Budget {
     receiving: Arc<Semaphore>,
     storing: Arc<Semaphore>,
+    receiving_units: usize,
     storing_units: u32,
     patience: Duration,
 }
@@ -56,10 +57,23 @@ impl Budget {
         let storing_units = units(limits.storing);
         Self {
             receiving: Arc::new(Semaphore::new(limits.receiving / UNIT)),
+            receiving_units: limits.receiving / UNIT,
             storing: Arc::new(Semaphore::new(storing_units as usize)),
             storing_units,
             patience: limits.patience,
         }
+    }
+
+    /// What the memory is for, how much of it is taken, and how much there is, in bytes.
+    pub(crate) fn usage(&self) -> [(&'static str, u64, u64); 2] {
+        let usage = |purpose, purse: &Semaphore, units: usize| {
+            let taken = units.saturating_sub(purse.available_permits());
+            (purpose, (taken * UNIT) as u64, (units * UNIT) as u64)
+        };
+        [
+            usage("receiving", &self.receiving, self.receiving_units),
+            usage("storing", &self.storing, self.storing_units as usize),
+        ]
     }
 
     /// Memory to receive `bytes` into, if there is some now.
@@ -105,6 +119,7 @@ mod tests {
         let mut held = budget.receive(4 << 10).unwrap();
         held.merge(budget.receive(4 << 10).unwrap());
         assert!(budget.receive(1).is_none());
+        assert_eq!(budget.usage(), [("receiving", 8 << 10, 8 << 10), ("storing", 0, 8 << 10)]);
         drop(held);
         assert!(budget.receive(8 << 10).is_some());
     }

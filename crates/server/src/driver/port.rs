@@ -1,8 +1,11 @@
 //! How the connections of a listener begin.
 
+use std::sync::Arc;
+
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use crate::meters::PortMeters;
 use crate::net::{Encryption, Link, LinkError, LinkTimes, TlsMode};
 
 /// What the connections of a listener have in common.
@@ -11,12 +14,13 @@ pub(crate) struct Port {
     pub(crate) mode: TlsMode,
     pub(crate) tls: TlsAcceptor,
     pub(crate) times: LinkTimes,
+    pub(crate) meters: Arc<PortMeters>,
 }
 
 impl Port {
     /// A connection as it was accepted.
     pub(crate) fn link(&self, socket: TcpStream) -> Link {
-        Link::new(socket, self.times.stall)
+        Link::new(socket, self.times.stall, self.meters.clone())
     }
 
     /// Whether clients may ask for TLS.

@@ -2,19 +2,25 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use directory::AccountState;
-use mail::{Companion, Delivered, Delivery, DeliveryId, Message, Quota};
+use mail::{Companion, Delivered, Delivery, DeliveryId, Quota};
 use queue::{EntryId, Error, Lease, Outcome, Queue, Recipient, Settled};
 use store::kv::Transaction;
 use types::{AccountId, Keywords, MailboxId};
 
 use super::Inbound;
+use super::examination::{Examination, Examined};
+use crate::driver::smtp::why;
 use crate::junk;
+use crate::meters::{self, Became, Why};
 
 /// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
 pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Error> {
     let began = Instant::now();
     let queue = &inbound.inner.queue;
+    // Memory for the message is not held while DNS is waited for.
+    let examination = Examination::begin(inbound, lease).await;
     let size = usize::try_from(lease.size()).unwrap_or(usize::MAX);
     let Some(_memory) = inbound.inner.budget.store(size.saturating_mul(2)).await else {
         return settle(
@@ -24,31 +30,56 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
         )
         .await;
     };
-    let message = match read(inbound, lease.id()).await? {
+    let stored = match read(inbound, lease.id()).await? {
+        Ok(stored) => stored,
+        Err(error) => return settle(queue, lease, all(lease, &|| judge(&error))).await,
+    };
+    let examined = match examination {
+        Some(examination) => match examination.finish(lease, stored).await {
+            Ok(examined) => examined,
+            Err(outcome) => {
+                count(&outcome, Why::SlowChecks);
+                return settle(queue, lease, all(lease, &|| outcome.clone())).await;
+            }
+        },
+        None => Examined { raw: stored, suspicious: false },
+    };
+    let message = match inbound.inner.mail.ingest(examined.raw).await {
         Ok(message) => message,
         Err(error) => return settle(queue, lease, all(lease, &|| judge(&error))).await,
     };
     let mut outcomes = Vec::new();
     let (mut numbers, mut deliveries) = (Vec::new(), Vec::new());
     for (number, recipient) in lease.pending() {
-        match delivery(inbound, lease, recipient).await {
+        match delivery(inbound, lease, recipient, examined.suspicious).await {
             Ok(delivery) => {
                 numbers.push(number);
                 deliveries.push(delivery);
             }
-            Err(outcome) => outcomes.push((number, outcome)),
+            Err(outcome) => {
+                count(&outcome, Why::NoAccount);
+                outcomes.push((number, outcome));
+            }
         }
     }
     let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries };
     let results = inbound.inner.mail.deliver_with(&message, &deliveries, &strike).await;
     for ((number, delivery), result) in numbers.iter().zip(&deliveries).zip(results) {
         match result {
-            Ok(done) => tracing::info!(
-                id = %lease.id(), account = %delivery.account, attempt = lease.attempt(),
-                ms = began.elapsed().as_millis(), duplicate = done.duplicate, "delivered from the queue"
-            ),
+            Ok(done) => {
+                let why = if done.duplicate { Why::Duplicate } else { Why::New };
+                meters::delivered("queue", Became::Delivered(why));
+                tracing::info!(
+                    id = %lease.id(), account = %delivery.account, attempt = lease.attempt(),
+                    ms = began.elapsed().as_millis(), duplicate = done.duplicate, "delivered from the queue"
+                );
+            }
             Err(mail::Error::Withdrawn(_)) => return Err(Error::LeaseLost(lease.id())),
-            Err(error) => outcomes.push((*number, judge(&error))),
+            Err(error) => {
+                let outcome = judge(&error);
+                count(&outcome, why(&error));
+                outcomes.push((*number, outcome));
+            }
         }
     }
     if outcomes.is_empty() {
@@ -85,7 +116,7 @@ impl Companion for Strike<'_> {
 }
 
 /// The message, as it was accepted. The outer error is the queue's, the inner one says that there is none.
-async fn read(inbound: &Inbound, id: EntryId) -> Result<Result<Message, mail::Error>, Error> {
+async fn read(inbound: &Inbound, id: EntryId) -> Result<Result<Bytes, mail::Error>, Error> {
     let row = match inbound.inner.queue.body(id).await {
         Ok(row) => row,
         Err(Error::NoSuchEntry(id)) => return Err(Error::LeaseLost(id)),
@@ -94,14 +125,18 @@ async fn read(inbound: &Inbound, id: EntryId) -> Result<Result<Message, mail::Er
     let mail = &inbound.inner.mail;
     let read = async {
         let source = mail.unpack(&row)?;
-        let raw = source.read(0..source.size()).await?;
-        mail.ingest(raw).await
+        source.read(0..source.size()).await
     };
     Ok(read.await)
 }
 
 /// What is to be delivered to a recipient, whose account may have changed since the message was accepted.
-async fn delivery(inbound: &Inbound, lease: &Lease, recipient: &Recipient) -> Result<Delivery, Outcome> {
+async fn delivery(
+    inbound: &Inbound,
+    lease: &Lease,
+    recipient: &Recipient,
+    suspicious: bool,
+) -> Result<Delivery, Outcome> {
     let never = |why: &str| Outcome::Never(format!("{}: {why}", recipient.address).into());
     let account = recipient.account.ok_or_else(|| never("no account was found when it was accepted"))?;
     let found = inbound.inner.directory.account(account).await;
@@ -114,7 +149,7 @@ async fn delivery(inbound: &Inbound, lease: &Lease, recipient: &Recipient) -> Re
     let limits = Quota { bytes: found.quota.bytes, emails: found.quota.messages };
     Ok(Delivery {
         account,
-        mailbox: match recipient.suspicious {
+        mailbox: match recipient.suspicious || suspicious {
             true => junk::mailbox(&inbound.inner.mail, account).await,
             false => MailboxId::INBOX,
         },
@@ -132,6 +167,15 @@ fn judge(error: &mail::Error) -> Outcome {
         mail::Error::OverQuota { .. } => Outcome::Later(format!("the mailbox is full: {error}").into()),
         error if error.is_temporary() => Outcome::Later(error.to_string().into()),
         error => Outcome::Never(error.to_string().into()),
+    }
+}
+
+/// Counts an attempt that did not deliver.
+fn count(outcome: &Outcome, why: Why) {
+    match outcome {
+        Outcome::Done => {}
+        Outcome::Later(_) => meters::delivered("queue", Became::Deferred(why)),
+        Outcome::Never(_) => meters::delivered("queue", Became::Failed(why)),
     }
 }
 

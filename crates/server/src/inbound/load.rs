@@ -76,8 +76,12 @@ impl Drop for UnderWay<'_> {
 mod tests {
     use super::*;
 
-    const OPTIONS: InboundOptions =
-        InboundOptions { deliveries: 2, latency: Duration::from_secs(1), workers: 1 };
+    const OPTIONS: InboundOptions = InboundOptions {
+        deliveries: 2,
+        latency: Duration::from_secs(1),
+        slow_checks: Duration::from_secs(1),
+        workers: 1,
+    };
 
     #[test]
     fn so_many_at_once_and_no_more() {

@@ -2,12 +2,14 @@
 //! normal path, since then a refusal is an SMTP refusal. A message comes here
 //!
 //! - when the load is over the mark: the queue is the buffer for bursts;
+//! - when its checks take too long, because DNS is slow to answer: a worker checks it again from the beginning;
 //! - when a delivery fails for a reason of ours that may be over soon.
 //!
 //! Workers on any node deliver from here, each recipient exactly once: the delivery and its end in the queue are one
 //! transaction. What cannot be delivered ends in the error queue with its reason, where an operator decides.
 
 mod attempt;
+mod examination;
 mod load;
 mod taking;
 mod worker;
@@ -15,15 +17,21 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use checks::Checks;
 use directory::Directory;
 use mail::Mail;
 use queue::Queue;
+use tokio::sync::Semaphore;
 
 use self::load::Load;
 pub(crate) use self::taking::{Taking, Waiting};
 use crate::driver::budget::Budget;
 use crate::net::Lifecycle;
 use crate::node::Node;
+
+/// How many messages may wait for their checks besides those that are being delivered: what waits for DNS must not keep
+/// back what waits for nobody.
+const CHECKING: usize = 64;
 
 /// How the inbound queue is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,13 +40,20 @@ pub(crate) struct InboundOptions {
     pub(crate) deliveries: usize,
     /// When deliveries take so long on average, messages go to the queue.
     pub(crate) latency: Duration,
+    /// When the checks of a message that is there take longer, it goes to the queue, and is checked from there.
+    pub(crate) slow_checks: Duration,
     /// How many messages workers deliver from the queue at once.
     pub(crate) workers: usize,
 }
 
 impl Default for InboundOptions {
     fn default() -> Self {
-        Self { deliveries: 500, latency: Duration::from_secs(10), workers: 8 }
+        Self {
+            deliveries: 500,
+            latency: Duration::from_secs(10),
+            slow_checks: Duration::from_secs(10),
+            workers: 8,
+        }
     }
 }
 
@@ -55,10 +70,14 @@ struct Inner {
     mail: Mail,
     directory: Directory,
     budget: Budget,
+    /// What messages are checked with that were not checked before they came here.
+    checks: Option<Checks>,
+    /// Messages that are being checked, besides those that workers deliver.
+    checking: Arc<Semaphore>,
 }
 
 impl Inbound {
-    pub(crate) fn new(node: &Node, budget: Budget, options: InboundOptions) -> Self {
+    pub(crate) fn new(node: &Node, budget: Budget, options: InboundOptions, checks: Option<Checks>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 options,
@@ -67,6 +86,8 @@ impl Inbound {
                 mail: node.mail.clone(),
                 directory: node.directory.clone(),
                 budget,
+                checks,
+                checking: Arc::new(Semaphore::new(CHECKING)),
             }),
         }
     }
@@ -74,6 +95,11 @@ impl Inbound {
     /// Starts the workers; they end with the server.
     pub(crate) fn start(&self, lifecycle: &Lifecycle) {
         worker::start(self.clone(), lifecycle);
+    }
+
+    /// How long the checks of a message that is there may keep its sender waiting.
+    pub(crate) fn slow_checks(&self) -> Duration {
+        self.inner.options.slow_checks
     }
 
     /// How busy deliveries are.

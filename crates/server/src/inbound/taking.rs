@@ -1,8 +1,8 @@
 //! Putting a message that came by SMTP or LMTP into the queue.
 
 use mail::{Delivery, Packed};
-use queue::{Body, Client, EntryId, Error, NewEntry, NewLeg, Origin, Recipient, Return, Transfer};
-use smtp::{BodyType, Envelope, ReversePath};
+use queue::{Body, Client, EntryId, Error, NewEntry, NewLeg, Origin, Recipient, Return, Transfer, Unchecked};
+use smtp::{BodyType, Envelope, Notify, ReversePath};
 use types::{MailboxId, Timestamp};
 
 use super::Inbound;
@@ -15,6 +15,8 @@ pub(crate) struct Waiting<'d> {
     pub(crate) delivery: &'d Delivery,
     /// Why a first attempt failed, if there was one.
     pub(crate) said: Option<String>,
+    /// The recipient as the sender has named it.
+    pub(crate) recipient: Option<&'d smtp::Recipient>,
 }
 
 /// A message for the queue.
@@ -24,6 +26,8 @@ pub(crate) struct Taking<'t> {
     pub(crate) received: Timestamp,
     pub(crate) size: u64,
     pub(crate) packed: Packed,
+    /// Set if the message is still to be checked.
+    pub(crate) unchecked: Option<Unchecked>,
     /// Why it goes to the queue, in words.
     pub(crate) why: &'t str,
     pub(crate) recipients: Vec<Waiting<'t>>,
@@ -38,13 +42,18 @@ impl Inbound {
             account: Some(waiting.delivery.account),
             delivery: waiting.delivery.id.map(|id| id.0),
             said: waiting.said.clone(),
+            notify: waiting.recipient.and_then(|recipient| recipient.notify).map(bits),
+            orcpt: waiting
+                .recipient
+                .and_then(|recipient| recipient.orcpt.as_ref())
+                .map(|orcpt| format!("{};{}", orcpt.kind, orcpt.address)),
             suspicious: waiting.delivery.mailbox != MailboxId::INBOX,
             ..Recipient::default()
         });
         let leg = NewLeg { recipients: recipients.collect(), attempts, ..NewLeg::default() };
         let entry = NewEntry {
             id: taking.id,
-            origin: origin(taking.envelope),
+            origin: Origin { unchecked: taking.unchecked, ..origin(taking.envelope) },
             received: taking.received,
             size: taking.size,
             body: Body { row: taking.packed.row, blobs: taking.packed.blobs },
@@ -79,5 +88,23 @@ fn origin(envelope: &Envelope) -> Origin {
             smtp::Return::Headers => Return::Headers,
         }),
         envid: origin.envid.clone(),
+        unchecked: None,
+    }
+}
+
+/// What to notify the sender of, as the queue keeps it.
+fn bits(notify: Notify) -> u8 {
+    u8::from(notify.success) | u8::from(notify.failure) << 1 | u8::from(notify.delay) << 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_as_bits() {
+        assert_eq!(bits(Notify::default()), 0);
+        assert_eq!(bits(Notify { success: true, failure: false, delay: true }), 5);
+        assert_eq!(bits(Notify { success: false, failure: true, delay: false }), 2);
     }
 }

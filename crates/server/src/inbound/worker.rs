@@ -77,7 +77,12 @@ impl Worker {
 }
 
 /// Works on one leg for as long as the lease on it lasts, which is renewed meanwhile.
-async fn work(inbound: &Inbound, lease: Lease, _place: OwnedSemaphorePermit) {
+async fn work(inbound: &Inbound, lease: Lease, mut place: OwnedSemaphorePermit) {
+    if lease.origin().unchecked.is_some()
+        && let Ok(other) = inbound.inner.checking.clone().try_acquire_owned()
+    {
+        place = other;
+    }
     let queue = &inbound.inner.queue;
     let mut renewed = lease.clone();
     let renewing = async {
@@ -101,6 +106,7 @@ async fn work(inbound: &Inbound, lease: Lease, _place: OwnedSemaphorePermit) {
         },
         lost = renewing => tracing::warn!(id = %lease.id(), error = %lost, "a delivery is given up"),
     }
+    drop(place);
 }
 
 async fn pause_after(error: &Error) {

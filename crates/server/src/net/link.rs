@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::deflate::Deflate;
 use super::proxy::Lookout;
+use crate::meters::PortMeters;
 
 /// The most that one read takes from a connection, in bytes.
 const ROOM: usize = 16 << 10;
@@ -80,6 +82,7 @@ pub(crate) struct Link {
     deflate: Option<Box<Deflate>>,
     stall: Duration,
     lookout: Lookout,
+    meters: Arc<PortMeters>,
 }
 
 /// The byte stream of a connection.
@@ -92,10 +95,10 @@ pub(crate) enum Stream {
 
 impl Link {
     /// A connection as it was accepted. A peer that takes none of our bytes for `stall` is disconnected.
-    pub(crate) fn new(socket: TcpStream, stall: Duration) -> Self {
+    pub(crate) fn new(socket: TcpStream, stall: Duration, meters: Arc<PortMeters>) -> Self {
         // Replies are written whole: waiting for more to send would only delay them.
         let _best_effort = socket.set_nodelay(true);
-        Self { stream: Stream::Plain(socket), deflate: None, stall, lookout: Lookout::default() }
+        Self { stream: Stream::Plain(socket), deflate: None, stall, lookout: Lookout::default(), meters }
     }
 
     /// Encrypts the connection.
@@ -108,7 +111,15 @@ impl Link {
             return Err(gone().into());
         };
         let accepted = timeout(patience, acceptor.accept(socket)).await;
-        let stream = accepted.map_err(|_late| LinkError::Handshake(patience))??;
+        let accepted = accepted.map_err(|_late| LinkError::Handshake(patience));
+        let stream = match accepted.and_then(|accepted| Ok(accepted?)) {
+            Ok(stream) => stream,
+            Err(why) => {
+                self.meters.failed_handshakes.increment(1);
+                return Err(why);
+            }
+        };
+        self.meters.handshakes.increment(1);
         let (_, tls) = stream.get_ref();
         let version = tls.protocol_version().and_then(|v| v.as_str()).unwrap_or_default();
         let cipher = tls.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or_default();
@@ -165,6 +176,7 @@ impl Link {
             if written == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
+            self.meters.sent.increment(written as u64);
             IoSlice::advance_slices(&mut slices, written);
         }
         patiently(self.stall, self.stream.flush()).await
@@ -186,6 +198,7 @@ impl Link {
                 return Poll::Ready(Err(LinkError::Proxy));
             }
             input.extend_from_slice(room.filled());
+            self.meters.received.increment(room.filled().len() as u64);
             Poll::Ready(Ok(room.filled().len()))
         });
         received.await
@@ -214,6 +227,7 @@ impl Link {
             if room.filled().is_empty() {
                 return Poll::Ready(Ok(0));
             }
+            self.meters.received.increment(room.filled().len() as u64);
             deflate.take(room.filled());
         }
     }
@@ -307,5 +321,53 @@ impl AsyncWrite for Stream {
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const STALL: Duration = Duration::from_secs(60);
+
+    async fn pair() -> (Link, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        (Link::new(server, STALL, Arc::new(PortMeters::noop())), client)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_47_a_reader_that_takes_nothing_is_disconnected_after_a_minute() {
+        let (mut link, client) = pair().await;
+        let began = Instant::now();
+        let all = vec![0; 64 << 20];
+        let sent = link.send(&all).await;
+        assert!(matches!(sent, Err(LinkError::Stalled(STALL))), "{sent:?}");
+        assert!(began.elapsed() >= STALL && began.elapsed() < STALL * 2, "{:?}", began.elapsed());
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_47_a_reader_that_takes_a_little_now_and_then_is_served() {
+        let (mut link, mut client) = pair().await;
+        let size = 16 << 20;
+        let reading = tokio::spawn(async move {
+            let (mut buffer, mut read) = (vec![0; 1 << 20], 0);
+            while read < size {
+                tokio::time::sleep(STALL / 2).await;
+                match client.read(&mut buffer).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(some) => read += some,
+                }
+            }
+            read
+        });
+        link.send(&vec![0; size]).await.unwrap();
+        drop(link);
+        assert_eq!(reading.await.unwrap(), size);
     }
 }

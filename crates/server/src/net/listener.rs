@@ -17,6 +17,7 @@ use super::network::Network;
 use super::proxy;
 use super::tls::TlsMode;
 use crate::config::ListenerSettings;
+use crate::meters::{Arrived, DoorMeters};
 use crate::problem::{Kind, Problem};
 
 /// The pause after the system had no file descriptor or memory for a new connection: without one, the loop would
@@ -37,6 +38,7 @@ struct Door {
     proxies: Vec<Network>,
     proxy_header: Duration,
     admission: Admission,
+    meters: DoorMeters,
 }
 
 impl Listener {
@@ -57,6 +59,7 @@ impl Listener {
             proxies: settings.proxies.clone(),
             proxy_header,
             admission: Admission::new(settings.admission, house),
+            meters: DoorMeters::new(settings),
         };
         Ok(Self { sockets, door: Arc::new(door) })
     }
@@ -134,6 +137,7 @@ impl Door {
         lifecycle: &Lifecycle,
         serve: &impl Fn(TcpStream, IpAddr) -> F,
     ) {
+        let _seat = self.meters.sit();
         let Arrival { mut stream, peer, mut place } = arrival;
         let mut client = peer;
         if self.is_proxy(peer) {
@@ -144,10 +148,12 @@ impl Door {
             match header {
                 Ok(Ok(named)) => client = named.map_or(peer, |named| named.to_canonical()),
                 Ok(Err(why)) => {
+                    self.meters.arrived(Arrived::BadProxy);
                     tracing::warn!(listener = self.name, proxy = %peer, %why, "a proxy was turned away");
                     return;
                 }
                 Err(_late) => {
+                    self.meters.arrived(Arrived::BadProxy);
                     let seconds = self.proxy_header.as_secs();
                     tracing::warn!(listener = self.name, proxy = %peer, seconds, "a proxy said nothing in time");
                     return;
@@ -157,6 +163,7 @@ impl Door {
                 return self.turn_away(&stream, client, why);
             }
         }
+        self.meters.arrived(Arrived::Admitted);
         serve(stream, client).await;
         drop(place);
     }
@@ -173,6 +180,7 @@ impl Door {
 
     /// Says why, as far as the socket's empty send buffer takes it, and hangs up: nothing waits for such a client.
     fn turn_away(&self, stream: &TcpStream, client: IpAddr, why: Crowded) {
+        self.meters.arrived(Arrived::Crowded(why));
         tracing::debug!(listener = self.name, %client, why = why.word(), "a connection was turned away");
         let _best_effort = stream.try_write(self.crowded);
     }

@@ -1,7 +1,7 @@
 //! Networks, as in `10.0.0.0/8`.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// All addresses that begin alike.
@@ -16,6 +16,12 @@ pub(crate) struct Network {
 pub(crate) struct NoNetwork;
 
 impl Network {
+    /// This machine itself.
+    pub(crate) const LOOPBACK: [Self; 2] = [
+        Self { base: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 },
+        Self { base: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix: 128 },
+    ];
+
     /// Whether an address is in it.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {

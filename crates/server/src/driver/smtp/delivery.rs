@@ -6,18 +6,20 @@ use std::time::Instant;
 use bytes::Bytes;
 use checks::Pending;
 use mail::{Delivery, DeliveryId, Message, Packed, Quota};
-use queue::EntryId;
+use queue::{EntryId, Unchecked};
 use smtp::{DeliveryVerdict, Envelope, Protocol, Receipt, Refusal, RefusalCode};
+use tokio::time::timeout_at;
 use types::{AccountId, Keywords, MailboxId, Randomness, Timestamp};
 
 use super::SmtpServer;
 use super::connection::{no_room, refuse_all, try_again};
-use super::examination::{Examined, Place, examine};
+use super::examination::{Arrived, Examined, Place, examine};
 use super::recipients::{Destination, Recipients};
 use super::retries::Fingerprint;
 use super::spool::Spool;
 use crate::inbound::{Taking, Waiting};
 use crate::junk;
+use crate::meters::{self, Became, Refused, Why};
 
 /// A message that was received whole, and where it is to go.
 pub(crate) struct Incoming<'a> {
@@ -44,7 +46,7 @@ enum Safe {
     /// In the mailbox.
     Delivered { duplicate: bool },
     /// In the inbound queue.
-    Queued,
+    Queued(Why),
 }
 
 /// What is to be done with a message: one delivery for each account that any recipient leads to.
@@ -63,26 +65,33 @@ impl Incoming<'_> {
     pub(crate) async fn deliver(mut self, spool: Spool) -> Outcome {
         let began = Instant::now();
         let size = spool.size();
+        // From here on the sender waits for us.
+        let patience = tokio::time::Instant::now() + self.server.inbound.slow_checks();
         if let Some(checks) = &mut self.checks {
-            checks.settled().await;
+            let _whether_or_not = timeout_at(patience, checks.settled()).await;
         }
         // The message itself, and what parsing and storing make of it.
         let Some(_memory) = self.server.budget.store(size.saturating_mul(2)).await else {
             tracing::warn!(size, "a message is turned away: too many are being stored");
-            return self.refused(&no_room());
+            return self.refused(&no_room(), Refused::NoRoom);
         };
         let id = EntryId(Randomness::bytes());
         let received = self.server.clock.now();
         let checks = self.checks.take();
-        let examined =
-            match examine(self.server, self.envelope, checks, spool, (&id.to_string(), received)).await {
-                Ok(examined) => examined,
-                Err(refusal) => return self.refused(&refusal),
-            };
+        let message = Arrived { envelope: self.envelope, id: &id.to_string(), at: received };
+        let examined = match examine(self.server, message, checks, spool, patience).await {
+            Ok(examined) => examined,
+            Err((refusal, why)) => return self.refused(&refusal, why),
+        };
         let plan = self.plan(id, &examined, received).await;
-        let fates = match self.server.inbound.load().begin() {
-            Ok(_under_way) => self.place(&plan, examined.bytes).await,
-            Err(why) => match self.put_off(&plan, examined.bytes.clone(), &why).await {
+        let fates = match (examined.unchecked, self.server.inbound.load().begin()) {
+            // Nothing gets into a mailbox unchecked.
+            (Some(_), _) => match self.put_off(&plan, &examined, &self.too_slow(), Why::SlowChecks).await {
+                Ok(fates) => Ok(fates),
+                Err(()) => return self.refused(&try_again(), Refused::Unchecked),
+            },
+            (None, Ok(_under_way)) => self.place(&plan, examined.bytes).await,
+            (None, Err(why)) => match self.put_off(&plan, &examined, &why, Why::Load).await {
                 Ok(fates) => Ok(fates),
                 // Without a queue the load is the lesser evil.
                 Err(()) => self.place(&plan, examined.bytes).await,
@@ -90,9 +99,10 @@ impl Incoming<'_> {
         };
         let fates = match fates {
             Ok(fates) => fates,
-            Err(error) => return self.refused(&refusal(&error)),
+            Err(error) => return self.refused(&refusal(&error), Refused::Failure),
         };
         self.log(&plan, &fates, began);
+        meters::took(began.elapsed());
         let verdict = |path| self.verdict(self.recipients.destinations(path), &fates, id);
         let verdicts: Vec<_> =
             self.envelope.recipients.iter().map(|recipient| verdict(&recipient.path)).collect();
@@ -155,13 +165,19 @@ impl Incoming<'_> {
     }
 
     /// Puts the message into the queue for everybody.
-    async fn put_off(&self, plan: &Plan, bytes: Bytes, why: &str) -> Result<Vec<Fate>, ()> {
-        let packed = self.server.mail.pack(bytes).await;
+    async fn put_off(
+        &self,
+        plan: &Plan,
+        examined: &Examined,
+        why: &str,
+        reason: Why,
+    ) -> Result<Vec<Fate>, ()> {
+        let packed = self.server.mail.pack(examined.bytes.clone()).await;
         let packed =
             packed.map_err(|error| tracing::warn!(id = %plan.id, %error, "a message cannot be queued"))?;
         let recipients = plan.deliveries.iter().map(|delivery| self.waiting(delivery, None)).collect();
-        self.enqueue(plan, packed, why, recipients).await?;
-        Ok(plan.deliveries.iter().map(|delivery| (delivery.account, Ok(Safe::Queued))).collect())
+        self.enqueue(plan, packed, examined.unchecked, why, recipients).await?;
+        Ok(plan.deliveries.iter().map(|delivery| (delivery.account, Ok(Safe::Queued(reason)))).collect())
     }
 
     /// Puts the message into the queue for those to whom it could not be delivered now.
@@ -170,9 +186,9 @@ impl Incoming<'_> {
         let said = |fate: &Fate| fate.1.as_ref().err().map(ToString::to_string);
         let recipients = failed.map(|(delivery, fate)| self.waiting(delivery, said(fate))).collect();
         let why = "its delivery failed for now";
-        if self.enqueue(plan, message.packed(), why, recipients).await.is_ok() {
+        if self.enqueue(plan, message.packed(), None, why, recipients).await.is_ok() {
             for (_, fate) in fates.iter_mut().filter(|(_, fate)| is_ours(fate)) {
-                *fate = Ok(Safe::Queued);
+                *fate = Ok(Safe::Queued(Why::Failure));
             }
         }
     }
@@ -181,33 +197,42 @@ impl Incoming<'_> {
         &self,
         plan: &Plan,
         packed: Packed,
+        unchecked: Option<Unchecked>,
         why: &str,
         recipients: Vec<Waiting<'_>>,
     ) -> Result<(), ()> {
         let (id, received, size) = (plan.id, plan.received, plan.size);
-        let taking = Taking { id, envelope: self.envelope, received, size, packed, why, recipients };
+        let taking =
+            Taking { id, envelope: self.envelope, received, size, packed, unchecked, why, recipients };
         let taken = self.server.inbound.take(taking).await;
         taken.map_err(|error| tracing::error!(%id, %error, "a message cannot be queued"))
     }
 
-    fn waiting<'d>(&self, delivery: &'d Delivery, said: Option<String>) -> Waiting<'d> {
+    fn waiting<'d>(&'d self, delivery: &'d Delivery, said: Option<String>) -> Waiting<'d> {
         let leads_there =
             |path| self.recipients.destinations(path).iter().any(|d| d.account == delivery.account);
-        let address = self.envelope.recipients.iter().find(|recipient| leads_there(&recipient.path));
-        let address = address.and_then(|recipient| recipient.path.mailbox());
+        let recipient = self.envelope.recipients.iter().find(|recipient| leads_there(&recipient.path));
+        let address = recipient.and_then(|recipient| recipient.path.mailbox());
         let address = address.map_or_else(|| "postmaster".to_owned(), ToString::to_string);
-        Waiting { address, delivery, said }
+        Waiting { address, delivery, said, recipient }
+    }
+
+    fn too_slow(&self) -> String {
+        let mark = self.server.inbound.slow_checks().as_millis();
+        format!("its checks took longer than {mark} ms, as they do when DNS does not answer")
     }
 
     fn log(&self, plan: &Plan, fates: &[Fate], began: Instant) {
         let (id, size, client) = (plan.id, plan.size, self.client);
         let (sender, ms) = (&self.envelope.origin.sender, began.elapsed().as_millis());
+        let via = self.via();
         for (account, fate) in fates {
+            meters::delivered(via, became(fate));
             match fate {
                 Ok(Safe::Delivered { duplicate }) => {
                     tracing::info!(%id, %account, %client, %sender, size, ms, duplicate, "delivered");
                 }
-                Ok(Safe::Queued) => tracing::info!(%id, %account, %client, %sender, size, ms, "queued"),
+                Ok(Safe::Queued(_)) => tracing::info!(%id, %account, %client, %sender, size, ms, "queued"),
                 Err(error) => tracing::warn!(%id, %account, %client, %error, "not delivered"),
             }
         }
@@ -222,7 +247,7 @@ impl Incoming<'_> {
         let mut refused = None;
         for destination in destinations {
             match fate_of(fates, destination.account) {
-                Some(Ok(Safe::Delivered { .. } | Safe::Queued)) => safe = true,
+                Some(Ok(Safe::Delivered { .. } | Safe::Queued(_))) => safe = true,
                 Some(Err(error @ (mail::Error::OverQuota { .. } | mail::Error::TooLarge { .. }))) => {
                     refused = Some(refusal(error));
                 }
@@ -261,8 +286,36 @@ impl Incoming<'_> {
         settled.map(|(_, fingerprint)| fingerprint).collect()
     }
 
-    fn refused(&self, refusal: &Refusal) -> Outcome {
+    /// The protocol, for counters.
+    fn via(&self) -> &'static str {
+        match self.server.config.protocol {
+            Protocol::Smtp => "smtp",
+            Protocol::Lmtp => "lmtp",
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal, why: Refused) -> Outcome {
+        meters::refused(self.via(), why);
         Outcome { verdicts: refuse_all(self.envelope, refusal), settled: Vec::new() }
+    }
+}
+
+/// What became of a message for an account, for counters.
+fn became(fate: &Result<Safe, mail::Error>) -> Became {
+    match fate {
+        Ok(Safe::Delivered { duplicate: false }) => Became::Delivered(Why::New),
+        Ok(Safe::Delivered { duplicate: true }) => Became::Delivered(Why::Duplicate),
+        Ok(Safe::Queued(why)) => Became::Queued(*why),
+        Err(error) => Became::Refused(why(error)),
+    }
+}
+
+/// Why a delivery fails, for counters.
+pub(crate) const fn why(error: &mail::Error) -> Why {
+    match error {
+        mail::Error::OverQuota { .. } => Why::OverQuota,
+        mail::Error::TooLarge { .. } => Why::TooLarge,
+        _ => Why::Failure,
     }
 }
 

@@ -4,16 +4,19 @@
 //! `Received:` (RFC 5321 §4.4, RFC 8601 §4.1). Fields that others have written in our name are cut out. Every other
 //! octet stays as it came.
 
-use std::time::Instant;
-
 use bytes::Bytes;
-use checks::{Action, Pending, Refused, Verdict};
-use smtp::{Envelope, Refusal, RefusalCode, Trace};
+use checks::{Action, Pending, Verdict};
+use mail::ingest;
+use queue::Unchecked;
+use smtp::{BodyType, Envelope, Refusal, RefusalCode, Trace};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 use types::Timestamp;
 
 use super::SmtpServer;
-use super::connection::no_room;
+use super::connection::{no_room, try_again};
 use super::spool::Spool;
+use crate::meters::{self, Refused};
 
 /// A message as it is kept.
 pub(super) struct Examined {
@@ -22,6 +25,8 @@ pub(super) struct Examined {
     /// The hash of the message as it came.
     pub(super) hash: blake3::Hash,
     pub(super) place: Place,
+    /// Set if it is still to be checked; then it is whole, with whatever others have written in our name.
+    pub(super) unchecked: Option<Unchecked>,
 }
 
 /// Where a message goes.
@@ -32,43 +37,86 @@ pub(super) enum Place {
     Junk,
 }
 
-/// Checks a message, if anybody wants it checked, and puts our fields on top; or says why it is not taken.
+/// A message that was received whole.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'a> {
+    pub(super) envelope: &'a Envelope,
+    /// What it is called here.
+    pub(super) id: &'a str,
+    pub(super) at: Timestamp,
+}
+
+/// Checks a message, if anybody wants it checked, and puts our fields on top; or says why it is not taken. Checks that are
+/// not done by `patience` are left for later.
 pub(super) async fn examine(
     server: &SmtpServer,
-    envelope: &Envelope,
+    message: Arrived<'_>,
     pending: Option<Pending>,
     spool: Spool,
-    (id, at): (&str, Timestamp),
-) -> Result<Examined, Refusal> {
+    patience: Instant,
+) -> Result<Examined, (Refusal, Refused)> {
     let whole = spool.finish().await.map_err(|error| {
         tracing::error!(%error, "a message is turned away: it cannot be read back from the spool");
-        no_room()
+        (no_room(), Refused::NoRoom)
     })?;
-    let verdict = match pending {
-        Some(pending) => Some(judged(pending, whole.message(), id).await?),
-        None => None,
+    let Arrived { envelope, id, at } = message;
+    let (verdict, slow) = match pending {
+        Some(pending) => match timeout_at(patience, judged(pending, whole.message(), id)).await {
+            Ok(verdict) => (Some(verdict?), false),
+            Err(_late) => (None, true),
+        },
+        None => (None, false),
     };
     let client_name = verdict.as_ref().and_then(|verdict| verdict.client_name.as_deref());
     let trace = Trace { hostname: &server.config.hostname, id, at, client_name };
     let mut fields = Trace::return_path(envelope);
+    let first = fields.len();
     fields.push_str(verdict.as_ref().map_or("", |verdict| &verdict.fields));
     fields.push_str(&trace.received(envelope));
     let suspicious = verdict.as_ref().is_some_and(|verdict| verdict.action == Action::Quarantine);
     let place = if suspicious { Place::Junk } else { Place::Inbox };
     let forged = verdict.map(|verdict| verdict.forged).unwrap_or_default();
     let hash = whole.hash();
-    Ok(Examined { bytes: whole.under(fields.as_bytes(), &forged), hash, place })
+    let bytes = whole.under(fields.as_bytes(), &forged);
+    let lined = match envelope.origin.body {
+        BodyType::BinaryMime => in_lines(bytes.clone()).await?,
+        BodyType::SevenBit | BodyType::EightBitMime => bytes.clone(),
+    };
+    if !slow {
+        return Ok(Examined { bytes: lined, hash, place, unchecked: None });
+    }
+    // The fields of a message are far shorter than what may come over a line.
+    let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
+    let unchecked = Unchecked { first: length(first), fields: length(fields.len()) };
+    tracing::info!(id, "the checks take too long; they are done again from the queue");
+    Ok(Examined { bytes, hash, place, unchecked: Some(unchecked) })
 }
 
-async fn judged(pending: Pending, message: Bytes, id: &str) -> Result<Verdict, Refusal> {
+/// A message that came as BINARYMIME in the form in which it can be kept, handed out and passed on.
+async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> {
+    let work = spawn_blocking(move || ingest::in_lines(&bytes, &ingest::Limits::default()));
+    match work.await {
+        Ok(Some(lined)) => Ok(lined),
+        Ok(None) => {
+            let text = "Only bodies whose transfer encoding is binary may hold NUL, or a CR or LF alone";
+            Err((Refusal::new(RefusalCode::TransactionFailed, 6, 0, text), Refused::Malformed))
+        }
+        Err(_stopping) => Err((try_again(), Refused::Failure)),
+    }
+}
+
+async fn judged(pending: Pending, message: Bytes, id: &str) -> Result<Verdict, (Refusal, Refused)> {
     let began = Instant::now();
     let verdict = pending.message(message).await;
     let ms = began.elapsed().as_millis();
+    verdict.results.iter().for_each(meters::checked);
+    meters::judged(&verdict.action, began.elapsed());
     let found = verdict.results.as_ref().map(|results| results.summary()).unwrap_or_default();
     match &verdict.action {
         Action::Reject(refused) | Action::Defer(refused) => {
             tracing::info!(id, ms, found, why = refused.text, "turned away by the checks");
-            Err(refusal(refused))
+            let deferred = matches!(verdict.action, Action::Defer(_));
+            Err((refusal(refused), if deferred { Refused::Unchecked } else { Refused::Policy }))
         }
         Action::Accept | Action::Quarantine => {
             tracing::info!(id, ms, found, suspicious = verdict.action == Action::Quarantine, "checked");
@@ -77,7 +125,7 @@ async fn judged(pending: Pending, message: Bytes, id: &str) -> Result<Verdict, R
     }
 }
 
-fn refusal(refused: &Refused) -> Refusal {
+fn refusal(refused: &checks::Refused) -> Refusal {
     let code = if refused.code >= 500 { RefusalCode::MailboxUnavailable } else { RefusalCode::LocalError };
     let (subject, detail) = refused.status;
     Refusal::new(code, subject, detail, &refused.text)

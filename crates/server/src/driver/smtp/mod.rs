@@ -22,6 +22,7 @@ use store::kv::Kv;
 use tokio::net::TcpStream;
 use types::Clock;
 
+pub(crate) use self::delivery::why;
 use self::retries::Retries;
 use super::budget::Budget;
 use super::port::Port;

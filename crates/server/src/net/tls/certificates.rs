@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::counter;
 use parking_lot::{Mutex, RwLock};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -80,6 +81,7 @@ impl Certificates {
                     // Told once, until there is something to read again.
                     let gone = blake3::hash(why.as_bytes());
                     if std::mem::replace(&mut *source.seen.lock(), gone) != gone {
+                        counter!("magpie_certificate_loads_total", "result" => "unreadable").increment(1);
                         tracing::error!(certificate = place, %why, "a certificate cannot be read; the old one is shown on");
                     }
                     continue;
@@ -91,6 +93,7 @@ impl Certificates {
             }
             match Certificate::parse(&content.chain, &content.key) {
                 Ok(certificate) => {
+                    counter!("magpie_certificate_loads_total", "result" => "ok").increment(1);
                     let expires = text::date_time(certificate.expires);
                     tracing::info!(
                         certificate = place,
@@ -104,6 +107,7 @@ impl Certificates {
                     *source.warned.lock() = Timestamp(0);
                 }
                 Err(why) => {
+                    counter!("magpie_certificate_loads_total", "result" => "unusable").increment(1);
                     tracing::error!(certificate = place, %why, "a new certificate cannot be used; the old one is shown on");
                 }
             }

@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::driver::budget::{Budget, BudgetLimits};
 use crate::driver::port::Port;
 use crate::inbound::{Inbound, InboundOptions};
+use crate::meters::PortMeters;
 use crate::net::tls::{Certificates, acceptor, install_provider};
 use crate::net::{Lifecycle, LinkTimes, TlsMode};
 use crate::node::Node;
@@ -67,8 +68,13 @@ impl World {
         let budget = Budget::new(BudgetLimits::default());
         SmtpServer {
             config: Arc::new(Config::new("mx.example.test", protocol)),
-            port: Port { mode: TlsMode::StartTls, tls, times: LinkTimes::default() },
-            inbound: Inbound::new(queues, budget.clone(), InboundOptions::default()),
+            port: Port {
+                mode: TlsMode::StartTls,
+                tls,
+                times: LinkTimes::default(),
+                meters: Arc::new(PortMeters::noop()),
+            },
+            inbound: Inbound::new(queues, budget.clone(), InboundOptions::default(), None),
             budget,
             spool: self.directory.path().to_owned(),
             kv: node.kv.clone(),
@@ -147,7 +153,8 @@ async fn what_fails_for_a_reason_of_ours_is_queued_and_delivered_later() {
     let mut news = accounts.map(|account| well.mail.subscribe(account));
     well.inbound.retry(entry.id).await.unwrap();
     let lifecycle = Lifecycle::default();
-    Inbound::new(&well, Budget::new(BudgetLimits::default()), InboundOptions::default()).start(&lifecycle);
+    Inbound::new(&well, Budget::new(BudgetLimits::default()), InboundOptions::default(), None)
+        .start(&lifecycle);
     for news in &mut news {
         tokio::time::timeout(Duration::from_mins(1), news.next()).await.unwrap();
     }
