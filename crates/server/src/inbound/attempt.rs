@@ -173,7 +173,7 @@ fn judge(error: &mail::Error) -> Outcome {
 /// Counts an attempt that did not deliver.
 fn count(outcome: &Outcome, why: Why) {
     match outcome {
-        Outcome::Done => {}
+        Outcome::Done | Outcome::Passed(..) => {}
         Outcome::Later(_) => meters::delivered("queue", Became::Deferred(why)),
         Outcome::Never(_) => meters::delivered("queue", Became::Failed(why)),
     }

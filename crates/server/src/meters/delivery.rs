@@ -62,10 +62,10 @@ const OUTCOMES: [&str; 5] = ["delivered", "queued", "refused", "deferred", "fail
 const REASONS: [&str; 8] =
     ["new", "duplicate", "load", "slow_checks", "over_quota", "too_large", "no_account", "failure"];
 /// By which way messages come.
-const WAYS: [&str; 3] = ["smtp", "lmtp", "queue"];
+const WAYS: [&str; 4] = ["smtp", "lmtp", "submission", "queue"];
 const REFUSALS: [&str; 5] = ["policy", "unchecked", "malformed", "no_room", "failure"];
 
-/// Counts a message for one account. `via` is one of `smtp`, `lmtp` and `queue`.
+/// Counts a message for one account. `via` is one of `smtp`, `lmtp`, `submission` and `queue`.
 pub(crate) fn delivered(via: &'static str, became: Became) {
     static CELLS: Cells<{ WAYS.len() * OUTCOMES.len() * REASONS.len() }> = Cells::new();
     let way = WAYS.iter().position(|way| *way == via).unwrap_or(0);

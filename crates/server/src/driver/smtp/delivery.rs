@@ -291,6 +291,7 @@ impl Incoming<'_> {
         match self.server.config.protocol {
             Protocol::Smtp => "smtp",
             Protocol::Lmtp => "lmtp",
+            Protocol::Submission => "submission",
         }
     }
 
