@@ -264,7 +264,7 @@ async fn a_long_command_tells_its_progress() {
     assert!(!quick.contains("INPROGRESS"), "{quick}");
     let time = async {
         loop {
-            world.hand.advance(std::time::Duration::from_millis(500));
+            world.hand.advance(std::time::Duration::from_millis(1_200));
             tokio::task::yield_now().await;
         }
     };

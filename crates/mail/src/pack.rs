@@ -36,9 +36,7 @@ impl Mail {
 
     /// Opens a packed message. `row` is [`Packed::row`]; its blobs must be linked by somebody.
     pub fn unpack(&self, row: &[u8]) -> Result<Source, Error> {
-        let record: SourceRecord = minicbor::decode(row)
-            .map_err(|error| Error::DamagedPack(format!("its row cannot be read: {error}")))?;
-        self.opened_by(Holder::Pack, record)
+        self.open(Holder::Pack, &Bytes::copy_from_slice(row))
     }
 }
 

@@ -5,24 +5,42 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use store::blob::{BlobReader, Blobs, Hash};
 use types::{AccountId, EmailId};
 
-use crate::ingest::recipe::{Encoder, Step};
+use crate::ingest::recipe::{Encoder, Recipe, Step};
 use crate::message::{PLAIN, ZSTD};
-use crate::table::{SourceRecord, Sources};
+use crate::table::SourceView;
 use crate::{Error, Mail};
 
-/// Where an email's bytes are. Cheap to clone if the message is short.
+/// Where an email's bytes are. Cheap to clone.
 #[derive(Clone)]
-pub struct Source {
+pub struct Source(Arc<Place>);
+
+struct Place {
     holder: Holder,
     blobs: Blobs,
-    record: SourceRecord,
-    /// The literal bytes, if they are inline.
-    literal: Option<Bytes>,
+    recipe: Option<Recipe>,
+    literal: Literal,
+    size: u64,
+    hash: [u8; 32],
+}
+
+/// The literal bytes: all of the message, or what the recipe did not cut out.
+enum Literal {
+    Inline(Bytes),
+    Blob(Hash),
+}
+
+/// An email's bytes in the form that its row has: nothing is unpacked before [`Self::open`].
+#[derive(Clone)]
+pub struct Sealed {
+    mail: Mail,
+    holder: Holder,
+    row: Bytes,
 }
 
 /// Whose bytes they are.
@@ -63,33 +81,25 @@ struct Open {
 impl Mail {
     /// Opens an email's bytes: one row read. Works for expunged emails too, while they can be brought back.
     pub async fn source(&self, account: AccountId, email: EmailId) -> Result<Source, Error> {
-        let key = &(account, email);
-        let record = self.look(|tx| async move { Ok(tx.snapshot_load::<Sources>(key).await?) }).await?;
-        self.opened(account, email, record.ok_or(Error::NoSuchEmail)?)
+        let sealed = self.sources(account, &[email]).await?.pop().flatten();
+        sealed.ok_or(Error::NoSuchEmail)?.open()
     }
 
-    pub(crate) fn opened(
-        &self,
-        account: AccountId,
-        email: EmailId,
-        record: SourceRecord,
-    ) -> Result<Source, Error> {
-        self.opened_by(Holder::Email(account, email), record)
-    }
-
-    pub(crate) fn opened_by(&self, holder: Holder, mut record: SourceRecord) -> Result<Source, Error> {
-        let inline = std::mem::take(&mut record.inline);
-        if record.recipe.as_ref().is_some_and(|recipe| !recipe.is_sound() || recipe.size != record.size) {
+    /// A source whose row is known. Inline bytes are unpacked once; what is not packed is not copied.
+    pub(crate) fn open(&self, holder: Holder, row: &Bytes) -> Result<Source, Error> {
+        let view: SourceView<'_> =
+            minicbor::decode(row).map_err(|error| holder.lost(&format!("its row cannot be read: {error}")))?;
+        if view.recipe.as_ref().is_some_and(|recipe| !recipe.is_sound() || recipe.size != view.size) {
             return Err(holder.lost("the recipe of its source contradicts itself"));
         }
-        let literal = match (record.literal, record.codec) {
-            (Some(_), _) => None,
-            (None, PLAIN) => Some(Bytes::from(inline)),
+        let literal = match (view.literal, view.codec) {
+            (Some(hash), _) => Literal::Blob(Hash::from_bytes(hash)),
+            (None, PLAIN) => Literal::Inline(row.slice_ref(view.inline)),
             (None, ZSTD) => {
-                let size = usize::try_from(record.literal_size).unwrap_or(usize::MAX);
-                let unpacked = decompress(&inline, size.min(64 << 20));
+                let size = usize::try_from(view.literal_size).unwrap_or(usize::MAX);
+                let unpacked = decompress(view.inline, size.min(64 << 20));
                 let lost = |e| holder.lost(&format!("its source does not unpack: {e}"));
-                Some(unpacked.map_err(lost)?.into())
+                Literal::Inline(unpacked.map_err(lost)?.into())
             }
             (None, codec) => {
                 let what =
@@ -97,23 +107,47 @@ impl Mail {
                 return Err(holder.lost(&what));
             }
         };
-        Ok(Source { holder, blobs: self.blobs().clone(), record, literal })
+        let SourceView { recipe, size, hash, .. } = view;
+        let blobs = self.blobs().clone();
+        Ok(Source(Arc::new(Place { holder, blobs, recipe, literal, size, hash })))
+    }
+}
+
+impl Sealed {
+    pub(crate) const fn new(mail: Mail, holder: Holder, row: Bytes) -> Self {
+        Self { mail, holder, row }
+    }
+
+    /// Unpacks what the row holds.
+    pub fn open(&self) -> Result<Source, Error> {
+        self.mail.open(self.holder, &self.row)
     }
 }
 
 impl Source {
     /// Octets of the whole message.
-    pub const fn size(&self) -> u64 {
-        self.record.size
+    pub fn size(&self) -> u64 {
+        self.0.size
     }
 
     /// BLAKE3 of the whole message.
-    pub const fn hash(&self) -> [u8; 32] {
-        self.record.hash
+    pub fn hash(&self) -> [u8; 32] {
+        self.0.hash
+    }
+
+    /// The octets of a range, if they are in memory already: then they are not copied. A range beyond the end is cut.
+    pub fn held(&self, range: Range<u64>) -> Option<Bytes> {
+        match (&self.0.literal, &self.0.recipe) {
+            (Literal::Inline(literal), None) => Some(cut(literal, range)),
+            _ => None,
+        }
     }
 
     /// The octets of a range, in one piece. A range beyond the end is cut.
     pub async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        if let Some(held) = self.held(range.clone()) {
+            return Ok(held);
+        }
         let mut stream = self.stream(range);
         let Some(first) = stream.next().await? else { return Ok(Bytes::new()) };
         let Some(second) = stream.next().await? else { return Ok(first) };
@@ -128,9 +162,9 @@ impl Source {
 
     /// The octets of a range, in chunks of some hundred kilobytes at most.
     pub fn stream(&self, range: Range<u64>) -> SourceStream {
-        let pieces = match &self.record.recipe {
+        let pieces = match &self.0.recipe {
             None => {
-                let end = range.end.min(self.record.size);
+                let end = range.end.min(self.0.size);
                 VecDeque::from([Piece::Literal(range.start.min(end)..end)])
             }
             Some(recipe) => recipe.steps(range).map(Piece::from).collect(),
@@ -141,21 +175,27 @@ impl Source {
     /// A part's decoded content without decoding it, if it was cut out: `body` is where the part's body lies in
     /// the source.
     pub fn attachment(&self, body: Range<u64>) -> Option<(Hash, u64)> {
-        let cut = self.record.recipe.as_ref()?.cut_in(body)?;
+        let cut = self.0.recipe.as_ref()?.cut_in(body)?;
         Some((Hash::from_bytes(cut.hash), cut.len))
     }
 
-    async fn blob(&self, hash: [u8; 32], range: Range<u64>) -> Result<BlobReader, Error> {
-        self.blobs.read_range(&Hash::from_bytes(hash), range).await.map_err(|error| self.unreadable(&error))
+    async fn blob(&self, hash: &Hash, range: Range<u64>) -> Result<BlobReader, Error> {
+        self.0.blobs.read_range(hash, range).await.map_err(|error| self.unreadable(&error))
     }
 
     fn unreadable(&self, error: &store::blob::Error) -> Error {
         match error {
             store::blob::Error::Unavailable(why) => Error::Unavailable(why.clone()),
             store::blob::Error::Kv(error) => error.clone().into(),
-            lost => self.holder.lost(&lost.to_string()),
+            lost => self.0.holder.lost(&lost.to_string()),
         }
     }
+}
+
+/// A range of bytes, without what of it lies beyond their end.
+fn cut(bytes: &Bytes, range: Range<u64>) -> Bytes {
+    let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.slice(at(range.start.min(range.end))..at(range.end))
 }
 
 impl From<Step<'_>> for Piece {
@@ -197,20 +237,15 @@ impl SourceStream {
     async fn begin(&mut self, piece: Piece) -> Result<Option<Bytes>, Error> {
         let source = &self.source;
         match piece {
-            Piece::Literal(range) => match (&source.literal, source.record.literal) {
-                (Some(literal), _) => {
-                    let len = literal.len();
-                    let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(len);
-                    Ok(Some(literal.slice(at(range.start)..at(range.end))))
-                }
-                (None, Some(hash)) => {
+            Piece::Literal(range) => match &source.0.literal {
+                Literal::Inline(literal) => Ok(Some(cut(literal, range))),
+                Literal::Blob(hash) => {
                     self.open = Some(Open { reader: source.blob(hash, range).await?, encoder: None });
                     Ok(None)
                 }
-                (None, None) => Err(source.holder.lost("its source names no bytes")),
             },
             Piece::Attachment { hash, plain, encoder } => {
-                let reader = source.blob(hash, plain).await?;
+                let reader = source.blob(&Hash::from_bytes(hash), plain).await?;
                 self.open = Some(Open { reader, encoder: Some(encoder) });
                 Ok(None)
             }

@@ -6,12 +6,13 @@ use std::fmt;
 
 use bytes::Bytes;
 use store::blob::ReferenceTable;
-use store::kv::{Range, Transaction};
+use store::kv::{Range, Transaction, encode};
 use types::{AccountId, EmailId, Keyword, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
 
 use crate::edit::thread_keys;
 use crate::place::owner;
 use crate::record::ThreadKey;
+use crate::source::Holder;
 use crate::table::{
     AccountState, AccountStates, AnnotationRow, Annotations, Changes, EmailState, Emails, Expungeds,
     MailboxCounters, MailboxNames, MemberRecord, Members, Metadatas, ReceivedKey, ReceivedRow, Receiveds,
@@ -390,7 +391,7 @@ impl Check {
         record: crate::table::SourceRecord,
     ) -> Result<(), Error> {
         let hashes = record.blobs();
-        let source = mail.opened(self.account, email, record)?;
+        let source = mail.open(Holder::Email(self.account, email), &encode::<Sources>(&record)?)?;
         let mut hasher = blake3::Hasher::new();
         let mut stream = source.stream(0..source.size());
         while let Some(chunk) = stream.next().await? {

@@ -1,8 +1,8 @@
 //! The INBOX as it was when the session began: which number is which message, and what is to be removed at QUIT.
 //!
 //! Numbers are fixed for the session (RFC 1939 §3): what arrives later waits for the next one, what another session
-//! removes keeps its number and is refused when it is asked for. All that is known of a message is its UID and its
-//! size, read from the mailbox's rows page by page.
+//! removes keeps its number and is refused when it is asked for. All that is known of a message is its UID, its
+//! email and its size, read from the mailbox's rows page by page.
 //!
 //! Sizes are those of the messages as they were received. A message that has a bare LF, or no CRLF at its end,
 //! gets that mended on its way out ([`crate::wire`]) and is a few octets longer there; to know by how much, every
@@ -11,7 +11,7 @@
 use std::fmt;
 
 use mail::{Mail, MailboxPath};
-use types::{AccountId, MailboxId, Uid, UidValidity};
+use types::{AccountId, EmailId, MailboxId, Uid, UidValidity};
 
 use crate::error::Error;
 
@@ -22,6 +22,7 @@ const PAGE: usize = 10_000;
 pub(crate) struct Maildrop {
     uidvalidity: UidValidity,
     uids: Vec<Uid>,
+    emails: Vec<EmailId>,
     sizes: Vec<u64>,
     deleted: Vec<bool>,
     left: Totals,
@@ -40,6 +41,7 @@ pub(crate) struct Entry {
     /// From 1.
     pub(crate) number: usize,
     pub(crate) uid: Uid,
+    pub(crate) email: EmailId,
     pub(crate) size: u64,
 }
 
@@ -68,6 +70,7 @@ impl Maildrop {
         let mut maildrop = Self {
             uidvalidity: info.uidvalidity,
             uids: Vec::new(),
+            emails: Vec::new(),
             sizes: Vec::new(),
             deleted: Vec::new(),
             left: Totals::default(),
@@ -78,6 +81,7 @@ impl Maildrop {
         while from <= end {
             let page = mail.members(account, MailboxId::INBOX, from, end, PAGE).await?;
             maildrop.uids.extend(page.iter().map(|member| member.uid));
+            maildrop.emails.extend(page.iter().map(|member| member.email));
             maildrop.sizes.extend(page.iter().map(|member| member.size));
             match page.last() {
                 Some(last) if page.len() == PAGE && last.uid < end => from = last.uid.next(),
@@ -136,7 +140,12 @@ impl Maildrop {
     }
 
     fn entry(&self, at: usize) -> Option<(Entry, bool)> {
-        let entry = Entry { number: at + 1, uid: *self.uids.get(at)?, size: *self.sizes.get(at)? };
+        let entry = Entry {
+            number: at + 1,
+            uid: *self.uids.get(at)?,
+            email: *self.emails.get(at)?,
+            size: *self.sizes.get(at)?,
+        };
         Some((entry, *self.deleted.get(at)?))
     }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// A stretch shorter than this is copied: a chunk of its own costs more.
-const BY_REFERENCE: usize = 16 << 10;
+const BY_REFERENCE: usize = 4 << 10;
 
 /// Chunks of bytes, in order.
 #[derive(Default)]

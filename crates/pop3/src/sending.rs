@@ -35,12 +35,9 @@ impl Sending {
     ) -> Result<Self, Error> {
         let (account, mail) = (user.account, &user.mail);
         // The row is read anew: what another session has expunged could still be read without it.
-        let row = mail.members_at(account, MailboxId::INBOX, &[entry.uid]).await?.pop();
-        let Some(Member { email, keywords, .. }) = row else { return Err(Error::Gone(entry.number)) };
-        let source = mail.source(account, email).await.map_err(|error| match error {
-            mail::Error::NoSuchEmail => Error::Gone(entry.number),
-            error => error.into(),
-        })?;
+        let found = mail.source_in(account, MailboxId::INBOX, entry.uid, entry.email).await?;
+        let Some((Member { keywords, .. }, sealed)) = found else { return Err(Error::Gone(entry.number)) };
+        let source = sealed.open()?;
         if config.international == InternationalMail::Refused && !utf8 && is_international(&source).await? {
             return Err(Error::International(entry.number));
         }

@@ -280,8 +280,8 @@ impl Session {
 
     async fn send_on(&mut self, mut sending: Box<Sending>) -> Turn {
         // Reads that are answered from memory never wait, and a client that pipelines many RETR would keep its worker
-        // thread for itself.
-        tokio::task::yield_now().await;
+        // thread for itself. To give it away after each message would cost more than the message.
+        tokio::task::coop::consume_budget().await;
         let State::Transaction(user) = &mut self.state else { return Turn::More };
         match sending.step(user, &mut self.out).await {
             Ok(true) => {}

@@ -103,7 +103,7 @@ impl Conversation for Session {
 
     async fn advance(&mut self, input: &mut BytesMut) -> Step {
         loop {
-            if self.out.len() >= self.config.chunk {
+            if self.out.is_full() {
                 return Step::Send(self.out.take());
             }
             let step = match self.turn(input).await {
@@ -167,12 +167,13 @@ impl Session {
     /// A session with a new client. Its greeting is the first thing that [`Self::advance`] sends.
     pub fn new(config: Arc<Config>, services: Services, peer: Peer) -> Self {
         let framer = Framer::new(config.limits.clone());
+        let out = Output::of(config.chunk);
         let mut session = Self {
             config,
             services,
             peer,
             framer,
-            out: Output::new(),
+            out,
             user: None,
             doing: Doing::Nothing,
             progress: Progress::default(),
@@ -398,7 +399,7 @@ impl Session {
             let before = self.out.len();
             match task.step(user, &tag, &mut self.out).await {
                 // What says nothing may take long: then the client hears how far it has come.
-                Ok(None) if self.out.len() > before && self.out.len() < self.config.chunk => {}
+                Ok(None) if self.out.len() > before && !self.out.is_full() => {}
                 finished => break finished,
             }
         };

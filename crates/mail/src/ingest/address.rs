@@ -31,7 +31,7 @@ impl Mailbox {
     /// The display name decoded.
     pub fn display_name(&self, fallback: Option<&str>) -> Option<String> {
         let name = decode_text(self.name.as_deref()?, fallback);
-        (!name.is_empty()).then_some(name)
+        (!name.is_empty()).then(|| name.into_owned())
     }
 
     /// `local@domain`, the local part in quotes where it needs them.
@@ -74,6 +74,17 @@ pub fn addresses(value: &[u8], max: usize) -> Vec<Entry> {
     parser.entries
 }
 
+/// What is more than a character of a word: see [`Parser::step`] and [`Current::angle`].
+const SEPARATES: [bool; 256] = {
+    let mut separates = [false; 256];
+    let mut rest: &[u8] = b" \t\r\n\"(<[,:;>@\\";
+    while let [byte, tail @ ..] = rest {
+        separates[*byte as usize] = true;
+        rest = tail;
+    }
+    separates
+};
+
 struct Parser {
     entries: Vec<Entry>,
     in_group: bool,
@@ -103,8 +114,10 @@ struct Spec {
 impl Spec {
     fn split(self) -> (Vec<u8>, Vec<u8>) {
         let mut local = self.text;
-        let domain = self.at.map(|at| local.split_off(at)).unwrap_or_default();
-        (local, domain.get(1..).unwrap_or_default().to_vec())
+        let Some(at) = self.at else { return (local, Vec::new()) };
+        let domain = local.get(at + 1..).unwrap_or_default().to_vec();
+        local.truncate(at);
+        (local, domain)
     }
 }
 
@@ -156,7 +169,12 @@ impl Parser {
                 current.append(escaped);
                 return rest;
             }
-            _ => current.append(&[byte]),
+            _ => {
+                let run = tail.iter().position(|byte| SEPARATES[usize::from(*byte)]).unwrap_or(tail.len());
+                let (run, rest) = tail.split_at(run);
+                current.append_run(byte, run);
+                return rest;
+            }
         }
         tail
     }
@@ -205,6 +223,13 @@ impl Current {
         self.append(text);
     }
 
+    /// Appends characters of one word.
+    fn append_run(&mut self, first: u8, more: &[u8]) {
+        self.append(&[first]);
+        self.phrase.extend_from_slice(more);
+        self.spec.text.extend_from_slice(more);
+    }
+
     fn append(&mut self, text: &[u8]) {
         if std::mem::take(&mut self.space) && !self.phrase.is_empty() {
             self.phrase.push(b' ');
@@ -227,7 +252,13 @@ impl Current {
                     spec.at = Some(spec.text.len());
                     spec.text.push(b'@');
                 }
-                _ => spec.text.push(*byte),
+                _ => {
+                    let run = tail.iter().position(|byte| SEPARATES[usize::from(*byte)]).unwrap_or(tail.len());
+                    let (run, behind) = tail.split_at(run);
+                    spec.text.push(*byte);
+                    spec.text.extend_from_slice(run);
+                    rest = behind;
+                }
             }
         }
         // The first brackets count: `<a@x> <b@y>` is broken, and its name ends before them.

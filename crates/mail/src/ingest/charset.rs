@@ -15,38 +15,38 @@ const ISO_2022_KR_DESIGNATOR: &[u8] = b"\x1b$)C";
 
 /// Decodes `bytes` as `label` says. An absent or unknown label, `us-ascii` with 8-bit bytes, and a label
 /// under which the bytes are broken while they are good UTF-8, are all resolved by looking at the bytes.
-pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
+pub fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Cow<'b, str> {
     let Some(charset) = label.and_then(charset) else {
         return decode_unlabelled(bytes, None);
     };
     match charset {
         Charset::Known(encoding) if encoding == UTF_8 => match std::str::from_utf8(without_bom(bytes)) {
-            Ok(text) => text.to_owned(),
+            Ok(text) => text.into(),
             Err(error) if error.error_len().is_none() || mostly_utf8(bytes) => {
-                String::from_utf8_lossy(without_bom(bytes)).into_owned()
+                String::from_utf8_lossy(without_bom(bytes))
             }
             Err(_) => guess(bytes),
         },
-        Charset::Known(encoding) if encoding == EUC_KR && is_iso_2022_kr(bytes) => iso_2022_kr(bytes),
+        Charset::Known(encoding) if encoding == EUC_KR && is_iso_2022_kr(bytes) => iso_2022_kr(bytes).into(),
         Charset::Known(encoding) => known(bytes, encoding),
-        Charset::Iso2022Kr => iso_2022_kr(bytes),
-        Charset::Hz => hz(bytes),
-        Charset::Other(decode) => decode(bytes),
+        Charset::Iso2022Kr => iso_2022_kr(bytes).into(),
+        Charset::Hz => hz(bytes).into(),
+        Charset::Other(decode) => decode(bytes).into(),
     }
 }
 
 /// Decodes bytes that came without a label: UTF-8 if they are that, else as `fallback` says, else by guess.
-pub fn decode_unlabelled(bytes: &[u8], fallback: Option<&str>) -> String {
+pub fn decode_unlabelled<'b>(bytes: &'b [u8], fallback: Option<&str>) -> Cow<'b, str> {
     let bytes = without_bom(bytes);
     match std::str::from_utf8(bytes) {
-        Ok(text) if memmem::find(bytes, b"\x1b$").is_none() => text.to_owned(),
-        Ok(_) if is_iso_2022_kr(bytes) => iso_2022_kr(bytes),
+        Ok(text) if memmem::find(bytes, b"\x1b$").is_none() => text.into(),
+        Ok(_) if is_iso_2022_kr(bytes) => iso_2022_kr(bytes).into(),
         Ok(_) => known(bytes, ISO_2022_JP),
         Err(_) => match fallback.and_then(charset) {
             Some(Charset::Known(encoding)) if encoding != UTF_8 && encoding != UTF_16LE => {
                 known(bytes, encoding)
             }
-            _ if mostly_utf8(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            _ if mostly_utf8(bytes) => String::from_utf8_lossy(bytes),
             _ => guess(bytes),
         },
     }
@@ -62,7 +62,11 @@ enum Charset {
 /// What a label stands for; nothing for labels that say nothing.
 fn charset(label: &str) -> Option<Charset> {
     let label = label.trim_matches(|c: char| c.is_ascii_whitespace() || "\"'<>".contains(c));
-    if label.is_empty() || label.len() > MAX_LABEL {
+    // What nearly all mail has.
+    if label.eq_ignore_ascii_case("utf-8") {
+        return Some(Charset::Known(UTF_8));
+    }
+    if label.is_empty() || label.len() > MAX_LABEL || label.eq_ignore_ascii_case("us-ascii") {
         return None;
     }
     let label = label.to_ascii_lowercase();
@@ -99,19 +103,18 @@ fn other(label: &str) -> Option<Charset> {
     mail_parser::decoders::charsets::map::charset_decoder(label.as_bytes()).map(Charset::Other)
 }
 
-fn known(bytes: &[u8], encoding: &'static Encoding) -> String {
+fn known<'b>(bytes: &'b [u8], encoding: &'static Encoding) -> Cow<'b, str> {
     let (text, broken) = if encoding.name().starts_with("UTF-16") {
         let (text, _, broken) = encoding.decode(bytes);
         (text, broken)
     } else if encoding == ISO_2022_JP {
-        return encoding.decode_without_bom_handling(&without_idle_escapes(bytes)).0.into_owned();
+        return Cow::Owned(encoding.decode_without_bom_handling(&without_idle_escapes(bytes)).0.into_owned());
     } else {
         encoding.decode_without_bom_handling(bytes)
     };
     match text {
-        _ if broken && let Ok(utf8) = std::str::from_utf8(bytes) => utf8.to_owned(),
-        Cow::Owned(text) => text,
-        Cow::Borrowed(text) => text.to_owned(),
+        _ if broken && let Ok(utf8) = std::str::from_utf8(bytes) => utf8.into(),
+        text => text,
     }
 }
 
@@ -132,7 +135,7 @@ fn without_idle_escapes(bytes: &[u8]) -> Vec<u8> {
     kept
 }
 
-fn guess(bytes: &[u8]) -> String {
+fn guess(bytes: &[u8]) -> Cow<'_, str> {
     if only_latin_signs(bytes.get(..SAMPLE).unwrap_or(bytes)) {
         return known(bytes, WINDOWS_1252);
     }
@@ -146,7 +149,7 @@ fn guess(bytes: &[u8]) -> String {
     // Two or three syllables are too few to tell from Arabic or Vietnamese, so the detector gets a hint.
     let hint = looks_like_hangul(sample.get(..SAMPLE).unwrap_or(sample)).then_some(&b"kr"[..]);
     let encoding = detector.guess(hint, Utf8Detection::Deny);
-    encoding.decode_without_bom_handling(bytes).0.into_owned()
+    encoding.decode_without_bom_handling(bytes).0
 }
 
 /// Whether all 8-bit bytes are signs of windows-1252 in a place where that sign makes sense: `£5`, `5¢`, `20°`,
@@ -217,7 +220,7 @@ fn iso_2022_kr(bytes: &[u8]) -> String {
             _ => euc.push(*byte),
         }
     }
-    known(&euc, EUC_KR)
+    known(&euc, EUC_KR).into_owned()
 }
 
 /// RFC 1843: `~{` and `~}` switch between GB 2312 and ASCII.
@@ -240,7 +243,7 @@ fn hz(bytes: &[u8]) -> String {
             _ => euc.push(*byte),
         }
     }
-    known(&euc, GBK)
+    known(&euc, GBK).into_owned()
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl Reader<'_> {
 /// encoded words decoded. `fallback` is the charset of unlabelled 8-bit text.
 pub fn decoded_param(params: &[Param], name: &str, fallback: Option<&str>) -> Option<String> {
     extended(params, name)
-        .or_else(|| param(params, name).map(|value| decode_text(value, fallback)))
+        .or_else(|| param(params, name).map(|value| decode_text(value, fallback).into_owned()))
         .map(|text| text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned())
         .filter(|text| !text.is_empty())
 }
@@ -225,7 +225,7 @@ fn decode_pieces(pieces: &[(u16, bool, &[u8])]) -> String {
             bytes.extend_from_slice(value);
         }
     }
-    normal(charset::decode(&bytes, label))
+    normal(charset::decode(&bytes, label)).into_owned()
 }
 
 /// A media type in its valid form, or nothing: `Text / Plain` is one, `text` and `text/` are not.

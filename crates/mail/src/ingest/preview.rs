@@ -30,7 +30,7 @@ pub(super) fn preview(raw: &[u8], structure: &Structure, bodies: &Bodies) -> Str
             break;
         }
     }
-    normal(text)
+    normal(text.into()).into_owned()
 }
 
 /// The body of a part in the source.

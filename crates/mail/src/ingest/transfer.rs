@@ -24,10 +24,16 @@ pub fn decode<'a>(body: &'a [u8], encoding: &str, max: usize) -> Cow<'a, [u8]> {
 
 /// The text of a body part: transfer encoding and charset undone. At most about `max` bytes are decoded; a
 /// character cut there is left out.
-pub fn decoded_text(body: &[u8], encoding: &str, charset: Option<&str>, max: usize) -> String {
-    let bytes = decode(body, encoding, max);
-    let bytes = if bytes.len() < max { &*bytes } else { without_cut_character(&bytes) };
-    charset::decode(bytes, charset)
+pub fn decoded_text<'b>(body: &'b [u8], encoding: &str, charset: Option<&str>, max: usize) -> Cow<'b, str> {
+    match decode(body, encoding, max) {
+        Cow::Borrowed(bytes) => charset::decode(whole_characters(bytes, max), charset),
+        Cow::Owned(bytes) => Cow::Owned(charset::decode(whole_characters(&bytes, max), charset).into_owned()),
+    }
+}
+
+/// Bytes without the character that a limit has cut, if they reach it.
+fn whole_characters(bytes: &[u8], max: usize) -> &[u8] {
+    if bytes.len() < max { bytes } else { without_cut_character(bytes) }
 }
 
 /// Base64 (RFC 4648 §4) between anything else: line ends, spaces and foreign characters are skipped, a last

@@ -1,5 +1,7 @@
 //! Unstructured header text: unfolding, encoded words (RFC 2047), and raw 8-bit text without a label.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -15,10 +17,13 @@ const MAX_LABEL: usize = 64;
 ///
 /// Adjacent encoded words of one charset are joined before they are decoded: many senders cut in the middle
 /// of a character. Linear in the length of `value`.
-pub fn decode_text(value: &[u8], fallback: Option<&str>) -> String {
+pub fn decode_text<'v>(value: &'v [u8], fallback: Option<&str>) -> Cow<'v, str> {
     let value = unfold(value);
     if memmem::find(&value, b"=?").is_none() {
-        return readable(charset::decode_unlabelled(&value, fallback));
+        return match value {
+            Cow::Borrowed(value) => readable(charset::decode_unlabelled(value, fallback)),
+            Cow::Owned(value) => Cow::Owned(readable(charset::decode_unlabelled(&value, fallback)).into_owned()),
+        };
     }
     let mut text = Text { out: String::with_capacity(value.len()), fallback, ..Text::default() };
     let mut rest = &*value;
@@ -36,7 +41,7 @@ pub fn decode_text(value: &[u8], fallback: Option<&str>) -> String {
         rest = from.get(word.len..).unwrap_or_default();
     }
     text.plain(rest);
-    text.finish()
+    Cow::Owned(text.finish())
 }
 
 #[derive(Default)]
@@ -86,23 +91,25 @@ impl<'a> Text<'a> {
     fn finish(mut self) -> String {
         self.flush_words();
         self.flush_plain();
-        readable(self.out)
+        readable(self.out.into()).into_owned()
     }
 }
 
 /// Text in normal form C without control characters: what is decoded must not command terminals.
-fn readable(mut text: String) -> String {
-    text.retain(|c| !c.is_control() || c == '\t');
-    normal(text)
+fn readable(text: Cow<'_, str>) -> Cow<'_, str> {
+    let commands = |c: char| c.is_control() && c != '\t';
+    match text {
+        text if !text.contains(commands) => normal(text),
+        text => normal(text.chars().filter(|c| !commands(*c)).collect()),
+    }
 }
 
 /// Text in normal form C, as RFC 8621 §4.1.2.2 asks for: decomposed Hangul becomes syllables.
-pub(super) fn normal(text: String) -> String {
-    match is_nfc_quick(text.chars()) {
-        _ if text.is_ascii() => text,
-        IsNormalized::Yes => text,
-        _ => text.nfc().collect(),
+pub(super) fn normal(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        return text;
     }
+    text.nfc().collect()
 }
 
 struct Word<'a> {

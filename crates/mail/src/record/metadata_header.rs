@@ -28,32 +28,75 @@ pub struct HeaderIndex {
     pub partial: bool,
 }
 
+/// A [`HeaderIndex`] where it stands: nothing of it is copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Decode)]
+#[cbor(map)]
+pub struct HeaderView<'b> {
+    /// As in [`HeaderIndex::fields`].
+    #[b(0)]
+    #[cbor(default, with = "minicbor::bytes")]
+    pub fields: &'b [u8],
+    #[b(1)]
+    #[cbor(default, with = "minicbor::bytes")]
+    others: &'b [u8],
+    #[n(2)]
+    #[cbor(default)]
+    partial: bool,
+}
+
 impl HeaderIndex {
+    /// The same without owning it.
+    pub fn view(&self) -> HeaderView<'_> {
+        HeaderView { fields: &self.fields, others: &self.others, partial: self.partial }
+    }
+
+    /// As [`HeaderView::last`].
+    pub fn last(&self, name: &str) -> Option<&[u8]> {
+        self.view().last(name)
+    }
+
+    /// As [`HeaderView::all`].
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.view().all(name)
+    }
+
+    /// As [`HeaderView::covers`].
+    pub fn covers<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> bool {
+        self.view().covers(names)
+    }
+
+    /// As [`HeaderView::select`].
+    pub fn select(&self, names: &[&str]) -> Option<Vec<u8>> {
+        self.view().select(names)
+    }
+}
+
+impl<'b> HeaderView<'b> {
     /// The value of the last field of that name, as it stands in the source after the colon, folded and
     /// undecoded. The last one is what RFC 8621 §4.1.3 asks for when there are several.
-    pub fn last(&self, name: &str) -> Option<&[u8]> {
+    pub fn last(self, name: &str) -> Option<&'b [u8]> {
         let same = |field: &Field<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
-        Fields::new(&self.fields).filter(same).last().map(|field| field.value)
+        Fields::new(self.fields).filter(same).last().map(|field| field.value)
     }
 
     /// The values of all fields of that name in their order.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        Fields::new(&self.fields)
+    pub fn all<'a>(self, name: &'a str) -> impl Iterator<Item = &'b [u8]> + use<'a, 'b> {
+        Fields::new(self.fields)
             .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| field.value)
     }
 
     /// Whether all fields of these names are kept whole, or the header has none.
-    pub fn covers<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> bool {
+    pub fn covers<'n>(self, names: impl IntoIterator<Item = &'n str>) -> bool {
         let others = self.others.as_chunks::<2>().0;
         let missing = |name: &str| others.binary_search(&name_hash(name.as_bytes()).to_be_bytes()).is_ok();
-        !self.partial && !names.into_iter().any(missing)
+        !self.partial && (others.is_empty() || !names.into_iter().any(missing))
     }
 
     /// `BODY[HEADER.FIELDS (names)]` (RFC 9051 §6.4.5) with its closing empty line, or nothing if the source
     /// has to be opened for it.
-    pub fn select(&self, names: &[&str]) -> Option<Vec<u8>> {
-        self.covers(names.iter().copied()).then(|| header_fields(&self.fields, names, false))
+    pub fn select(self, names: &[&str]) -> Option<Vec<u8>> {
+        self.covers(names.iter().copied()).then(|| header_fields(self.fields, names, false))
     }
 }
 

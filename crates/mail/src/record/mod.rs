@@ -3,7 +3,9 @@
 pub mod metadata;
 pub mod metadata_header;
 pub mod metadata_parts;
+mod outline;
 
 pub use metadata::{Cuts, Metadata, Raw, SentAt, ThreadKey};
-pub use metadata_header::HeaderIndex;
+pub use metadata_header::{HeaderIndex, HeaderView};
 pub use metadata_parts::{Disposition, Param, Part, PartFlags, Structure};
+pub use outline::Record;

@@ -85,6 +85,27 @@ pub(crate) struct SourceRecord {
     pub(crate) hash: [u8; 32],
 }
 
+/// A [`SourceRecord`] to be read, its inline bytes where they stand.
+#[derive(Decode)]
+pub(crate) struct SourceView<'b> {
+    #[n(0)]
+    pub(crate) codec: u8,
+    #[b(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) inline: &'b [u8],
+    #[n(2)]
+    pub(crate) literal: Option<[u8; 32]>,
+    #[n(3)]
+    pub(crate) recipe: Option<Recipe>,
+    #[n(4)]
+    pub(crate) size: u64,
+    #[n(5)]
+    pub(crate) literal_size: u64,
+    #[n(6)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) hash: [u8; 32],
+}
+
 impl Emails {
     /// All rows of an account.
     pub(crate) fn all(account: AccountId) -> KeyRange {

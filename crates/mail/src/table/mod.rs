@@ -24,7 +24,7 @@ pub(crate) use change::{
     AnnotationsChange, Change, Changed, Changes, EmailChange, MailboxChange, ThreadChange,
 };
 pub(crate) use delivered::{DeliveredRow, Deliveries, Imports, day};
-pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, Sources};
+pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, SourceView, Sources};
 pub(crate) use expunged::{ExpungedRow, Expungeds};
 pub(crate) use mailbox::{
     MailboxCounters, MailboxNames, MailboxRecord, MailboxRow, MailboxStates, Mailboxes, ThreadCounter,

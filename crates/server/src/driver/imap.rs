@@ -23,3 +23,19 @@ impl ImapServer {
         self.port.serve(socket, address, &lifecycle, begin).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Most connections of a mail server do nothing but wait; this is what each takes, besides its socket and what
+    /// its mailbox's view has.
+    #[test]
+    fn a_connection_that_waits_takes_little_room() {
+        fn room<A, B, C, D, F>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+            size_of::<F>()
+        }
+        let room = room(ImapServer::serve);
+        assert!(room <= 3_000, "{room}");
+    }
+}

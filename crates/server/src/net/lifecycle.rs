@@ -19,6 +19,8 @@ impl Lifecycle {
     /// Runs a task that ends by itself soon after [`Self::stopping`], or is dropped when the time is up.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
+        // On the heap: what is handed into an async block has room in it twice, as it came and where it runs.
+        let task = Box::pin(task);
         self.tasks.spawn(async move {
             tokio::select! {
                 () = task => {}

@@ -6,24 +6,24 @@ mod rows;
 use std::collections::VecDeque;
 
 use mail::{FlagAction, FlagChange, Member};
-use types::{Keyword, Keywords, ModSeq};
+use types::{AccountId, Keyword, Keywords, ModSeq};
 
 use self::body::Body;
 pub(super) use self::rows::FetchingRows;
 use super::super::announce::Tell;
-use super::super::content::{Message, structure};
+use super::super::content::{Message, envelope, structure};
 use super::super::error::Error;
 use super::super::user::{Syncs, User};
 use super::super::view::{Picked, View};
 use super::{Finished, Outcome, Task, tell_after};
 use crate::wire::command::{Fetch, FetchItem};
 use crate::wire::response::{self, Code, FetchLine, Output, Reply};
-use crate::wire::{Dialect, Unit};
+use crate::wire::{Dialect, SectionText, Unit};
 
 /// How many when metadata is read too.
-const RECORDS: usize = 50;
+const RECORDS: usize = 100;
 /// How many when bodies are shown: these are marked as seen in one transaction before they are sent.
-const BODIES: usize = 16;
+const BODIES: usize = 32;
 
 /// A FETCH in progress.
 pub(in super::super) struct Fetching {
@@ -86,6 +86,8 @@ impl Fetching {
 enum Depth {
     Row,
     Record,
+    /// Header fields, of which the record has those that are asked for as a rule.
+    Fields,
     Body,
 }
 
@@ -153,31 +155,33 @@ fn depth(item: &FetchItem) -> Depth {
         FetchItem::Body | FetchItem::BodyStructure | FetchItem::Envelope | FetchItem::Preview => {
             Depth::Record
         }
+        FetchItem::Section { section, .. }
+            if section.part.is_empty() && matches!(section.text, SectionText::Fields(_)) =>
+        {
+            Depth::Fields
+        }
         _ => Depth::Body,
     }
 }
 
 impl Fetching {
-    /// Writes some of the answer.
-    pub(in super::super) async fn step(
-        &mut self,
-        user: &mut User,
-        out: &mut Output,
-    ) -> Result<Finished, Error> {
-        if self.open.is_none()
-            && let Some(row) = self.rows.pop_front()
-        {
-            user.view()?.learn(&row.member, out);
-            let line = FetchLine::begin(row.number, out);
-            self.open = Some(Open { row, line, next: 0, body: None });
+    /// Writes some of the answer: what one round of reading brings, or as much as goes out at once.
+    pub(in super::super) async fn step(&mut self, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
+        if self.open.is_none() && self.rows.is_empty() {
+            if self.picked.is_empty() {
+                return Ok(Some(self.finish()));
+            }
+            self.read_rows(user).await?;
         }
-        if self.open.is_some() {
-            return self.go_on(user, out).await.map(|()| None);
+        while !out.is_full() {
+            if self.open.is_none() {
+                let Some(row) = self.rows.pop_front() else { break };
+                user.view()?.learn(&row.member, out);
+                let line = FetchLine::begin(row.number, out);
+                self.open = Some(Open { row, line, next: 0, body: None });
+            }
+            self.go_on(user, out).await?;
         }
-        if self.picked.is_empty() {
-            return Ok(Some(self.finish()));
-        }
-        self.read_rows(user).await?;
         Ok(None)
     }
 
@@ -197,10 +201,14 @@ impl Fetching {
         let account = user.account;
         let view = user.view()?;
         let limit = match self.depth {
-            Depth::Row | Depth::Record => RECORDS,
+            Depth::Row | Depth::Record | Depth::Fields => RECORDS,
             Depth::Body => BODIES,
         };
         let page = view.page(&mut self.picked, limit);
+        if page.len() >= limit {
+            // What is in memory comes without waiting; one client's long answer must not hold up the others.
+            tokio::task::yield_now().await;
+        }
         let members = view.members(&mail, &page).await?;
         self.missing |= members.len() < page.len();
         let mut rows: Vec<Row> = members
@@ -214,17 +222,54 @@ impl Fetching {
             mark_seen(&mut rows, view, &mail).await?;
         }
         if self.depth > Depth::Row {
-            let emails: Vec<_> = rows.iter().map(|row| row.member.email).collect();
-            let records = mail.metadata(account, &emails).await?;
-            for (row, record) in rows.iter_mut().zip(records) {
-                row.message = record.map(|record| Message::new(account, row.member.email, record));
-            }
-            // Expunged between the two reads.
-            let before = rows.len();
-            rows.retain(|row| row.message.is_some());
-            self.missing |= rows.len() < before;
+            self.read_content(&mut rows, account, &mail).await?;
         }
         self.rows = rows.into();
+        Ok(())
+    }
+
+    /// Reads what is shown of the messages besides their rows: two rounds for all of them.
+    async fn read_content(
+        &mut self,
+        rows: &mut Vec<Row>,
+        account: AccountId,
+        mail: &mail::Mail,
+    ) -> Result<(), Error> {
+        let emails: Vec<_> = rows.iter().map(|row| row.member.email).collect();
+        let records = mail.records(account, &emails).await?;
+        for (row, record) in rows.iter_mut().zip(records) {
+            row.message = record.map(Message::new);
+        }
+        // Expunged between the two reads.
+        let before = rows.len();
+        rows.retain(|row| row.message.is_some());
+        self.missing |= rows.len() < before;
+        if self.depth > Depth::Record {
+            self.bring_sources(rows, account, mail).await?;
+        }
+        Ok(())
+    }
+
+    async fn bring_sources(
+        &self,
+        rows: &mut [Row],
+        account: AccountId,
+        mail: &mail::Mail,
+    ) -> Result<(), Error> {
+        let mut wanting = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(message) = row.message.as_mut()
+                && needs_source(&self.items, message)?
+            {
+                wanting.push((row.member.email, message));
+            }
+        }
+        let emails: Vec<_> = wanting.iter().map(|(email, _)| *email).collect();
+        for ((_, message), sealed) in wanting.into_iter().zip(mail.sources(account, &emails).await?) {
+            if let Some(sealed) = sealed {
+                message.bring(sealed);
+            }
+        }
         Ok(())
     }
 
@@ -285,6 +330,20 @@ impl Fetching {
     }
 }
 
+/// Whether the message's bytes are needed to show these items.
+fn needs_source(items: &[FetchItem], message: &Message) -> Result<bool, Error> {
+    for item in items {
+        let needs = match item {
+            FetchItem::Section { section, .. } => message.needs_source(section)?,
+            item => depth(item) == Depth::Body,
+        };
+        if needs {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Sets `\Seen` where it is not, before the bodies are shown.
 async fn mark_seen(rows: &mut [Row], view: &mut View, mail: &mail::Mail) -> Result<(), Error> {
     let unseen: Vec<_> =
@@ -338,8 +397,8 @@ async fn begin_content(
     out: &mut Output,
 ) -> Result<bool, Error> {
     match item {
-        FetchItem::Envelope => line.envelope(&message.envelope(mail).await?, dialect, out),
-        FetchItem::Preview => line.preview(short(&message.metadata().preview), dialect, out),
+        FetchItem::Envelope => line.envelope(&envelope(&message.envelope(mail).await?), dialect, out),
+        FetchItem::Preview => line.preview(short(message.record().preview()?), dialect, out),
         FetchItem::Body => line.body(&structure(message.tree(mail).await?), dialect, out),
         FetchItem::BodyStructure => line.body_structure(&structure(message.tree(mail).await?), dialect, out),
         item => match Body::open(item, message, mail).await? {

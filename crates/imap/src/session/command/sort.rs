@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 
 use mail::ingest::address::{Entry, addresses};
 use mail::ingest::subject::base_subject;
-use mail::{Member, Metadata};
+use mail::{Member, Record};
 use unicode_normalization::UnicodeNormalization;
 
+use super::super::content::Kept;
 use super::super::error::Error;
 use super::super::user::User;
 use super::search::matching::Matching;
@@ -94,19 +95,23 @@ impl Sorting {
         let mail = user.mail.clone();
         let numbered: Vec<_> = page.iter().map(|m| (m.number, m.uid)).collect();
         let members = user.view()?.members(&mail, &numbered).await?;
-        let records = match self.criteria.iter().any(|criterion| criterion.key.reads_metadata()) {
+        let records: Vec<Option<Option<Record>>> = match self.criteria.iter().any(|criterion| criterion.key.reads_metadata()) {
             true => {
                 let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
-                mail.metadata(user.account, &emails).await?
+                mail.records(user.account, &emails).await?.into_iter().map(Some).collect()
             }
-            false => members.iter().map(|_| Some(Metadata::default())).collect(),
+            false => vec![None; members.len()],
         };
         for ((number, member), record) in members.iter().zip(records) {
-            // Gone since it was found.
-            let Some(record) = record else { continue };
-            let values = self.criteria.iter().map(|c| value(c.key, member, &record)).collect();
-            let found = page.iter().find(|m| m.number == *number).copied();
-            self.keyed.extend(found.map(|found| (values, found)));
+            let kept = match &record {
+                Some(Some(record)) => Kept::of(record)?,
+                // Gone since it was found.
+                Some(None) => continue,
+                None => Kept::default(),
+            };
+            let values = self.criteria.iter().map(|c| value(c.key, member, &kept)).collect();
+            let found = page.binary_search_by_key(number, |m| m.number).ok().and_then(|at| page.get(at));
+            self.keyed.extend(found.map(|found| (values, *found)));
         }
         Ok(false)
     }
@@ -129,30 +134,29 @@ fn compare(criteria: &[SortCriterion], one: &[Value], two: &[Value]) -> Ordering
     Ordering::Equal
 }
 
-fn value(key: SortKey, member: &Member, metadata: &Metadata) -> Value {
+fn value(key: SortKey, member: &Member, kept: &Kept<'_>) -> Value {
     match key {
         SortKey::Arrival => Value::Number(i64::try_from(member.received.0).unwrap_or(i64::MAX)),
         SortKey::Size => Value::Number(i64::try_from(member.size).unwrap_or(i64::MAX)),
-        SortKey::Date => Value::Number(sent(member, metadata)),
-        SortKey::Subject => Value::Text(collated(&subject(metadata))),
-        SortKey::Cc => Value::Text(local_part(metadata, "cc")),
-        SortKey::From => Value::Text(local_part(metadata, "from")),
-        SortKey::To => Value::Text(local_part(metadata, "to")),
-        SortKey::DisplayFrom => Value::Text(display_name(metadata, "from")),
-        SortKey::DisplayTo => Value::Text(display_name(metadata, "to")),
+        SortKey::Date => Value::Number(sent(member, kept)),
+        SortKey::Subject => Value::Text(collated(&subject(kept))),
+        SortKey::Cc => Value::Text(local_part(kept, "cc")),
+        SortKey::From => Value::Text(local_part(kept, "from")),
+        SortKey::To => Value::Text(local_part(kept, "to")),
+        SortKey::DisplayFrom => Value::Text(display_name(kept, "from")),
+        SortKey::DisplayTo => Value::Text(display_name(kept, "to")),
     }
 }
 
 /// The Date field in UTC, or else INTERNALDATE (RFC 5256 §2.2), in seconds.
-pub(super) fn sent(member: &Member, metadata: &Metadata) -> i64 {
+pub(super) fn sent(member: &Member, kept: &Kept<'_>) -> i64 {
     let received = i64::try_from(member.received.secs()).unwrap_or(i64::MAX);
-    metadata.sent.map_or(received, |sent| sent.secs)
+    kept.sent.map_or(received, |sent| sent.secs)
 }
 
 /// The base subject; empty without one.
-pub(super) fn subject(metadata: &Metadata) -> String {
-    let hint = metadata.structure.charset_hint();
-    metadata.header.last("subject").map(|value| base_subject(value, hint.as_deref())).unwrap_or_default()
+pub(super) fn subject(kept: &Kept<'_>) -> String {
+    kept.header.last("subject").map(|value| base_subject(value, kept.hint())).unwrap_or_default()
 }
 
 /// Text as it is compared: `i;unicode-casemap` (RFC 5051 §2), title case and then decomposed.
@@ -173,13 +177,13 @@ pub(super) fn collated(text: &str) -> Box<str> {
     collated.into()
 }
 
-fn first_entry(metadata: &Metadata, field: &str) -> Option<Entry> {
-    addresses(metadata.header.last(field)?, 1).into_iter().next()
+fn first_entry(kept: &Kept<'_>, field: &str) -> Option<Entry> {
+    addresses(kept.header.last(field)?, 1).into_iter().next()
 }
 
 /// What ENVELOPE shows as the mailbox of the first address.
-fn local_part(metadata: &Metadata, field: &str) -> Box<str> {
-    match first_entry(metadata, field) {
+fn local_part(kept: &Kept<'_>, field: &str) -> Box<str> {
+    match first_entry(kept, field) {
         Some(Entry::Mailbox(mailbox)) => collated(&String::from_utf8_lossy(&mailbox.local)),
         Some(Entry::GroupStart(name)) => collated(&String::from_utf8_lossy(&name)),
         _ => Box::default(),
@@ -187,14 +191,13 @@ fn local_part(metadata: &Metadata, field: &str) -> Box<str> {
 }
 
 /// The name that a reader sees, or else the address (RFC 5957 §3).
-fn display_name(metadata: &Metadata, field: &str) -> Box<str> {
-    let hint = metadata.structure.charset_hint();
-    match first_entry(metadata, field) {
+fn display_name(kept: &Kept<'_>, field: &str) -> Box<str> {
+    match first_entry(kept, field) {
         Some(Entry::Mailbox(mailbox)) => {
-            let name = mailbox.display_name(hint.as_deref());
+            let name = mailbox.display_name(kept.hint());
             collated(&name.unwrap_or_else(|| mailbox.address()))
         }
-        Some(Entry::GroupStart(name)) => collated(&mail::ingest::decode_text(&name, hint.as_deref())),
+        Some(Entry::GroupStart(name)) => collated(&mail::ingest::decode_text(&name, kept.hint())),
         _ => Box::default(),
     }
 }

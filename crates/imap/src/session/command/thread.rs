@@ -4,9 +4,10 @@ mod forest;
 
 use mail::ingest::message_ids;
 use mail::ingest::subject::is_reply;
-use mail::{Member, Metadata};
+use mail::Member;
 
 use self::forest::{Forest, Letter};
+use super::super::content::Kept;
 use super::super::error::Error;
 use super::super::user::User;
 use super::search::matching::Matching;
@@ -71,18 +72,19 @@ impl Threading {
         let numbered: Vec<_> = page.iter().map(|m| (m.number, m.uid)).collect();
         let members = user.view()?.members(&mail, &numbered).await?;
         let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
-        let records = mail.metadata(user.account, &emails).await?;
+        let records = mail.records(user.account, &emails).await?;
         for ((number, member), record) in members.iter().zip(records) {
             let name = if self.unit == Unit::Uid { member.uid.0 } else { *number };
             // Gone since it was found.
-            self.letters.extend(record.map(|record| self.letter(name, member, &record)));
+            let Some(record) = record else { continue };
+            let letter = self.letter(name, member, &Kept::of(&record)?);
+            self.letters.push(letter);
         }
         Ok(())
     }
 
-    fn letter(&self, name: u32, member: &Member, metadata: &Metadata) -> Letter {
-        let header = &metadata.header;
-        let hint = metadata.structure.charset_hint();
+    fn letter(&self, name: u32, member: &Member, kept: &Kept<'_>) -> Letter {
+        let Kept { header, .. } = kept;
         let ids = |field| -> Vec<Box<[u8]>> {
             header
                 .last(field)
@@ -91,9 +93,9 @@ impl Threading {
         };
         let mut letter = Letter {
             name,
-            sent: sent(member, metadata),
-            subject: collated(&subject(metadata)),
-            is_reply: header.last("subject").is_some_and(|value| is_reply(value, hint.as_deref())),
+            sent: sent(member, kept),
+            subject: collated(&subject(kept)),
+            is_reply: header.last("subject").is_some_and(|value| is_reply(value, kept.hint())),
             id: None,
             references: Vec::new(),
         };

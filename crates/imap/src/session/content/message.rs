@@ -4,14 +4,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use mail::ingest::{self, What, header_fields};
-use mail::record::metadata::{Cuts, Metadata};
+use mail::record::metadata::Cuts;
 use mail::record::metadata_parts::Structure as Tree;
-use mail::{Mail, Source};
-use types::{AccountId, EmailId};
+use mail::{Mail, Record, Sealed, Source};
 
 use super::super::error::Error;
-use super::envelope;
-use crate::wire::response::Envelope;
 use crate::wire::{Section, SectionText};
 
 /// The longest header block that is read as a whole, in bytes.
@@ -23,11 +20,11 @@ const ENVELOPE: [&str; 10] =
 
 /// A message whose content is being shown.
 pub(in super::super) struct Message {
-    account: AccountId,
-    email: EmailId,
-    metadata: Metadata,
+    record: Record,
+    /// Its bytes, if they were read with those of others.
+    sealed: Option<Sealed>,
     source: Option<Source>,
-    /// The whole tree, if the metadata's is cut.
+    /// The whole tree, once somebody has asked for it.
     tree: Option<Tree>,
 }
 
@@ -43,42 +40,72 @@ pub(in super::super) enum Content {
 }
 
 impl Message {
-    pub(in super::super) const fn new(account: AccountId, email: EmailId, metadata: Metadata) -> Self {
-        Self { account, email, metadata, source: None, tree: None }
+    pub(in super::super) const fn new(record: Record) -> Self {
+        Self { record, sealed: None, source: None, tree: None }
     }
 
-    pub(in super::super) const fn metadata(&self) -> &Metadata {
-        &self.metadata
+    /// Has the bytes at hand, for when somebody asks for them.
+    pub(in super::super) fn bring(&mut self, sealed: Sealed) {
+        self.sealed = Some(sealed);
+    }
+
+    pub(in super::super) const fn record(&self) -> &Record {
+        &self.record
     }
 
     /// The bytes, opened once.
     pub(in super::super) async fn source(&mut self, mail: &Mail) -> Result<&Source, Error> {
         if self.source.is_none() {
-            self.source = Some(mail.source(self.account, self.email).await?);
+            self.source = Some(match self.sealed.take() {
+                Some(sealed) => sealed.open()?,
+                None => mail.source(self.record.account(), self.record.email()).await?,
+            });
         }
         self.source.as_ref().ok_or(Error::Torn)
     }
 
     /// The MIME tree; read anew from the source where the record has only part of it.
     pub(in super::super) async fn tree(&mut self, mail: &Mail) -> Result<&Tree, Error> {
-        if self.metadata.cuts.contains(Cuts::STRUCTURE) && self.tree.is_none() {
-            let source = self.source(mail).await?;
-            let raw = source.read(0..source.size()).await?;
-            self.tree = Some(ingest::structure(&raw, &ingest::Limits::default()).0);
+        if self.tree.is_none() {
+            self.tree = Some(if self.record.cuts()?.contains(Cuts::STRUCTURE) {
+                let source = self.source(mail).await?;
+                let raw = source.read(0..source.size()).await?;
+                ingest::structure(&raw, &ingest::Limits::default()).0
+            } else {
+                self.record.structure()?
+            });
         }
-        Ok(self.tree.as_ref().unwrap_or(&self.metadata.structure))
+        self.tree.as_ref().ok_or(Error::Torn)
     }
 
-    pub(in super::super) async fn envelope(&mut self, mail: &Mail) -> Result<Envelope, Error> {
-        if self.metadata.header.covers(ENVELOPE) {
-            return Ok(envelope(&self.metadata.header.fields));
+    /// Whether the bytes are needed to show `section`.
+    pub(in super::super) fn needs_source(&self, section: &Section) -> Result<bool, Error> {
+        Ok(match &section.text {
+            SectionText::Fields(names) if section.part.is_empty() => {
+                !self.record.header()?.covers(names_of(names))
+            }
+            _ => true,
+        })
+    }
+
+    /// Header fields, among them all that ENVELOPE is made of.
+    pub(in super::super) async fn envelope(&mut self, mail: &Mail) -> Result<Bytes, Error> {
+        if self.record.header()?.covers(ENVELOPE) {
+            return Ok(self.record.kept_fields()?);
         }
-        Ok(envelope(&self.header(mail).await?))
+        self.header(mail).await
     }
 
     /// The message's own header, with the empty line after it.
     pub(in super::super) async fn header(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        let range = self.metadata.structure.part(0).map_or(0..0, |root| root.header..root.body);
+        if self.tree.is_none() && !self.record.cuts()?.contains(Cuts::STRUCTURE) {
+            self.tree = Some(self.record.structure()?);
+        }
+        let range = match &self.tree {
+            Some(tree) => header_of(tree),
+            // What was cut from the record is not at its beginning.
+            None => header_of(&self.record.structure()?),
+        };
         self.read(mail, range).await
     }
 
@@ -95,7 +122,7 @@ impl Message {
         section: &Section,
     ) -> Result<Content, Error> {
         let (what, names, not): (_, &[Bytes], _) = match &section.text {
-            SectionText::All if section.part.is_empty() => return Ok(Content::Range(0..self.metadata.size)),
+            SectionText::All if section.part.is_empty() => return Ok(Content::Range(0..self.record.size()?)),
             SectionText::All => (What::Body, &[], false),
             SectionText::Header => (What::Header, &[], false),
             SectionText::Text => (What::Text, &[], false),
@@ -103,12 +130,12 @@ impl Message {
             SectionText::Fields(names) => (What::Header, names, false),
             SectionText::FieldsNot(names) => (What::Header, names, true),
         };
-        let names: Vec<&str> = names.iter().filter_map(|name| std::str::from_utf8(name).ok()).collect();
+        let names: Vec<&str> = names_of(names).collect();
         let by_fields = matches!(section.text, SectionText::Fields(_) | SectionText::FieldsNot(_));
         if by_fields
             && !not
             && section.part.is_empty()
-            && let Some(fields) = self.metadata.header.select(&names)
+            && let Some(fields) = self.record.header()?.select(&names)
         {
             return Ok(Content::Bytes(fields.into()));
         }
@@ -128,7 +155,7 @@ impl Message {
         path: &[u32],
     ) -> Result<Option<(Range<u64>, String)>, Error> {
         if path.is_empty() {
-            return Ok(Some((0..self.metadata.size, String::new())));
+            return Ok(Some((0..self.record.size()?, String::new())));
         }
         let tree = self.tree(mail).await?;
         let part = tree.index_of(path).and_then(|index| tree.part(index));
@@ -138,4 +165,13 @@ impl Message {
             (part.body..part.end, if plain { String::new() } else { part.encoding.clone() })
         }))
     }
+}
+
+/// Where the message's own header is.
+fn header_of(tree: &Tree) -> Range<u64> {
+    tree.part(0).map_or(0..0, |root| root.header..root.body)
+}
+
+fn names_of(names: &[Bytes]) -> impl Iterator<Item = &str> {
+    names.iter().filter_map(|name| std::str::from_utf8(name).ok())
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use memchr::{memchr, memchr2};
 
 use super::super::cursor::is_astring_char;
 use super::super::name::{Dialect, encode_utf7};
@@ -15,17 +16,35 @@ const BY_REFERENCE: usize = 4 * 1024;
 const QUOTED: usize = 1024;
 
 /// Responses as chunks of bytes, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Output {
     chunks: Vec<Bytes>,
     open: BytesMut,
     len: usize,
+    /// How many bytes are enough to be taken.
+    enough: usize,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::of(usize::MAX)
+    }
 }
 
 impl Output {
-    /// Nothing yet.
+    /// Nothing yet, and no bound.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Nothing yet. From `enough` bytes on it [`Self::is_full`].
+    pub fn of(enough: usize) -> Self {
+        Self { chunks: Vec::new(), open: BytesMut::new(), len: 0, enough }
+    }
+
+    /// Whether what waits should be taken before more is written.
+    pub const fn is_full(&self) -> bool {
+        self.len >= self.enough
     }
 
     /// Bytes waiting to be taken.
@@ -104,12 +123,12 @@ impl Output {
 
     /// `string`: quoted if it can be, a literal if it must be. NUL, which neither can hold, is left out.
     pub fn string(&mut self, bytes: &[u8], dialect: Dialect) {
-        if bytes.contains(&0) {
+        if memchr(0, bytes).is_some() {
             let without: Vec<u8> = bytes.iter().copied().filter(|b| *b != 0).collect();
             return self.string(&without, dialect);
         }
         let quotable = bytes.len() <= QUOTED
-            && !bytes.iter().any(|b| matches!(b, b'\r' | b'\n'))
+            && memchr2(b'\r', b'\n', bytes).is_none()
             && match dialect {
                 Dialect::Rev1 => bytes.is_ascii(),
                 Dialect::Utf8 | Dialect::Rev2 => std::str::from_utf8(bytes).is_ok(),
@@ -118,9 +137,10 @@ impl Output {
             self.literal(bytes.len() as u64);
             return self.put(bytes);
         }
+        self.open.reserve(bytes.len() + 2);
         self.put(b"\"");
         let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\')) {
+        while let Some(at) = memchr2(b'"', b'\\', rest) {
             let (plain, special) = rest.split_at(at);
             self.put(plain);
             self.put(b"\\");

@@ -120,29 +120,34 @@ impl Body {
     ) -> Result<Self, Error> {
         Ok(match message.section(mail, section).await? {
             Content::Missing => Self { size: None, left: 0, skip: 0, from: Supply::Nothing },
-            Content::Bytes(bytes) => {
-                let range = part_of(0..bytes.len() as u64, partial);
-                let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
-                let bytes = bytes.slice(at(range.start)..at(range.end));
-                Self {
-                    size: Some(bytes.len() as u64),
-                    left: bytes.len() as u64,
-                    skip: 0,
-                    from: Supply::Bytes(bytes),
-                }
-            }
+            Content::Bytes(bytes) => Self::of(bytes, partial),
             Content::Range(range) => {
                 let range = part_of(range, partial);
                 let size = range.end - range.start;
-                let mut stream = message.source(mail).await?.stream(range);
-                let ready = read_ahead(&mut stream).await?;
-                let from = Supply::Source(ready, Box::new(stream));
+                let source = message.source(mail).await?;
+                let from = match source.held(range.clone()) {
+                    Some(bytes) => Supply::Bytes(bytes),
+                    None => {
+                        let mut stream = source.stream(range);
+                        let ready = read_ahead(&mut stream).await?;
+                        Supply::Source(ready, Box::new(stream))
+                    }
+                };
                 Self { size: Some(size), left: size, skip: 0, from }
             }
         })
     }
 
-    /// The size has to be announced first, so an encoded part is read twice rather than held in memory.
+    /// A body that is in memory.
+    fn of(bytes: Bytes, partial: Option<Partial>) -> Self {
+        let range = part_of(0..bytes.len() as u64, partial);
+        let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+        let bytes = bytes.slice(at(range.start)..at(range.end));
+        let size = bytes.len() as u64;
+        Self { size: Some(size), left: size, skip: 0, from: Supply::Bytes(bytes) }
+    }
+
+    /// The size has to be announced first, so a long encoded part is read twice rather than held in memory.
     async fn decoded(
         path: &[u32],
         partial: Option<Partial>,
@@ -154,6 +159,9 @@ impl Body {
         };
         let Some(decoder) = Decoder::new(&encoding) else { return Ok(None) };
         let source = message.source(mail).await?;
+        if let Some(bytes) = source.held(range.clone()) {
+            return Ok(Some(Self::of(decoded_at_once(bytes, decoder), partial)));
+        }
         let whole = decoded_size(source, range.clone(), decoder.clone()).await?;
         let wanted = part_of(0..whole, partial);
         let size = wanted.end - wanted.start;
@@ -172,6 +180,16 @@ async fn read_ahead(stream: &mut SourceStream) -> Result<VecDeque<Bytes>, Error>
         ready.push_back(chunk);
     }
     Ok(ready)
+}
+
+fn decoded_at_once(bytes: Bytes, mut decoder: Decoder) -> Bytes {
+    if matches!(decoder, Decoder::Identity) {
+        return bytes;
+    }
+    let mut plain = Vec::with_capacity(bytes.len());
+    decoder.push(&bytes, &mut plain);
+    decoder.finish(&mut plain);
+    plain.into()
 }
 
 async fn decoded_size(source: &Source, range: Range<u64>, mut decoder: Decoder) -> Result<u64, Error> {

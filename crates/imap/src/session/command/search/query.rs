@@ -4,7 +4,7 @@ use types::{EmailId, Keyword, ModSeq, ThreadId, Timestamp};
 
 use super::super::super::error::Error;
 use super::super::super::view::View;
-use super::text::fold;
+use super::text::Needle;
 use crate::wire::command::SearchKey;
 use crate::wire::{Date, Flag, MessageSet, Unit};
 
@@ -15,10 +15,10 @@ pub(super) enum Query {
     Nothing,
     Deleted,
     Keyword(Keyword),
-    /// The field's name in lower case, the text folded.
-    Header(String, String),
-    Body(String),
-    Text(String),
+    /// The field's name, and what it contains.
+    Header(String, Needle),
+    Body(Needle),
+    Text(Needle),
     Before(Date),
     On(Date),
     Since(Date),
@@ -142,8 +142,8 @@ impl Charset {
         }
     }
 
-    fn text(&self, bytes: &[u8]) -> Result<String, Error> {
+    fn text(&self, bytes: &[u8]) -> Result<Needle, Error> {
         let text = self.0.decode_without_bom_handling_and_without_replacement(bytes);
-        text.map(|text| fold(&text)).ok_or(Error::Charset)
+        text.map(|text| Needle::new(&text)).ok_or(Error::Charset)
     }
 }

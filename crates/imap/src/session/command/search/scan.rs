@@ -1,35 +1,54 @@
 //! Decides which messages match by looking at them, and at no more of each than it takes: first its number, then
 //! its row, its metadata, its header, its text.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
-use mail::{Mail, Member, Metadata};
-use types::{ModSeq, Uid};
+use bytes::Bytes;
+use mail::ingest::fields::{Field, Fields};
+use mail::{Mail, Member, Record};
+use types::{AccountId, ModSeq, Uid};
 
-use super::super::super::content::Message;
+use super::super::super::content::{Kept, Message};
 use super::super::super::error::Error;
 use super::super::super::resync::within;
 use super::super::super::user::User;
 use super::super::super::view::Picked;
 use super::query::Query;
-use super::text::{body_contains, header, kept_values};
+use super::text::{Folded, Needle, body_contains, field_contains};
 use crate::wire::{Date, Unit};
 
 /// How many messages one step looks at.
 const PAGE: usize = 1000;
 /// How many records are read at once.
-const RECORDS: usize = 50;
+const RECORDS: usize = 100;
+/// How many messages' bytes are read at once.
+const SOURCES: usize = 32;
+/// How many bytes of text are looked at before other sessions get their turn.
+const TURN: usize = 512 * 1024;
 
 /// What is known of a message so far.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Evidence<'a> {
     number: u32,
     member: Option<&'a Member>,
-    metadata: Option<&'a Metadata>,
-    /// The whole header, names and values folded.
-    header: Option<Vec<(String, String)>>,
-    /// Which texts the body contains.
-    body: Option<HashMap<String, bool>>,
+    kept: Option<&'a Kept<'a>>,
+    header: Option<Header<'a>>,
+    body: Option<Body<'a>>,
+}
+
+/// The whole header: as it stands, and folded.
+#[derive(Clone, Copy)]
+struct Header<'a> {
+    block: &'a Bytes,
+    folded: &'a Folded,
+    hint: Option<&'a str>,
+}
+
+/// Which texts the body contains.
+#[derive(Clone, Copy)]
+struct Body<'a> {
+    needles: &'a [&'a Needle],
+    contained: &'a [bool],
 }
 
 /// A message that matches.
@@ -77,66 +96,134 @@ pub(super) async fn page(
     }
     let mut deeper = Vec::new();
     for (number, member) in view.members(&mail, &undecided).await? {
-        match query.holds(&Evidence { number, member: Some(&member), ..Evidence::default() }) {
+        match query.holds(&Evidence::of(number, &member)) {
             Some(true) => found.push(Match::new(number, &member)),
             Some(false) => {}
             None => deeper.push((number, member)),
         }
     }
+    let search = Search::new(query, user.account, mail);
     for chunk in deeper.chunks(RECORDS) {
-        look_inside(query, chunk, user, &mail, &mut found).await?;
+        search.by_records(chunk, &mut found).await?;
     }
     found.sort_unstable();
     Ok(found)
 }
 
-async fn look_inside(
-    query: &Query,
-    members: &[(u32, Member)],
-    user: &User,
-    mail: &Mail,
-    found: &mut Vec<Match>,
-) -> Result<(), Error> {
-    let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
-    let records = mail.metadata(user.account, &emails).await?;
-    for ((number, member), record) in members.iter().zip(records) {
-        // Looking inside a message costs processor time: other sessions get their turn between two.
-        tokio::task::yield_now().await;
-        // Gone since the row was read.
-        let Some(record) = record else { continue };
-        let mut message = Message::new(user.account, member.email, record);
-        if decide(query, *number, member, &mut message, mail).await? {
-            found.push(Match::new(*number, member));
-        }
-    }
-    Ok(())
+/// The part of a search that looks inside messages.
+struct Search<'q> {
+    query: &'q Query,
+    account: AccountId,
+    mail: Mail,
+    /// What is looked for in bodies, each once.
+    needles: Vec<&'q Needle>,
+    /// Whether the whole header may tell more than the fields that records have.
+    reads_headers: bool,
 }
 
-async fn decide(
-    query: &Query,
-    number: u32,
-    member: &Member,
-    message: &mut Message,
-    mail: &Mail,
-) -> Result<bool, Error> {
-    let metadata = message.metadata().clone();
-    let mut evidence =
-        Evidence { number, member: Some(member), metadata: Some(&metadata), header: None, body: None };
-    if let Some(holds) = query.holds(&evidence) {
-        return Ok(holds);
+/// Memory that serves one message after the other, and how much was done with it since others had their turn.
+#[derive(Default)]
+struct Bench {
+    header: Folded,
+    text: Folded,
+    looked_at: usize,
+}
+
+impl<'q> Search<'q> {
+    fn new(query: &'q Query, account: AccountId, mail: Mail) -> Self {
+        let mut search = Self { query, account, mail, needles: Vec::new(), reads_headers: false };
+        query.needs(&mut search.needles, &mut search.reads_headers);
+        search
     }
-    let block = message.header(mail).await?;
-    evidence.header = Some(header(&block, metadata.structure.charset_hint().as_deref()));
-    if let Some(holds) = query.holds(&evidence) {
-        return Ok(holds);
+
+    async fn by_records(&self, members: &[(u32, Member)], found: &mut Vec<Match>) -> Result<(), Error> {
+        if members.len() >= RECORDS {
+            // Looking inside messages costs processor time: other sessions get their turn now and then.
+            tokio::task::yield_now().await;
+        }
+        let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
+        let records = self.mail.records(self.account, &emails).await?;
+        let mut deeper = Vec::new();
+        for ((number, member), record) in members.iter().zip(records) {
+            // Gone since the row was read.
+            let Some(record) = record else { continue };
+            let kept = Kept::of(&record)?;
+            let evidence = Evidence { kept: Some(&kept), ..Evidence::of(*number, member) };
+            match self.query.holds(&evidence) {
+                Some(true) => found.push(Match::new(*number, member)),
+                Some(false) => {}
+                None => deeper.push((*number, member, record)),
+            }
+        }
+        let mut bench = Bench::default();
+        while !deeper.is_empty() {
+            let rest = deeper.split_off(deeper.len().min(SOURCES));
+            self.by_sources(std::mem::replace(&mut deeper, rest), &mut bench, found).await?;
+        }
+        Ok(())
     }
-    let mut needles = Vec::new();
-    query.needles(&mut needles);
-    needles.sort_unstable();
-    needles.dedup();
-    let contains = body_contains(message, &needles, mail).await?;
-    evidence.body = Some(needles.into_iter().map(str::to_owned).zip(contains).collect());
-    Ok(query.holds(&evidence).unwrap_or(false))
+
+    async fn by_sources(
+        &self,
+        messages: Vec<(u32, &Member, Record)>,
+        bench: &mut Bench,
+        found: &mut Vec<Match>,
+    ) -> Result<(), Error> {
+        let emails: Vec<_> = messages.iter().map(|(_, member, _)| member.email).collect();
+        let sources = self.mail.sources(self.account, &emails).await?;
+        for ((number, member, record), sealed) in messages.into_iter().zip(sources) {
+            let Some(sealed) = sealed else { continue };
+            if bench.looked_at >= TURN {
+                bench.looked_at = 0;
+                tokio::task::yield_now().await;
+            }
+            let mut message = Message::new(record);
+            message.bring(sealed);
+            if self.decide(number, member, &mut message, bench).await? {
+                found.push(Match::new(number, member));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a message.
+    async fn decide(
+        &self,
+        number: u32,
+        member: &Member,
+        message: &mut Message,
+        bench: &mut Bench,
+    ) -> Result<bool, Error> {
+        let record = message.record().clone();
+        let kept = Kept::of(&record)?;
+        let mut evidence = Evidence { kept: Some(&kept), ..Evidence::of(number, member) };
+        let (block, hint);
+        if self.reads_headers {
+            block = message.header(&self.mail).await?;
+            hint = match block.is_ascii() {
+                true => None,
+                false => message.tree(&self.mail).await?.charset_hint().map(Cow::into_owned),
+            };
+            bench.header.clear();
+            bench.header.push_header(&block, hint.as_deref());
+            bench.looked_at += block.len();
+            evidence.header = Some(Header { block: &block, folded: &bench.header, hint: hint.as_deref() });
+            if let Some(holds) = self.query.holds(&evidence) {
+                return Ok(holds);
+            }
+        }
+        let (contained, looked_at) =
+            body_contains(message, &self.needles, &self.mail, &mut bench.text).await?;
+        bench.looked_at += looked_at;
+        evidence.body = Some(Body { needles: &self.needles, contained: &contained });
+        Ok(self.query.holds(&evidence).unwrap_or(false))
+    }
+}
+
+impl<'a> Evidence<'a> {
+    fn of(number: u32, member: &'a Member) -> Self {
+        Self { number, member: Some(member), ..Self::default() }
+    }
 }
 
 impl Query {
@@ -188,16 +275,22 @@ impl Query {
         }
     }
 
-    /// The texts that are looked for in bodies.
-    fn needles<'a>(&'a self, needles: &mut Vec<&'a str>) {
+    /// The texts that are looked for in bodies, and whether whole headers are looked at.
+    fn needs<'a>(&'a self, needles: &mut Vec<&'a Needle>, headers: &mut bool) {
         match self {
-            Self::Body(text) | Self::Text(text) => needles.push(text),
-            Self::Not(query) => query.needles(needles),
-            Self::Or(one, two) => {
-                one.needles(needles);
-                two.needles(needles);
+            Self::Header(..) => *headers = true,
+            Self::Body(needle) | Self::Text(needle) => {
+                *headers |= matches!(self, Self::Text(_));
+                if !needles.iter().any(|known| known.is(needle)) {
+                    needles.push(needle);
+                }
             }
-            Self::And(queries) => queries.iter().for_each(|query| query.needles(needles)),
+            Self::Not(query) => query.needs(needles, headers),
+            Self::Or(one, two) => {
+                one.needs(needles, headers);
+                two.needs(needles, headers);
+            }
+            Self::And(queries) => queries.iter().for_each(|query| query.needs(needles, headers)),
             _ => {}
         }
     }
@@ -213,23 +306,26 @@ fn or(one: Option<bool>, two: Option<bool>) -> Option<bool> {
 
 /// The day that the Date field names, in the sender's own zone (RFC 9051 §6.4.4). A message without has none.
 fn sent(evidence: &Evidence<'_>, is: impl Fn(Date) -> bool) -> Option<bool> {
-    let metadata = evidence.metadata?;
-    Some(metadata.sent.is_some_and(|sent| is(Date::of_seconds(sent.secs + i64::from(sent.zone) * 60))))
+    let kept = evidence.kept?;
+    Some(kept.sent.is_some_and(|sent| is(Date::of_seconds(sent.secs + i64::from(sent.zone) * 60))))
 }
 
-fn in_field(evidence: &Evidence<'_>, name: &str, text: &str) -> Option<bool> {
-    if let Some(header) = &evidence.header {
-        return Some(header.iter().any(|(n, value)| n == name && value.contains(text)));
+fn in_field(evidence: &Evidence<'_>, name: &str, needle: &Needle) -> Option<bool> {
+    if let Some(Header { block, hint, .. }) = evidence.header {
+        let named = |field: &Field<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+        let values = Fields::new(block).filter(named).map(|field| field.value);
+        return Some(field_contains(values, hint, needle));
     }
-    let values = kept_values(evidence.metadata?, name)?;
-    Some(values.iter().any(|value| value.contains(text)))
+    let kept = evidence.kept?;
+    kept.header.covers([name]).then(|| field_contains(kept.header.all(name), kept.hint(), needle))
 }
 
-fn in_header(evidence: &Evidence<'_>, text: &str) -> Option<bool> {
-    let header = evidence.header.as_ref()?;
-    Some(header.iter().any(|(name, value)| value.contains(text) || format!("{name}: {value}").contains(text)))
+fn in_header(evidence: &Evidence<'_>, needle: &Needle) -> Option<bool> {
+    evidence.header.map(|header| needle.is_in_fields(header.folded))
 }
 
-fn in_body(evidence: &Evidence<'_>, text: &str) -> Option<bool> {
-    evidence.body.as_ref().map(|body| body.get(text).copied().unwrap_or(false))
+fn in_body(evidence: &Evidence<'_>, needle: &Needle) -> Option<bool> {
+    let Body { needles, contained } = evidence.body?;
+    let at = needles.iter().position(|known| known.is(needle));
+    Some(at.and_then(|at| contained.get(at)).copied().unwrap_or(false))
 }
