@@ -81,7 +81,11 @@ async fn bodies_are_not_copied() {
             Step::Send(chunks) => {
                 sends += 1;
                 for chunk in chunks {
-                    if chunk.starts_with(b"Subject: many") { by_reference += 1 } else { copied += chunk.len() }
+                    if chunk.starts_with(b"Subject: many") {
+                        by_reference += 1
+                    } else {
+                        copied += chunk.len()
+                    }
                 }
             }
             Step::NeedInput => break,

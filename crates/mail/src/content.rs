@@ -29,10 +29,8 @@ impl Mail {
     ) -> Result<Vec<Option<Sealed>>, Error> {
         let rows = self.content_rows::<Sources>(account, emails).await?;
         let holder = |email: &EmailId| Holder::Email(account, *email);
-        let sealed = emails
-            .iter()
-            .zip(rows)
-            .map(|(email, row)| Some(Sealed::new(self.clone(), holder(email), row?)));
+        let sealed =
+            emails.iter().zip(rows).map(|(email, row)| Some(Sealed::new(self.clone(), holder(email), row?)));
         Ok(sealed.collect())
     }
 
@@ -56,7 +54,11 @@ impl Mail {
         Ok((member.email == email).then_some((member, sealed)))
     }
 
-    async fn content_rows<T>(&self, account: AccountId, emails: &[EmailId]) -> Result<Vec<Option<Bytes>>, Error>
+    async fn content_rows<T>(
+        &self,
+        account: AccountId,
+        emails: &[EmailId],
+    ) -> Result<Vec<Option<Bytes>>, Error>
     where
         T: Table<Key = (AccountId, EmailId)>,
     {

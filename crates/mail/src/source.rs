@@ -87,8 +87,8 @@ impl Mail {
 
     /// A source whose row is known. Inline bytes are unpacked once; what is not packed is not copied.
     pub(crate) fn open(&self, holder: Holder, row: &Bytes) -> Result<Source, Error> {
-        let view: SourceView<'_> =
-            minicbor::decode(row).map_err(|error| holder.lost(&format!("its row cannot be read: {error}")))?;
+        let view: SourceView<'_> = minicbor::decode(row)
+            .map_err(|error| holder.lost(&format!("its row cannot be read: {error}")))?;
         if view.recipe.as_ref().is_some_and(|recipe| !recipe.is_sound() || recipe.size != view.size) {
             return Err(holder.lost("the recipe of its source contradicts itself"));
         }

@@ -197,7 +197,11 @@ fn readable(record: &Metadata, raw: &[u8]) -> String {
         let body = raw.get(part.body as usize..part.end as usize).unwrap();
         let decoded = decoded_text(body, &part.encoding, part.charset().as_deref(), 1_000_000);
         text += "\n";
-        text += &if part.media_type == "text/html" { html::text(&decoded, usize::MAX) } else { decoded.into_owned() };
+        text += &if part.media_type == "text/html" {
+            html::text(&decoded, usize::MAX)
+        } else {
+            decoded.into_owned()
+        };
     }
     text += &record.structure.attachment_names().join("\n");
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");

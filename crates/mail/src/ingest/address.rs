@@ -253,7 +253,8 @@ impl Current {
                     spec.text.push(b'@');
                 }
                 _ => {
-                    let run = tail.iter().position(|byte| SEPARATES[usize::from(*byte)]).unwrap_or(tail.len());
+                    let run =
+                        tail.iter().position(|byte| SEPARATES[usize::from(*byte)]).unwrap_or(tail.len());
                     let (run, behind) = tail.split_at(run);
                     spec.text.push(*byte);
                     spec.text.extend_from_slice(run);

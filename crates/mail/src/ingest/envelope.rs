@@ -185,7 +185,9 @@ impl Structure {
 impl Metadata {
     /// A field's last value as readable text (RFC 8621 §4.1.2.2).
     pub fn text(&self, name: &str) -> Option<String> {
-        self.header.last(name).map(|value| decode_text(value, self.structure.charset_hint().as_deref()).into_owned())
+        self.header
+            .last(name)
+            .map(|value| decode_text(value, self.structure.charset_hint().as_deref()).into_owned())
     }
 
     /// The Subject as readable text.

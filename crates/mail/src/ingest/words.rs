@@ -22,7 +22,9 @@ pub fn decode_text<'v>(value: &'v [u8], fallback: Option<&str>) -> Cow<'v, str> 
     if memmem::find(&value, b"=?").is_none() {
         return match value {
             Cow::Borrowed(value) => readable(charset::decode_unlabelled(value, fallback)),
-            Cow::Owned(value) => Cow::Owned(readable(charset::decode_unlabelled(&value, fallback)).into_owned()),
+            Cow::Owned(value) => {
+                Cow::Owned(readable(charset::decode_unlabelled(&value, fallback)).into_owned())
+            }
         };
     }
     let mut text = Text { out: String::with_capacity(value.len()), fallback, ..Text::default() };

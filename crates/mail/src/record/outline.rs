@@ -113,7 +113,9 @@ mod tests {
     fn each_field_is_that_of_the_whole() {
         let raw = b"Date: Tue, 1 Jul 2003 10:52:37 +0200\r\nSubject: a\r\n b\r\nX-Other: 1\r\n\
                     Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nthe text\r\n--x--\r\n";
-        for limits in [ingest::Limits::default(), ingest::Limits { parts: 1, fields: 2, ..Default::default() }] {
+        for limits in
+            [ingest::Limits::default(), ingest::Limits { parts: 1, fields: 2, ..Default::default() }]
+        {
             let metadata = ingest::metadata(raw, &limits);
             let record = record(metadata.to_bytes());
             assert_eq!(record.whole().unwrap(), metadata);

@@ -95,13 +95,14 @@ impl Sorting {
         let mail = user.mail.clone();
         let numbered: Vec<_> = page.iter().map(|m| (m.number, m.uid)).collect();
         let members = user.view()?.members(&mail, &numbered).await?;
-        let records: Vec<Option<Option<Record>>> = match self.criteria.iter().any(|criterion| criterion.key.reads_metadata()) {
-            true => {
-                let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
-                mail.records(user.account, &emails).await?.into_iter().map(Some).collect()
-            }
-            false => vec![None; members.len()],
-        };
+        let records: Vec<Option<Option<Record>>> =
+            match self.criteria.iter().any(|criterion| criterion.key.reads_metadata()) {
+                true => {
+                    let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
+                    mail.records(user.account, &emails).await?.into_iter().map(Some).collect()
+                }
+                false => vec![None; members.len()],
+            };
         for ((number, member), record) in members.iter().zip(records) {
             let kept = match &record {
                 Some(Some(record)) => Kept::of(record)?,

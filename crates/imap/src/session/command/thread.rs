@@ -2,9 +2,9 @@
 
 mod forest;
 
+use mail::Member;
 use mail::ingest::message_ids;
 use mail::ingest::subject::is_reply;
-use mail::Member;
 
 use self::forest::{Forest, Letter};
 use super::super::content::Kept;

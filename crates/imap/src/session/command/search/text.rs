@@ -2,10 +2,10 @@
 //!
 //! Most mail is ASCII in a plain transfer encoding: that is searched without becoming a string of its own first.
 
-use mail::{Mail, Source};
 use mail::ingest::fields::Fields;
 use mail::ingest::{decode_text, decoded_text};
 use mail::record::{Part, Structure as Tree};
+use mail::{Mail, Source};
 use memchr::memmem::Finder;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
