@@ -166,7 +166,11 @@ fn depth(item: &FetchItem) -> Depth {
 
 impl Fetching {
     /// Writes some of the answer: what one round of reading brings, or as much as goes out at once.
-    pub(in super::super) async fn step(&mut self, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
+    pub(in super::super) async fn step(
+        &mut self,
+        user: &mut User,
+        out: &mut Output,
+    ) -> Result<Finished, Error> {
         if self.open.is_none() && self.rows.is_empty() {
             if self.picked.is_empty() {
                 return Ok(Some(self.finish()));
