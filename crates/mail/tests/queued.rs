@@ -81,7 +81,7 @@ impl Site {
             return;
         }
         let failed = pending.iter().zip(results).filter_map(|((number, _), result)| {
-            result.err().map(|error| (*number, Outcome::Later(error.to_string())))
+            result.err().map(|error| (*number, Outcome::Later(error.to_string().into())))
         });
         let _lease_may_be_lost = self.queue.settle(lease, failed.collect()).await;
     }
