@@ -10,6 +10,7 @@ from harness.server import Magpie
 
 USERS = 250
 numbers = itertools.count(1)
+domains = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +58,25 @@ def address(user: str) -> str:
 def data(tmp_path: Path) -> Path:
     """A place for the data directory of a server that a test starts for itself."""
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Magpie:
+    """A data directory on which no server runs."""
+    server = Magpie(tmp_path_factory.mktemp("stopped") / "data", users=0).start()
+    server.stop()
+    return server
+
+
+@pytest.fixture(params=["online", "offline"])
+def anyhow(request: pytest.FixtureRequest) -> Magpie:
+    """For what the command line does whether a server runs or not."""
+    return request.getfixturevalue("magpie" if request.param == "online" else "stopped")
+
+
+@pytest.fixture
+def domain(anyhow: Magpie) -> str:
+    """A domain of the test's own, where `anyhow` is."""
+    name = f"domain{next(domains)}.example"
+    anyhow.cli("domain", "create", name)
+    return name

@@ -20,28 +20,6 @@ NOT_THERE, THERE_ALREADY, FAILED, SENSELESS = 5, 6, 1, 2
 numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Magpie:
-    """A data directory on which no server runs."""
-    server = Magpie(tmp_path_factory.mktemp("stopped") / "data", users=0).start()
-    server.stop()
-    return server
-
-
-@pytest.fixture(params=["online", "offline"])
-def anyhow(request: pytest.FixtureRequest) -> Magpie:
-    """For what the command line does whether a server runs or not."""
-    return request.getfixturevalue("magpie" if request.param == "online" else "stopped")
-
-
-@pytest.fixture
-def domain(anyhow: Magpie) -> str:
-    """A domain of the test's own."""
-    name = f"d{next(numbers)}.example"
-    anyhow.cli("domain", "create", name)
-    return name
-
-
 @pytest.fixture
 def account(magpie: Magpie) -> str:
     """The address of an account of the test's own, which the command line made while the server was running."""

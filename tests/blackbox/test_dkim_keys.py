@@ -3,7 +3,6 @@
 Signatures are made by `crates/checks/examples/sign.rs` with the code that signs in the server; dkimpy verifies them.
 """
 
-import itertools
 import json
 import subprocess
 from pathlib import Path
@@ -19,29 +18,6 @@ from harness.site import Site, certificate, certificate_settings
 
 SIGN = ROOT / "target" / "debug" / "examples" / "sign"
 NOT_THERE, THERE_ALREADY, FAILED = 5, 6, 1
-numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Magpie:
-    """A data directory on which no server runs."""
-    server = Magpie(tmp_path_factory.mktemp("stopped") / "data", users=0).start()
-    server.stop()
-    return server
-
-
-@pytest.fixture(params=["online", "offline"])
-def anyhow(request: pytest.FixtureRequest) -> Magpie:
-    """For what the command line does whether a server runs or not."""
-    return request.getfixturevalue("magpie" if request.param == "online" else "stopped")
-
-
-@pytest.fixture
-def domain(anyhow: Magpie) -> str:
-    """A domain of the test's own."""
-    name = f"keys{next(numbers)}.example"
-    anyhow.cli("domain", "create", name)
-    return name
 
 
 def zone(text: str, domain: str) -> dns.zone.Zone:
