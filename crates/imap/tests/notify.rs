@@ -6,6 +6,8 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mail::{DeleteScope, MailboxPath};
+
 use world::{Client, World};
 
 /// Chance that can be repeated.
@@ -179,6 +181,22 @@ async fn too_far_behind() {
     assert!(ears.news().await.starts_with("* OK [NOTIFICATIONOVERFLOW] "));
     append(&mut hand, "INBOX", "Subject: newer\r\n\r\n\r\n").await;
     assert!(ears.say("a NOOP").await.starts_with("a OK "));
+}
+
+/// A tree with more names than a row of the change log has room for goes at once.
+#[tokio::test]
+async fn more_than_the_log_can_name() {
+    let world = World::new().await;
+    let (mut ears, mut hand) = (world.alice().await, world.alice().await);
+    hand.say("c CREATE top").await;
+    for number in 0..180 {
+        let heard = hand.say(&format!("c CREATE top/{number:0>200}")).await;
+        assert!(heard.starts_with("c OK"), "{heard}");
+    }
+    ears.say("n NOTIFY SET (personal (MailboxName))").await;
+    let top = world.mail.find_mailbox(world.alice, &MailboxPath::parse("top").unwrap()).await.unwrap();
+    world.mail.delete_mailbox(world.alice, top.unwrap().id, DeleteScope::Subtree).await.unwrap();
+    assert!(ears.news().await.starts_with("* OK [NOTIFICATIONOVERFLOW] "));
 }
 
 /// A new message that is asked for whole is sent piece by piece, and in the middle of it there is no BYE.

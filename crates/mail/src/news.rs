@@ -20,6 +20,8 @@ pub struct News {
     pub to: ModSeq,
     /// How many further changes there are at most after that.
     pub behind: u64,
+    /// More happened to mailboxes at once than can be told.
+    pub untold: bool,
     /// Mailboxes whose emails are others than before, or have changed.
     pub stirred: BTreeMap<MailboxId, Stirred>,
     /// What happened to mailboxes themselves, in order.
@@ -137,6 +139,7 @@ async fn news_in(
 
 impl News {
     fn add(&mut self, change: Change, own: &BTreeSet<(MailboxId, Uid)>) {
+        self.untold |= change.untold;
         for email in change.emails {
             for place in email.added.iter().filter(|place| !own.contains(place)).chain(&email.removed) {
                 self.stirred.entry(place.0).or_default().moved = true;

@@ -214,7 +214,7 @@ impl User {
         let news = self.mail.news(self.account, watching.read, &watching.own.places, ROWS).await;
         let news = match news {
             Err(mail::Error::CannotCalculateChanges) => None,
-            news => Some(news?).filter(|news| news.behind <= MOST_BEHIND),
+            news => Some(news?).filter(|news| news.behind <= MOST_BEHIND && !news.untold),
         };
         let Some(news) = news else {
             self.watching = Some(Box::default());

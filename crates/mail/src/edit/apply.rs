@@ -31,7 +31,7 @@ impl Edit {
         self.apply_mailboxes(&mut change, counted)?;
         self.apply_thread_keys()?;
         self.write_notes(&mut change);
-        let said = change.annotations.is_some() || change.unsubscribed.is_some();
+        let said = change.annotations.is_some() || change.unsubscribed.is_some() || change.untold;
         if change.emails.is_empty() && change.mailboxes.is_empty() && !said && self.state_is_as_before() {
             return Ok(self.state_before.modseq);
         }

@@ -9,6 +9,10 @@ use super::Edit;
 use crate::MailboxPath;
 use crate::table::{AnnotationsChange, Change};
 
+/// How many octets of paths and names a row of the change log takes. A deleted subtree may have more: its mailboxes are
+/// in the row all the same, and who follows the log by names has to look for itself.
+const ROOM: usize = 32 << 10;
+
 /// What an [`Edit`] has noted.
 #[derive(Default)]
 pub(super) struct Notes {
@@ -42,11 +46,23 @@ impl Edit {
     /// Adds the notes to the change.
     pub(super) fn write_notes(&mut self, change: &mut Change) {
         let notes = std::mem::take(&mut self.notes);
+        if notes.size() > ROOM {
+            change.untold = true;
+            return;
+        }
         for mailbox in &mut change.mailboxes {
             mailbox.was = notes.was.get(&mailbox.mailbox).cloned();
             mailbox.subscribed = notes.subscribed.get(&mailbox.mailbox).copied();
         }
         change.annotations = notes.annotations;
         change.unsubscribed = notes.unsubscribed;
+    }
+}
+
+impl Notes {
+    /// Octets of all paths and names.
+    fn size(&self) -> usize {
+        let annotations = self.annotations.iter().flat_map(|change| &change.names);
+        self.was.values().chain(annotations).chain(&self.unsubscribed).map(String::len).sum()
     }
 }

@@ -26,6 +26,10 @@ pub(crate) struct Change {
     /// A name that is not subscribed to any more and that no mailbox has.
     #[n(5)]
     pub(crate) unsubscribed: Option<String>,
+    /// There was more to tell of mailboxes than a row has room for.
+    #[n(6)]
+    #[cbor(default)]
+    pub(crate) untold: bool,
 }
 
 /// What became of a thing.

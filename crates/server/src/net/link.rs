@@ -354,11 +354,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn fault_47_a_reader_that_takes_a_little_now_and_then_is_served() {
         let (mut link, mut client) = pair().await;
-        let size = 16 << 20;
+        let size = 64 << 20;
         let reading = tokio::spawn(async move {
-            let (mut buffer, mut read) = (vec![0; 1 << 20], 0);
+            // A socket counts as ready for more when a third of its buffer is free, which on loopback is megabytes.
+            let (mut buffer, mut read) = (vec![0; 4 << 20], 0);
             while read < size {
-                tokio::time::sleep(STALL / 2).await;
+                tokio::time::sleep(STALL / 6).await;
                 match client.read(&mut buffer).await {
                     Ok(0) | Err(_) => break,
                     Ok(some) => read += some,
