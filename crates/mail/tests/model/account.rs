@@ -330,6 +330,7 @@ impl Account {
             account.boxes.iter().map(|(id, b)| (*id, without_modseqs(b))).collect()
         };
         boxes(self) != boxes(before)
+            || self.lost != before.lost
             || self.emails.len() != before.emails.len()
             || self.emails.keys().any(|id| self.email_differs(before, *id))
     }
