@@ -57,7 +57,8 @@ pub use error::Error;
 pub use id::{EntryId, EntryIdError};
 pub use line::{Cause, Line, LinePage, Standstill};
 pub use record::{
-    Client, Event, EventKind, Facts, LegState, Origin, Recipient, RecipientState, Return, Transfer, Unchecked,
+    Client, Event, EventKind, Facts, LegState, Origin, Protection, Recipient, RecipientState, Return,
+    Transfer, Unchecked,
 };
 pub use report::{Companion, Fate, Notice, Report};
 pub use schedule::{Pauses, Schedule};

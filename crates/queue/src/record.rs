@@ -33,6 +33,29 @@ pub struct Origin {
     /// The message is still to be checked; none if that was done, or is nobody's business.
     #[n(6)]
     pub unchecked: Option<Unchecked>,
+    /// What the sender wants of the protection on the way.
+    #[n(7)]
+    #[cbor(default)]
+    pub protection: Protection,
+    /// Who has submitted it, if somebody here has.
+    #[n(8)]
+    pub submitter: Option<AccountId>,
+}
+
+/// What a sender wants of the protection on the way to other servers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Protection {
+    /// What the domains involved want.
+    #[default]
+    #[n(0)]
+    Usual,
+    /// TLS with a proven peer that does the same, or no delivery (REQUIRETLS, RFC 8689 §4.2).
+    #[n(1)]
+    Required,
+    /// Delivery even where policies want a protection that cannot be had (`TLS-Required: No`, RFC 8689 §5).
+    #[n(2)]
+    Dispensable,
 }
 
 /// How to find the message as it came, which is what checks have to see, below the fields that were put on top of it.

@@ -9,6 +9,7 @@
 //!         │                          ├── net: listeners, PROXY, TLS, admission, the end of a server
 //!         │                          ├── driver: smtp and lmtp, imap, pop3, http
 //!         │                          ├── inbound: the queue behind smtp, and what delivers from it
+//!         │                          ├── outbound: the queue for other servers, and what brings it there
 //!         │                          ├── admin: the socket that the other commands talk to
 //!         │                          └── upkeep
 //!         └── other commands ──> admin::Desk ──> the running server, or a node of their own
@@ -29,6 +30,7 @@ mod log;
 mod meters;
 mod net;
 mod node;
+mod outbound;
 mod problem;
 mod progress;
 mod server;

@@ -29,6 +29,8 @@ pub(crate) struct NodeOptions {
     pub(crate) segments: SegmentsOptions,
     /// How long a blob to which nothing refers is kept.
     pub(crate) blob_grace: Duration,
+    /// When mail to other servers is tried again, and when its sender hears of that.
+    pub(crate) outbound: queue::Options,
 }
 
 impl Default for NodeOptions {
@@ -40,6 +42,7 @@ impl Default for NodeOptions {
             kv: EmbeddedOptions::default(),
             segments: SegmentsOptions::default(),
             blob_grace: BlobsOptions::default().grace,
+            outbound: queue::Options::outbound(),
         }
     }
 }
@@ -52,7 +55,10 @@ pub(crate) struct Node {
     pub(crate) bus: Bus,
     pub(crate) directory: Directory,
     pub(crate) mail: Mail,
+    /// Mail for mailboxes here that is not in them yet.
     pub(crate) inbound: Queue,
+    /// Mail for other servers.
+    pub(crate) outbound: Queue,
     pub(crate) clock: Clock,
 }
 
@@ -71,14 +77,10 @@ impl Node {
         let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), options.directory.clone());
         let mail_options = MailOptions { message_size: options.message_size + TRACE, ..options.mail.clone() };
         let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), mail_options);
-        let inbound = Queue::new(
-            queue::Kind::Inbound,
-            kv.clone(),
-            blobs.clone(),
-            clock.clone(),
-            queue::Options::inbound(),
-        );
-        Ok(Self { kv, blobs, bus, directory, mail, inbound, clock })
+        let queue = |kind, options| Queue::new(kind, kv.clone(), blobs.clone(), clock.clone(), options);
+        let inbound = queue(queue::Kind::Inbound, queue::Options::inbound());
+        let outbound = queue(queue::Kind::Outbound, options.outbound);
+        Ok(Self { kv, blobs, bus, directory, mail, inbound, outbound, clock })
     }
 }
 

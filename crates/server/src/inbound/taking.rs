@@ -1,7 +1,10 @@
 //! Putting a message that came by SMTP or LMTP into the queue.
 
 use mail::{Delivery, Packed};
-use queue::{Body, Client, EntryId, Error, NewEntry, NewLeg, Origin, Recipient, Return, Transfer, Unchecked};
+use queue::{
+    Body, Client, EntryId, Error, NewEntry, NewLeg, Origin, Protection, Recipient, Return, Transfer,
+    Unchecked,
+};
 use smtp::{BodyType, Envelope, Notify, ReversePath};
 use types::{MailboxId, Timestamp};
 
@@ -89,6 +92,8 @@ fn origin(envelope: &Envelope) -> Origin {
         }),
         envid: origin.envid.clone(),
         unchecked: None,
+        protection: Protection::Usual,
+        submitter: None,
     }
 }
 

@@ -1,0 +1,5 @@
+//! The outbound queue: mail for other servers, and what brings it there.
+
+mod leaving;
+
+pub(crate) use self::leaving::Leaving;
