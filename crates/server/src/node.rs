@@ -79,7 +79,7 @@ impl Node {
         let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), mail_options);
         let queue = |kind, options| Queue::new(kind, kv.clone(), blobs.clone(), clock.clone(), options);
         let inbound = queue(queue::Kind::Inbound, queue::Options::inbound());
-        let outbound = queue(queue::Kind::Outbound, options.outbound);
+        let outbound = queue(queue::Kind::Outbound, options.outbound.clone());
         Ok(Self { kv, blobs, bus, directory, mail, inbound, outbound, clock })
     }
 }

@@ -54,9 +54,10 @@ impl World {
         let blobs = Blobs::new(kv.clone(), self.memory.clone(), clock.clone(), BlobsOptions::default());
         let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), directory::Options::default());
         let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), MailOptions::default());
-        let options = queue::Options::inbound();
-        let inbound = Queue::new(queue::Kind::Inbound, kv.clone(), blobs.clone(), clock.clone(), options);
-        Node { kv, blobs, bus: bus.clone(), directory, mail, inbound, clock }
+        let queue = |kind, options| Queue::new(kind, kv.clone(), blobs.clone(), clock.clone(), options);
+        let inbound = queue(queue::Kind::Inbound, queue::Options::inbound());
+        let outbound = queue(queue::Kind::Outbound, queue::Options::outbound());
+        Node { kv, blobs, bus: bus.clone(), directory, mail, inbound, outbound, clock }
     }
 
     /// A server that resolves on `node`, and delivers and queues on the nodes that are named.
