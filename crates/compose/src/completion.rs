@@ -145,6 +145,21 @@ pub struct Stamp<'a> {
 }
 
 impl Submitted {
+    /// The fields as they came, without the empty line.
+    pub fn octets(&self) -> &[u8] {
+        &self.fields
+    }
+
+    /// Whether it has a `Message-ID:` that names the message. If it has none, two equal messages may both be meant.
+    pub fn has_id(&self) -> bool {
+        Header::parse(&self.fields).named("message-id").any(is_id)
+    }
+
+    /// Whether there is a `From:` that names nobody.
+    pub fn is_anonymous(&self) -> bool {
+        Header::parse(&self.fields).named("from").next().is_some() && self.authors().is_empty()
+    }
+
     /// The addresses in `From:`, in the form in which they stand there; what stands there may be no address.
     pub fn authors(&self) -> Vec<String> {
         self.addresses("from")
@@ -325,6 +340,17 @@ mod tests {
         assert_eq!(complete(&format!("A: {}\r\n\r\n", "x".repeat(2_000))), Err(Fault::TooLarge(1_000)));
         assert_eq!(complete(&"A: x\r\n".repeat(500)), Err(Fault::TooLarge(1_000)));
         assert_eq!(complete(&format!("A: x\r\n\r\n{}", "x".repeat(2_000))).unwrap().1.len(), 2_000);
+    }
+
+    #[test]
+    fn what_a_header_says_of_its_message() {
+        let header = |text: &str| HeaderReader::new(1_000).push(text.as_bytes()).unwrap().unwrap().header;
+        let whole = header("From: a@x.test\r\nMessage-ID: <1@y>\r\n\r\n");
+        assert_eq!(whole.octets(), b"From: a@x.test\r\nMessage-ID: <1@y>\r\n");
+        assert!(whole.has_id() && !whole.is_anonymous());
+        let nobody = header("From: undisclosed:;\r\nMessage-ID: 17\r\n\r\n");
+        assert!(!nobody.has_id() && nobody.is_anonymous());
+        assert!(!header("Subject: s\r\n\r\n").is_anonymous(), "it is completed");
     }
 
     #[test]

@@ -46,6 +46,16 @@ pub struct SentTooMuch {
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
+impl SentTooMuch {
+    /// Whether it was too many recipients, not too many messages.
+    pub fn is_of_recipients(&self) -> bool {
+        self.what == RECIPIENTS
+    }
+}
+
+const MESSAGES: &str = "messages";
+const RECIPIENTS: &str = "recipients";
+
 impl Directory {
     /// Whether whoever has logged in may write as an address: their own, with or without a detail, an alias that leads
     /// to them, perhaps over other aliases, and what the domain's catch-all gives them. A group is not its
@@ -75,9 +85,9 @@ impl Directory {
         limits: &SendingLimits,
     ) -> Result<(), SentTooMuch> {
         let counters = [
-            ("messages", HOUR, limits.messages_per_hour, 1),
-            ("recipients", HOUR, limits.recipients_per_hour, recipients),
-            ("recipients", DAY, limits.recipients_per_day, recipients),
+            (MESSAGES, HOUR, limits.messages_per_hour, 1),
+            (RECIPIENTS, HOUR, limits.recipients_per_hour, recipients),
+            (RECIPIENTS, DAY, limits.recipients_per_day, recipients),
         ];
         let bus = self.logins.bus();
         let key = |name: &str| format!("sending/{name}/{}", account.0).into_bytes();

@@ -30,6 +30,8 @@ mod log;
 mod meters;
 mod net;
 mod node;
+mod notice;
+mod origin;
 mod outbound;
 mod problem;
 mod progress;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checks::Checks;
+use directory::sasl::{ChannelBindings, Mechanism};
 use dns::{NetworkResolver, Validation};
 use futures::FutureExt;
 use http_api::{Exporter, HttpLimits, HttpServer};
@@ -31,6 +32,7 @@ use crate::meters::{Gauges, PortMeters};
 use crate::net::tls::{self, Certificates};
 use crate::net::{House, Lifecycle, Listener};
 use crate::node::Node;
+use crate::notice::Notifier;
 use crate::problem::{Kind, Problem};
 use crate::service_manager::notify;
 use crate::upkeep;
@@ -50,6 +52,7 @@ pub(crate) struct Server {
     budget: Budget,
     inbound: Inbound,
     checks: Option<Checks>,
+    notifier: Notifier,
     exporter: Exporter,
 }
 
@@ -91,7 +94,8 @@ impl Server {
         Counter::open(&data)?.run(node.clone(), &lifecycle);
         let budget = Budget::new(settings.memory);
         let checks = checks(&settings.checks, &node)?;
-        let inbound = Inbound::new(&node, budget.clone(), settings.inbound, checks.clone());
+        let notifier = Notifier::new(&node, &settings.hostname);
+        let inbound = Inbound::new(&node, budget.clone(), settings.inbound, checks.clone(), notifier.clone());
         Ok(Self {
             settings,
             data,
@@ -103,6 +107,7 @@ impl Server {
             budget,
             inbound,
             checks,
+            notifier,
             exporter,
         })
     }
@@ -155,6 +160,7 @@ impl Server {
         };
         match settings.protocol {
             Protocol::Smtp => self.serve_smtp(port, smtp::Protocol::Smtp, listener),
+            Protocol::Submission => self.serve_smtp(port, smtp::Protocol::Submission, listener),
             Protocol::Lmtp => self.serve_smtp(port, smtp::Protocol::Lmtp, listener),
             Protocol::Imap => self.serve_imap(port, listener),
             Protocol::Pop3 => self.serve_pop3(port, listener),
@@ -173,14 +179,20 @@ impl Server {
         config.limits.message = self.settings.node.message_size;
         config.timeouts = self.settings.smtp.timeouts.clone();
         config.timeouts.handshake = self.settings.connections.times.handshake;
+        if protocol == smtp::Protocol::Submission {
+            self.offer_submission(&mut config);
+        }
         let services = SmtpServices {
             kv: self.node.kv.clone(),
             bus: self.node.bus.clone(),
             directory: self.node.directory.clone(),
             mail: self.node.mail.clone(),
             inbound: self.inbound.clone(),
+            outbound: self.node.outbound.clone(),
+            notifier: self.notifier.clone(),
             budget: self.budget.clone(),
-            // Who hands mail over by LMTP has checked it.
+            sending: self.settings.submission.limits,
+            // Whoever submits has logged in, and who hands mail over by LMTP has checked it.
             checks: self.checks.clone().filter(|_| protocol == smtp::Protocol::Smtp),
             clock: self.node.clock.clone(),
         };
@@ -188,6 +200,19 @@ impl Server {
         let tasks = self.lifecycle.clone();
         listener
             .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    /// What is on offer to those who log in to send. DSN is a promise that is kept for them: their address is theirs.
+    fn offer_submission(&self, config: &mut smtp::Config) {
+        // The session offers those that need a channel only where there is one.
+        let bindable = ChannelBindings::NONE.with_exporter([0; 32]);
+        let mechanisms = self.node.directory.mechanisms(&bindable);
+        config.login.mechanisms = mechanisms.into_iter().map(Mechanism::name).collect();
+        config.login.plaintext = self.settings.plaintext_login;
+        config.dsn = true;
+        let longest = self.settings.submission.longest_hold;
+        config.extensions.future_release = (longest > Duration::ZERO).then_some(longest);
+        config.extensions.require_tls = true;
     }
 
     fn serve_imap(&self, port: Port, listener: Listener) {

@@ -34,7 +34,7 @@ pub(crate) fn start(node: Node, lifecycle: &Lifecycle) {
 
 async fn round(node: &Node) {
     log_failure("mailboxes", mailboxes(node).await);
-    log_failure("the inbound queue", queues(node).await);
+    log_failure("the queues", queues(node).await);
     log_failure("blobs", blobs(node).await);
     let markers = node.kv.forget_markers().await.map_err(|error| Problem::unavailable(error.to_string()));
     log_failure("transaction markers", markers);
@@ -62,6 +62,8 @@ async fn queues(node: &Node) -> Result<(), Problem> {
     for id in node.inbound.trim().await? {
         tracing::warn!(%id, "dropped: it was in the error queue for as long as that keeps anything");
     }
+    node.inbound.forget_handovers().await?;
+    node.outbound.forget_handovers().await?;
     let failed = node.inbound.depth().await?.failed;
     if failed > 0 {
         tracing::warn!(failed, "mail waits in the error queue: see `magpie queue inbound list --failed`");

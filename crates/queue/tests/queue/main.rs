@@ -5,6 +5,7 @@
 mod costs;
 mod deadlines;
 mod destinations;
+mod handovers;
 mod leases;
 mod lines;
 mod model;

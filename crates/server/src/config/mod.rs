@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use directory::DomainName;
+use directory::{DomainName, SendingLimits};
 use dns::DnsServers;
 
 pub(crate) use self::listener::{ListenerSettings, Protocol};
@@ -55,6 +55,7 @@ pub(crate) struct Settings {
     pub(crate) inbound: InboundOptions,
     pub(crate) checks: CheckSettings,
     pub(crate) smtp: SmtpSettings,
+    pub(crate) submission: SubmissionSettings,
     pub(crate) imap: imap::Config,
     pub(crate) pop3: pop3::Config,
     pub(crate) http: HttpSettings,
@@ -114,6 +115,15 @@ pub(crate) struct SmtpSettings {
     pub(crate) timeouts: smtp::Timeouts,
 }
 
+/// Submission, besides what it has in common with SMTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SubmissionSettings {
+    /// How much one account may send.
+    pub(crate) limits: SendingLimits,
+    /// How long a client may have a message held before it is sent; zero if not at all.
+    pub(crate) longest_hold: Duration,
+}
+
 /// Checks of mail that comes by SMTP. Who hands mail over by LMTP has checked it.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckSettings {
@@ -168,6 +178,10 @@ impl Settings {
                 limits: smtp::Limits::default(),
                 timeouts: smtp::Timeouts::default(),
             },
+            submission: SubmissionSettings {
+                limits: SendingLimits::default(),
+                longest_hold: Duration::from_hours(30 * 24),
+            },
             imap: imap::Config::default(),
             pop3: pop3::Config::default(),
             http: HttpSettings {
@@ -218,6 +232,7 @@ impl Settings {
         root.section("inbound", |section| sections::inbound(section, &mut s.inbound));
         root.section("checks", |section| sections::checks(section, &mut s.checks));
         root.section("smtp", |section| sections::smtp(section, &mut s.smtp));
+        root.section("submission", |section| sections::submission(section, &mut s.submission));
         root.section("imap", |section| sections::imap(section, &mut s.imap));
         root.section("pop3", |section| sections::pop3(section, &mut s.pop3));
         root.section("http", |section| sections::http(section, &mut s.http));

@@ -16,7 +16,7 @@ use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
     CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, LogSettings, ShutdownSettings,
-    SmtpSettings, TlsSettings,
+    SmtpSettings, SubmissionSettings, TlsSettings,
 };
 use crate::driver::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
@@ -180,6 +180,19 @@ pub(super) fn smtp(section: &mut Section<'_>, smtp: &mut SmtpSettings) {
     time(section, "body_timeout", &mut timeouts.body, SECOND..=DAY);
     timeouts.minimum_rate = section.value("minimum_rate", timeouts.minimum_rate);
     time(section, "verdict_timeout", &mut timeouts.verdict, SECOND..=Duration::from_mins(10));
+}
+
+pub(super) fn submission(section: &mut Section<'_>, submission: &mut SubmissionSettings) {
+    let limits = &mut submission.limits;
+    for (key, limit) in [
+        ("messages_per_hour", &mut limits.messages_per_hour),
+        ("recipients_per_hour", &mut limits.recipients_per_hour),
+        ("recipients_per_day", &mut limits.recipients_per_day),
+    ] {
+        let most = section.value(key, limit.unwrap_or(0));
+        *limit = (most > 0).then_some(most);
+    }
+    time(section, "longest_hold", &mut submission.longest_hold, Duration::ZERO..=DAY * 365);
 }
 
 pub(super) fn imap(section: &mut Section<'_>, imap: &mut imap::Config) {

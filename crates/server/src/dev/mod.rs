@@ -45,8 +45,10 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    const ALL: [(&str, Protocol, u16, TlsMode); 7] = [
+    const ALL: [(&str, Protocol, u16, TlsMode); 9] = [
         ("smtp", Protocol::Smtp, 25, TlsMode::StartTls),
+        ("submission", Protocol::Submission, 587, TlsMode::StartTls),
+        ("submissions", Protocol::Submission, 465, TlsMode::Implicit),
         ("lmtp", Protocol::Lmtp, 24, TlsMode::StartTls),
         ("imap", Protocol::Imap, 143, TlsMode::StartTls),
         ("imaps", Protocol::Imap, 993, TlsMode::Implicit),

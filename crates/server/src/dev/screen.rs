@@ -8,6 +8,7 @@ use crate::text::Columns;
 /// The whole screen.
 pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> String {
     let (smtp, lmtp, http) = (ports.of(25), ports.of(24), ports.of(80));
+    let (submission, submissions) = (ports.of(587), ports.of(465));
     let (imap, imaps, pop3, pop3s) = (ports.of(143), ports.of(993), ports.of(110), ports.of(995));
     let password = shell(&accounts.password);
     let mut overview = Columns::pairs();
@@ -16,6 +17,9 @@ pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> Stri
     overview.row(["Data", &data.path().display().to_string()]);
     overview.row(["", ""]);
     overview.row(["smtp", &format!("127.0.0.1:{smtp}   STARTTLS offered")]);
+    overview
+        .row(["submission", &format!("127.0.0.1:{submission}   STARTTLS offered, login without it allowed")]);
+    overview.row(["submissions", &format!("127.0.0.1:{submissions}   TLS")]);
     overview.row(["lmtp", &format!("127.0.0.1:{lmtp}   STARTTLS offered")]);
     overview.row(["imap", &format!("127.0.0.1:{imap}   STARTTLS offered, login without it allowed")]);
     overview.row(["imaps", &format!("127.0.0.1:{imaps}   TLS")]);

@@ -9,11 +9,12 @@ use queue::{EntryId, Error, Lease, Outcome, Queue, Recipient, Settled};
 use store::kv::Transaction;
 use types::{AccountId, Keywords, MailboxId};
 
-use super::Inbound;
 use super::examination::{Examination, Examined};
+use super::{Inbound, notices};
 use crate::driver::smtp::why;
 use crate::junk;
 use crate::meters::{self, Became, Why};
+use crate::notice::Notice;
 
 /// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
 pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Error> {
@@ -62,7 +63,15 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
             }
         }
     }
-    let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries };
+    let notices = match notices::due(inbound, lease, &numbers, message.raw()).await {
+        Ok(notices) => notices,
+        Err(error) => {
+            let later = || Outcome::Later(format!("its sender cannot be notified: {error}").into());
+            outcomes.extend(numbers.iter().map(|number| (*number, later())));
+            return settle(queue, lease, outcomes).await;
+        }
+    };
+    let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries, notices: &notices };
     let results = inbound.inner.mail.deliver_with(&message, &deliveries, &strike).await;
     for ((number, delivery), result) in numbers.iter().zip(&deliveries).zip(results) {
         match result {
@@ -95,6 +104,8 @@ struct Strike<'a> {
     lease: &'a Lease,
     numbers: &'a [usize],
     deliveries: &'a [Delivery],
+    /// What senders are told of those who get the message.
+    notices: &'a [(usize, Notice)],
 }
 
 impl Companion for Strike<'_> {
@@ -107,8 +118,15 @@ impl Companion for Strike<'_> {
         let mine = self.numbers.iter().zip(self.deliveries);
         let done: Vec<usize> =
             mine.filter(|(_, delivery)| delivered(delivery.account)).map(|(number, _)| *number).collect();
-        match self.queue.strike(tx, self.lease, &done).await {
-            Ok(_settled) => Ok(()),
+        let struck = async {
+            self.queue.strike(tx, self.lease, &done).await?;
+            for (_, notice) in self.notices.iter().filter(|(number, _)| done.contains(number)) {
+                notice.join(tx).await?;
+            }
+            Ok(())
+        };
+        match struck.await {
+            Ok(()) => Ok(()),
             Err(Error::Kv(error)) => Err(error.into()),
             Err(error) => Err(mail::Error::Withdrawn(error.to_string())),
         }

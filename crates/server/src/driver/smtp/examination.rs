@@ -22,8 +22,12 @@ use crate::meters::{self, Refused};
 pub(super) struct Examined {
     /// All of it, with our fields on top.
     pub(super) bytes: Bytes,
+    /// How many of its first octets are `Return-Path:`, which does not leave this server.
+    pub(super) top: usize,
     /// The hash of the message as it came.
     pub(super) hash: blake3::Hash,
+    /// Whether it came with a Message-ID: without one two equal messages may both be meant.
+    pub(super) recognisable: bool,
     pub(super) place: Place,
     /// Set if it is still to be checked; then it is whole, with whatever others have written in our name.
     pub(super) unchecked: Option<Unchecked>,
@@ -82,18 +86,20 @@ pub(super) async fn examine(
         BodyType::BinaryMime => in_lines(bytes.clone()).await?,
         BodyType::SevenBit | BodyType::EightBitMime => bytes.clone(),
     };
+    let mut read = ingest::fields::Fields::new(&bytes);
+    let recognisable = read.any(|field| field.name.eq_ignore_ascii_case(b"message-id"));
     if !slow {
-        return Ok(Examined { bytes: lined, hash, place, unchecked: None });
+        return Ok(Examined { bytes: lined, top: first, hash, recognisable, place, unchecked: None });
     }
     // The fields of a message are far shorter than what may come over a line.
     let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
     let unchecked = Unchecked { first: length(first), fields: length(fields.len()) };
     tracing::info!(id, "the checks take too long; they are done again from the queue");
-    Ok(Examined { bytes, hash, place, unchecked: Some(unchecked) })
+    Ok(Examined { bytes, top: first, hash, recognisable, place, unchecked: Some(unchecked) })
 }
 
 /// A message that came as BINARYMIME in the form in which it can be kept, handed out and passed on.
-async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> {
+pub(super) async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> {
     let work = spawn_blocking(move || ingest::in_lines(&bytes, &ingest::Limits::default()));
     match work.await {
         Ok(Some(lined)) => Ok(lined),

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{AccountSpec, Address, Directory, DomainName, DomainSettings, LocalPart};
+use directory::{AccountSpec, Address, Directory, DomainName, DomainSettings, LocalPart, SendingLimits};
 use mail::{Mail, MailOptions};
 use queue::{LegState, Queue};
 use smtp::{Client, Config, ForwardPath, Greeting, Hello, Origin, Recipient, RecipientVerdict, ReversePath};
@@ -20,6 +20,7 @@ use crate::meters::PortMeters;
 use crate::net::tls::{Certificates, acceptor, install_provider};
 use crate::net::{Lifecycle, LinkTimes, TlsMode};
 use crate::node::Node;
+use crate::notice::Notifier;
 
 /// One store, and services on it that work or do not.
 struct World {
@@ -75,7 +76,9 @@ impl World {
                 times: LinkTimes::default(),
                 meters: Arc::new(PortMeters::noop()),
             },
-            inbound: Inbound::new(queues, budget.clone(), InboundOptions::default(), None),
+            inbound: inbound(queues),
+            outbound: queues.outbound.clone(),
+            notifier: Notifier::new(queues, "mx.example.test"),
             budget,
             spool: self.directory.path().to_owned(),
             kv: node.kv.clone(),
@@ -83,9 +86,15 @@ impl World {
             mail: delivers.mail.clone(),
             retries: Retries::new(node.bus.clone()),
             checks: None,
+            sending: SendingLimits::default(),
             clock: node.clock.clone(),
         }
     }
+}
+
+fn inbound(node: &Node) -> Inbound {
+    let notifier = Notifier::new(node, "mx.example.test");
+    Inbound::new(node, Budget::new(BudgetLimits::default()), InboundOptions::default(), None, notifier)
 }
 
 async fn create(node: &Node, name: &str) -> AccountId {
@@ -127,7 +136,7 @@ async fn send(server: &SmtpServer) -> Outcome {
     let mut spool = Spool::new(server.spool.clone(), server.budget.clone());
     spool.write(b"Message-ID: <1@example.com>\r\nSubject: later\r\n\r\nBody.\r\n").await.unwrap();
     let client = "192.0.2.1".parse().unwrap();
-    Incoming { server, envelope: &envelope, recipients: &recipients, client, checks: None }
+    Incoming { server, envelope: &envelope, recipients: &recipients, client, checks: None, draft: None }
         .deliver(spool)
         .await
 }
@@ -154,8 +163,7 @@ async fn what_fails_for_a_reason_of_ours_is_queued_and_delivered_later() {
     let mut news = accounts.map(|account| well.mail.subscribe(account));
     well.inbound.retry(entry.id).await.unwrap();
     let lifecycle = Lifecycle::default();
-    Inbound::new(&well, Budget::new(BudgetLimits::default()), InboundOptions::default(), None)
-        .start(&lifecycle);
+    inbound(&well).start(&lifecycle);
     for news in &mut news {
         tokio::time::timeout(Duration::from_mins(1), news.next()).await.unwrap();
     }
