@@ -81,6 +81,7 @@ if [[ $purpose == test ]]; then
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || test_packages+=(python3-venv)
     need swaks swaks
+    need msmtp msmtp
     # swaks speaks TLS only with this Perl module.
     perl -MNet::SSLeay -e 1 2>/dev/null || test_packages+=(libnet-ssleay-perl)
     need curl curl

@@ -9,7 +9,7 @@ from pathlib import Path
 from .server import BINARY, OFFSETS, Magpie
 
 # Listeners by the names that Magpie knows; each gets a port of its own on loopback.
-LISTENERS = ("smtp", "lmtp", "imap", "imaps", "pop3", "pop3s", "http")
+LISTENERS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "http")
 
 
 class Site(Magpie):
