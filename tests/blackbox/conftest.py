@@ -8,7 +8,7 @@ import pytest
 
 from harness.server import Magpie
 
-USERS = 250
+USERS = 330
 numbers = itertools.count(1)
 domains = itertools.count(1)
 

@@ -121,7 +121,7 @@ def test_passwords(magpie: Magpie, user: str, address: str, other: str, owner: s
 def test_scram(magpie: Magpie, user: str, address: str, other: str, owner: str) -> None:
     scram = ScramClient([SCRAM], user, PASSWORD)
 
-    def answer(challenge: bytes | None) -> str:
+    def answer(challenge: bytes | None = None) -> str:
         if challenge is None:
             return scram.get_client_first()
         text = challenge.decode()
@@ -233,9 +233,7 @@ def test_the_header_is_completed(magpie: Magpie, user: str, address: str, other:
     [mail] = stored(magpie, owner)
     assert b"secret@" not in mail and b"Bcc" not in mail
     seen = parsed(mail)
-    assert (
-        seen["From"] == f"<{address}>" and seen["Date"] and re.fullmatch(r"<\w+@mail.example.test>", seen["Message-ID"])
-    )
+    assert seen["From"] == address and seen["Date"] and re.fullmatch(r"<\w+@mail.example.test>", seen["Message-ID"])
     assert mail.endswith(b"\r\n\r\n..x\r\nlast\r\n")
     assert seen["Received"].startswith("by mail.example.test with ESMTPSA")
 
@@ -283,9 +281,7 @@ def test_everything_is_signed(signing: tuple[Magpie, dict[str, str]], kind: str)
     assert mail.count(b"DKIM-Signature:") == 2
     lookup = lambda name, timeout=5: records[name.decode()].encode()  # noqa: E731
     assert [dkim.DKIM(mail).verify(idx=number, dnsfunc=lookup) for number in range(2)] == [True, True]
-    with pytest.raises(dkim.ValidationError):
-        assert not dkim.DKIM(mail.replace(b"\r\nSubject: ", b"\r\nSubject: x")).verify(dnsfunc=lookup)
-        raise dkim.ValidationError
+    assert not dkim.DKIM(mail.replace(b"\r\nSubject: ", b"\r\nSubject: x")).verify(dnsfunc=lookup)
 
 
 def test_a_key_that_retires_signs_no_more(signing: tuple[Magpie, dict[str, str]]) -> None:
@@ -353,7 +349,7 @@ def test_a_full_mailbox_is_told_by_mail(magpie: Magpie, user: str, address: str,
     mails = [parsed(mail) for mail in inbox(magpie, user, 2)]
     [report] = [mail for mail in mails if mail.get_content_type() == "multipart/report"]
     assert len(mails) == 2, "the retry is no second failure"
-    assert report["Return-Path"] == "<>" and report["To"] == f"<{address}>"
+    assert report["Return-Path"] == "<>" and report["To"] == address
     text = report.as_string()
     assert f"Final-Recipient: rfc822; {other}" in text and "Action: failed" in text and "Status: 5.2.2" in text
     stored(magpie, owner, 0)
@@ -485,7 +481,7 @@ def test_msmtp(magpie: Magpie, user: str, address: str, other: str, owner: str, 
         "dsn_notify success\ndsn_return headers\n"
     )
     config.chmod(0o600)
-    done = subprocess.run(["msmtp", "--file", str(config), "--read-envelope-from=off", other],
+    done = subprocess.run(["msmtp", "--file", str(config), other],
                           input=message(address, "by msmtp"), capture_output=True, timeout=120)  # fmt: skip
     if b"not support" in done.stderr and b"authentication" in done.stderr:
         pytest.skip("this msmtp was built without that mechanism")

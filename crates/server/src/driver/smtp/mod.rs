@@ -11,6 +11,8 @@ mod recipients;
 mod retries;
 mod spool;
 mod submission;
+#[cfg(test)]
+mod world;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -120,3 +120,6 @@ impl Submission {
         self.draft.take()
     }
 }
+
+#[cfg(test)]
+mod tests;
