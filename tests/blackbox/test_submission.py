@@ -284,6 +284,24 @@ def test_everything_is_signed(signing: tuple[Magpie, dict[str, str]], kind: str)
     assert not dkim.DKIM(mail.replace(b"\r\nSubject: ", b"\r\nSubject: x")).verify(dnsfunc=lookup)
 
 
+def test_a_binary_body_is_signed_in_the_form_in_which_it_leaves(signing: tuple[Magpie, dict[str, str]]) -> None:
+    server, records = signing
+    octets = bytes(range(256)) * 40
+    sent = f"From: user1@{DOMAIN}\r\nSubject: octets\r\nMIME-Version: 1.0\r\n".encode()
+    sent += b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets
+    with Submission(server, "user1") as client:
+        client.ehlo()
+        assert client.mail(f"user1@{DOMAIN}", ["BODY=BINARYMIME"])[0] == 250
+        assert client.rcpt(f"user2@{DOMAIN}")[0] == 250
+        for number, piece in enumerate((sent[:60], sent[60:])):
+            client.send(f"BDAT {len(piece)}{' LAST' if number else ''}\r\n".encode() + piece)
+            assert client.getreply()[0] == 250
+    with server.imap("user2") as client:
+        mail = mailbox.newest(client)
+    assert parsed(mail).get_content() == octets
+    assert dkim.DKIM(mail).verify(dnsfunc=lambda name, timeout=5: records[name.decode()].encode())
+
+
 def test_a_key_that_retires_signs_no_more(signing: tuple[Magpie, dict[str, str]]) -> None:
     server, _ = signing
     for key in server.cli_json("dkim", "list", DOMAIN):

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `Bcc:`, `Resent-Bcc:` | removed: nobody may learn whom they name (RFC 5322 §3.6.3) |
 //! | `Return-Path:` | removed: it is written where a message is delivered (RFC 5321 §4.4) |
+//! | `Authentication-Results:` | removed: nobody has checked a message that begins here (RFC 8601 §5) |
 //! | `From:` | added where it is missing |
 //! | `Date:`, `Message-ID:` | added where missing, replaced where it says nothing (§8.2, §8.3) |
 //! | `Sender:` | says who sent it where that is not the only author, and is gone where it is (§8.1) |
@@ -211,7 +212,8 @@ impl Submitted {
 }
 
 fn is_dropped(field: &Field<'_>) -> bool {
-    let never = ["bcc", "resent-bcc", "return-path"].iter().any(|name| field.is(name));
+    let never =
+        ["bcc", "resent-bcc", "return-path", "authentication-results"].iter().any(|name| field.is(name));
     never || (field.is("date") && !says_something(field)) || (field.is("message-id") && !is_id(field))
 }
 
@@ -293,7 +295,7 @@ mod tests {
     #[test]
     fn what_must_not_leave_is_removed() {
         let given = "Bcc: b@y.test,\r\n c@y.test\r\nFrom: a@x.test\r\nbcc : d@y.test\r\nReturn-Path: <e@y.test>\r\n\
-                     RESENT-BCC:f@y.test\r\nX-Bcc: kept\r\n\r\nBcc: in the body\r\n";
+                     RESENT-BCC:f@y.test\r\nAuthentication-Results: mx.x.test; dmarc=pass\r\nX-Bcc: kept\r\n\r\nBcc: in the body\r\n";
         assert_eq!(header(given), "From: a@x.test\r\nX-Bcc: kept\r\nDATE\nID\n");
         assert_eq!(complete(given).unwrap().1, "Bcc: in the body\r\n");
     }

@@ -14,6 +14,7 @@ use directory::sasl::{ChannelBindings, Mechanism};
 use dns::{NetworkResolver, Validation};
 use futures::FutureExt;
 use http_api::{Exporter, HttpLimits, HttpServer};
+use queue::Queue;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -210,6 +211,7 @@ impl Server {
         config.login.mechanisms = mechanisms.into_iter().map(Mechanism::name).collect();
         config.login.plaintext = self.settings.plaintext_login;
         config.dsn = true;
+        config.limits.recipients = config.limits.recipients.min(Queue::RECIPIENTS);
         let longest = self.settings.submission.longest_hold;
         config.extensions.future_release = (longest > Duration::ZERO).then_some(longest);
         config.extensions.require_tls = true;

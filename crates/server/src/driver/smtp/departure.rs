@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use queue::{EntryId, Error, Handover, Protection, Recipient};
+use queue::{EntryId, Error, Handover, Protection, Recipient, Transfer};
 use smtp::Envelope;
 use thiserror::Error as ThisError;
 use types::{Header, Randomness, Timestamp};
@@ -90,6 +90,10 @@ impl Departure {
         bound: &Bound<'_>,
     ) -> Result<Option<EntryId>, Grounded> {
         let mut origin = origin(bound.envelope);
+        if origin.transfer == Transfer::Binary {
+            // What has no lines was put into some: it can go to servers that know no BINARYMIME.
+            origin.transfer = Transfer::EightBit;
+        }
         if origin.protection == Protection::Usual && waives_tls(&bound.bytes) {
             origin.protection = Protection::Dispensable;
         }
