@@ -148,8 +148,21 @@ impl Notice {
         }
     }
 
-    /// Puts it on its way in a transaction that does something else too.
-    pub(crate) async fn join(&self, tx: &Transaction) -> Result<(), queue::Error> {
-        self.queue.enqueue_with(tx, &self.entry).await
+    /// Puts it on its way in a transaction that does something else too, once under this name.
+    pub(crate) async fn join(&self, tx: &Transaction, name: Handover) -> Result<(), queue::Error> {
+        match self.queue.enqueue_once_with(tx, &self.entry, name).await {
+            Ok(()) | Err(queue::Error::Exists(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// The name of the notification that a delivery was made. A delivery that is repeated, in the session or from the queue, has
+/// the same name and is told of once.
+pub(crate) fn of_arrival(delivery: &[u8; 16], address: &str) -> Handover {
+    let mut name = [0; 16];
+    let mut hasher = blake3::Hasher::new_derive_key("magpie 2026-11 notice of arrival");
+    hasher.update(delivery).update(address.as_bytes());
+    hasher.finalize_xof().fill(&mut name);
+    Handover(name)
 }

@@ -10,11 +10,11 @@ use store::kv::Transaction;
 use types::{AccountId, Keywords, MailboxId};
 
 use super::examination::{Examination, Examined};
+use super::notices::Arrival;
 use super::{Inbound, notices};
 use crate::driver::smtp::why;
 use crate::junk;
 use crate::meters::{self, Became, Why};
-use crate::notice::Notice;
 
 /// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
 pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Error> {
@@ -105,7 +105,7 @@ struct Strike<'a> {
     numbers: &'a [usize],
     deliveries: &'a [Delivery],
     /// What senders are told of those who get the message.
-    notices: &'a [(usize, Notice)],
+    notices: &'a [Arrival],
 }
 
 impl Companion for Strike<'_> {
@@ -120,8 +120,8 @@ impl Companion for Strike<'_> {
             mine.filter(|(_, delivery)| delivered(delivery.account)).map(|(number, _)| *number).collect();
         let struck = async {
             self.queue.strike(tx, self.lease, &done).await?;
-            for (_, notice) in self.notices.iter().filter(|(number, _)| done.contains(number)) {
-                notice.join(tx).await?;
+            for arrival in self.notices.iter().filter(|arrival| done.contains(&arrival.number)) {
+                arrival.notice.join(tx, arrival.name).await?;
             }
             Ok(())
         };

@@ -3,19 +3,28 @@
 
 use bytes::Bytes;
 use compose::{Action, Outcome, Status};
-use queue::{Lease, Recipient};
+use queue::{Handover, Lease, Recipient};
+use types::Randomness;
 
 use super::Inbound;
-use crate::notice::{About, Notice, NoticeError};
+use crate::notice::{About, Notice, NoticeError, of_arrival};
 use crate::origin::SUCCESS;
 
-/// The notifications that are due when these recipients get the message, with their numbers.
+/// What is told when a recipient gets the message.
+pub(super) struct Arrival {
+    /// The recipient's number in the leg.
+    pub(super) number: usize,
+    pub(super) notice: Notice,
+    pub(super) name: Handover,
+}
+
+/// The notifications that are due when these recipients get the message.
 pub(super) async fn due(
     inbound: &Inbound,
     lease: &Lease,
     numbers: &[usize],
     message: &Bytes,
-) -> Result<Vec<(usize, Notice)>, NoticeError> {
+) -> Result<Vec<Arrival>, NoticeError> {
     let wanted = |recipient: &Recipient| recipient.notify.is_some_and(|notify| notify & SUCCESS != 0);
     let mut notices = Vec::new();
     for (number, recipient) in lease.pending().filter(|(number, one)| numbers.contains(number) && wanted(one))
@@ -28,7 +37,11 @@ pub(super) async fn due(
             outcomes: vec![arrived(recipient)],
         };
         let notice = inbound.inner.notifier.draw_up(about).await?;
-        notices.extend(notice.map(|notice| (number, notice)));
+        let name = match &recipient.delivery {
+            Some(delivery) => of_arrival(delivery, &recipient.address),
+            None => Handover(Randomness::bytes()),
+        };
+        notices.extend(notice.map(|notice| Arrival { number, notice, name }));
     }
     Ok(notices)
 }

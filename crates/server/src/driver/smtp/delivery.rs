@@ -80,6 +80,13 @@ pub(super) struct Plan {
     fingerprints: Vec<(AccountId, Fingerprint)>,
 }
 
+impl Plan {
+    /// The name of the delivery to an account.
+    pub(super) fn delivery(&self, account: AccountId) -> Option<DeliveryId> {
+        self.deliveries.iter().find(|delivery| delivery.account == account)?.id
+    }
+}
+
 /// What became of the part for other servers; none if there is none.
 type Departed = Option<Result<Option<EntryId>, Grounded>>;
 

@@ -8,12 +8,12 @@
 use compose::{Action, Outcome, Status, Wishes};
 use queue::Handover;
 use smtp::{Notify, Protocol, Recipient};
-use types::Randomness;
+use types::{AccountId, Randomness};
 
 use super::delivery::{Fate, Incoming, Plan, Safe, Standing, fate_of};
 use super::examination::Examined;
 use super::retries::Fingerprint;
-use crate::notice::About;
+use crate::notice::{About, of_arrival};
 use crate::origin::origin;
 
 /// What became of the debt to the sender.
@@ -41,37 +41,60 @@ impl Incoming<'_> {
             return Debt::None;
         }
         let both = self.envelope.recipients.iter().zip(standings);
-        let outcomes: Vec<Outcome> =
-            both.filter_map(|(recipient, standing)| self.outcome(recipient, standing, fates)).collect();
-        let fingerprint = plan.recognised.as_ref().map(|hash| {
-            // No address is this word.
-            let addresses =
-                std::iter::once("notification").chain(outcomes.iter().map(|o| o.address.as_str()));
-            Fingerprint::of_departure(&self.envelope.origin.sender, addresses, hash)
-        });
-        let origin = origin(self.envelope);
-        let octets = examined.bytes.slice(examined.top.min(examined.bytes.len())..);
-        let about = About { id: plan.id, origin: &origin, received: plan.received, octets, outcomes };
-        let sent = async {
-            let Some(notice) = self.server.notifier.draw_up(about).await? else { return Ok(false) };
+        let outcomes = both.filter_map(|(recipient, standing)| self.outcome(recipient, standing, fates));
+        let mut due = Vec::new();
+        let mut others = Vec::new();
+        for (outcome, delivered) in outcomes {
+            match delivered.and_then(|account| plan.delivery(account)) {
+                Some(delivery) => {
+                    let name = of_arrival(&delivery.0, &outcome.address);
+                    due.push((vec![outcome], name));
+                }
+                None => others.push(outcome),
+            }
+        }
+        let mut fingerprint = None;
+        if !others.is_empty() {
+            fingerprint = plan.recognised.as_ref().map(|hash| {
+                // No address is this word.
+                let addresses =
+                    std::iter::once("notification").chain(others.iter().map(|o| o.address.as_str()));
+                Fingerprint::of_departure(&self.envelope.origin.sender, addresses, hash)
+            });
             let name = match &fingerprint {
                 Some(fingerprint) => Handover(self.server.retries.name(fingerprint).await.0),
                 None => Handover(Randomness::bytes()),
             };
-            notice.send(name).await.map(|()| true)
-        };
-        match sent.await {
-            Ok(sent) => Debt::Paid(fingerprint.filter(|_| sent)),
-            Err(error) => {
-                tracing::error!(id = %plan.id, %error, "a sender cannot be notified");
-                Debt::Open
+            due.push((others, name));
+        }
+        let origin = origin(self.envelope);
+        let octets = examined.bytes.slice(examined.top.min(examined.bytes.len())..);
+        for (outcomes, name) in due {
+            let (id, received, octets) = (plan.id, plan.received, octets.clone());
+            let about = About { id, origin: &origin, received, octets, outcomes };
+            let sent = async {
+                match self.server.notifier.draw_up(about).await? {
+                    Some(notice) => notice.send(name).await,
+                    None => Ok(()),
+                }
+            };
+            if let Err(error) = sent.await {
+                tracing::error!(%id, %error, "a sender cannot be notified");
+                return Debt::Open;
             }
         }
+        Debt::Paid(fingerprint)
     }
 
-    /// What is to be told of a recipient, if its sender wants to hear that.
-    fn outcome(&self, recipient: &Recipient, standing: &Standing<'_>, fates: &[Fate]) -> Option<Outcome> {
+    /// What is to be told of a recipient, if its sender wants to hear that; with the account, where the message was put into its mailbox.
+    fn outcome(
+        &self,
+        recipient: &Recipient,
+        standing: &Standing<'_>,
+        fates: &[Fate],
+    ) -> Option<(Outcome, Option<AccountId>)> {
         let route = self.recipients.route(&recipient.path);
+        let mut placed = None;
         let (action, status, cause) = match standing {
             Standing::Lost(error) => {
                 let (status, cause) = match error {
@@ -86,12 +109,15 @@ impl Incoming<'_> {
             Standing::Safe if route.is_expanded() => (Action::Expanded, Status::success(0, 0), None),
             Standing::Safe => {
                 let only = route.local.first()?;
-                let delivered = matches!(fate_of(fates, only.account), Some(Ok(Safe::Delivered { .. })));
-                delivered.then_some((Action::Delivered, Status::success(0, 0), None))?
+                if !matches!(fate_of(fates, only.account), Some(Ok(Safe::Delivered { .. }))) {
+                    return None;
+                }
+                placed = Some(only.account);
+                (Action::Delivered, Status::success(0, 0), None)
             }
             Standing::Open(_) => return None,
         };
-        wishes(recipient.notify).want(action).then(|| Outcome {
+        let outcome = Outcome {
             address: recipient.path.mailbox().map_or_else(|| "postmaster".to_owned(), ToString::to_string),
             original: recipient.orcpt.as_ref().map(|orcpt| (orcpt.kind.clone(), orcpt.address.clone())),
             action,
@@ -100,7 +126,8 @@ impl Incoming<'_> {
             cause,
             tried: Some(self.server.clock.now()),
             until: None,
-        })
+        };
+        wishes(recipient.notify).want(action).then_some((outcome, placed))
     }
 }
 

@@ -262,6 +262,26 @@ async fn a_full_mailbox_is_told_once_in_the_same_breath() {
 }
 
 #[tokio::test]
+async fn an_arrival_is_told_once_however_often_it_is_repeated() {
+    let stage = Stage::new().await;
+    let server = stage.server();
+    let success = Notify { success: true, ..Notify::default() };
+    let author = Author::log_in(&server, stage.alice).await.to("bob@example.test", Some(success));
+    let author = author.to("a@one.example", None);
+    let first = author.send(LETTER).await;
+    assert!(durable(&first) && durable(&author.send(LETTER).await), "the answer was lost");
+    let page = stage.node.inbound.list(None, 10).await.unwrap();
+    let [entry] = page.entries.as_slice() else { panic!("{page:?}") };
+    let report = body(&stage.node, &stage.node.inbound, entry.id).await;
+    assert!(report.contains("Action: delivered\r\n") && !report.contains("one.example"), "{report}");
+    for fingerprint in &first.settled {
+        server.retries.acknowledged(fingerprint).await;
+    }
+    assert!(durable(&author.send(LETTER).await), "sent again on purpose");
+    assert_eq!(stage.node.inbound.list(None, 10).await.unwrap().entries.len(), 2);
+}
+
+#[tokio::test]
 async fn who_was_closed_meanwhile_sends_nothing_more() {
     let stage = Stage::new().await;
     let server = stage.server();
