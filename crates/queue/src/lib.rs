@@ -56,7 +56,7 @@ pub use dice::Dice;
 pub use enqueue::{Body, NewEntry, NewLeg};
 pub use error::Error;
 pub use id::{EntryId, EntryIdError};
-pub use line::{Cause, Line, LinePage, Standstill};
+pub use line::{Cause, Heap, Line, LineDepth, LinePage, Standing, Standstill};
 pub use once::Handover;
 pub use record::{
     Client, Event, EventKind, Facts, LegState, Origin, Protection, Recipient, RecipientState, Return,

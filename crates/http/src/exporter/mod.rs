@@ -72,6 +72,22 @@ impl Exporter {
         }
     }
 
+    /// Sets all series of a gauge whose labels come and go: those that are not named are forgotten. Whoever reads
+    /// meanwhile sees the old ones or the new ones.
+    pub fn replace(&self, name: &'static str, label: &'static str, series: Vec<(String, f64)>) {
+        let known = METRICS.iter().any(|metric| metric.name == name && metric.kind == Kind::Gauge);
+        if !known {
+            tracing::error!(metric = name, "a metric is not in the catalogue");
+            return;
+        }
+        let series = series.into_iter().map(|(value, number)| {
+            let labels = text::labels([(label, value.as_str())].into_iter());
+            (labels, Series::Gauge(Arc::new(AtomicU64::new(number.to_bits()))))
+        });
+        let series = series.collect();
+        self.families.lock().insert(name, series);
+    }
+
     /// Sets a counter that somebody else keeps, and not in whole numbers.
     pub(crate) fn set_total(&self, metric: &'static Metric, value: f64) {
         let mut families = self.families.lock();
