@@ -251,6 +251,7 @@ impl Server {
         let HttpSettings { header_time, header_size, metrics_from } = self.settings.http.clone();
         let gauges = Gauges {
             inbound: self.node.inbound.clone(),
+            outbound: self.node.outbound.clone(),
             budget: self.budget.clone(),
             certificates: self.certificates.clone(),
             readiness: self.readiness(),

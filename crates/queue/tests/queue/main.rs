@@ -14,6 +14,7 @@ mod outbound_costs;
 mod outbound_model;
 mod reports;
 mod retries;
+mod standing;
 mod time;
 mod verify;
 mod world;

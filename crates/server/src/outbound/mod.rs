@@ -3,3 +3,4 @@
 mod leaving;
 
 pub(crate) use self::leaving::Leaving;
+pub(crate) use self::leaving::destination;
