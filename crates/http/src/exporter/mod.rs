@@ -191,4 +191,20 @@ mod tests {
         let text = exporter.render();
         assert!(!text.contains("magpie_ready") && text.contains("{state=\"failed\"} 2.5\n"));
     }
+
+    #[test]
+    fn what_is_not_named_again_is_forgotten() {
+        let exporter = Exporter::default();
+        let replace = |series: &[(&str, f64)]| {
+            let series = series.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+            exporter.replace("magpie_outbound_line_legs", "destination", series);
+        };
+        replace(&[("a.example", 1.0), ("b\"x.example", 2.0)]);
+        replace(&[("b\"x.example", 3.0)]);
+        let text = exporter.render();
+        assert!(text.contains("magpie_outbound_line_legs{destination=\"b\\\"x.example\"} 3\n"), "{text}");
+        assert!(!text.contains("a.example"), "{text}");
+        exporter.replace("magpie_nobody_knows", "destination", Vec::new());
+        assert!(!exporter.render().contains("nobody_knows"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use queue::{Action, Cause, Cursor, Heap, NewEntry, NewLeg, Outcome, Standing, Standstill, Whose};
+use queue::{Action, Cause, Cursor, Heap, NewEntry, Outcome, Standing, Standstill, Whose};
 use store::kv::Metered;
 
 use crate::world::{MINUTE, Node, SECOND, World, entry, id, mail, refused};
@@ -33,7 +33,8 @@ async fn the_longest_lines_have_names_and_the_rest_is_summed() {
     node.hand.advance(SECOND);
 
     let standing = node.queue.standing(2, 100).await.unwrap();
-    let longest: Vec<_> = standing.longest.iter().map(|line| (line.destination.as_str(), line.depth)).collect();
+    let longest: Vec<_> =
+        standing.longest.iter().map(|line| (line.destination.as_str(), line.depth)).collect();
     assert_eq!(longest, [("five.example", 5), ("three.example", 3)]);
     assert_eq!(standing.longest[1].oldest, Some(SECOND * 3));
     assert_eq!(standing.rest, Heap { lines: 3, legs: 2, oldest: Some(SECOND) });
@@ -82,8 +83,11 @@ async fn the_error_queue_is_swept_by_itself() {
             break;
         }
         for lease in leases {
-            let outcome =
-                if lease.destination() == "a.example" { Outcome::Never("no".into()) } else { Outcome::Later("x".into()) };
+            let outcome = if lease.destination() == "a.example" {
+                Outcome::Never("no".into())
+            } else {
+                Outcome::Later("x".into())
+            };
             node.queue.settle(&lease, vec![(0, outcome)]).await.unwrap();
         }
     }

@@ -128,7 +128,9 @@ fn by_destination(standing: &Standing) -> (Series, Series) {
     let mut all: Vec<(String, f64, f64)> = standing.longest.iter().map(named).collect();
     // A destination may be called so where names without dots are in use: together they are still right.
     match all.iter_mut().find(|(name, ..)| name == "other") {
-        Some((_, legs, oldest)) => (*legs, *oldest) = (*legs + float(rest.legs), oldest.max(seconds(rest.oldest))),
+        Some((_, legs, oldest)) => {
+            (*legs, *oldest) = (*legs + float(rest.legs), oldest.max(seconds(rest.oldest)))
+        }
         None => all.push(("other".to_owned(), float(rest.legs), seconds(rest.oldest))),
     }
     all.into_iter().map(|(name, legs, oldest)| ((name.clone(), legs), (name, oldest))).unzip()

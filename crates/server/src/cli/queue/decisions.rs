@@ -26,7 +26,8 @@ pub(super) async fn take(
 pub(super) fn signed(why: Option<&str>) -> String {
     let names = ["SUDO_USER", "USER", "LOGNAME"];
     let name = names.into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
-    let name = name.unwrap_or_else(|| format!("the user with the number {}", rustix::process::geteuid().as_raw()));
+    let name =
+        name.unwrap_or_else(|| format!("the user with the number {}", rustix::process::geteuid().as_raw()));
     why.map_or_else(|| format!("by {name}"), |why| format!("by {name}: {why}"))
 }
 
@@ -135,7 +136,9 @@ fn destination(name: &str, decided: &Decided, decision: &Decision) -> String {
     let line = format!("{} {stand} in its line", number(waiting));
     match decision {
         Decision::Hold { .. } => format!("{name} is held, and what comes for it later; {line}.\n"),
-        Decision::Release => format!("{name} is released; {line}, and {} sent as there is room.\n", are(waiting)),
+        Decision::Release => {
+            format!("{name} is released; {line}, and {} sent as there is room.\n", are(waiting))
+        }
         _ => {
             let outside = match decided.messages {
                 0 => String::new(),

@@ -192,6 +192,6 @@ mod tests {
         assert_eq!((all[0].state, all[0].sending), ("working", 102));
         assert_eq!(all[0].oldest.as_deref(), Some("2026-11-22T14:58:00Z"));
         let text = table(&all);
-        assert!(text.lines().nth(2).unwrap().ends_with("connection   connection refused"), "{text}");
+        assert!(text.lines().nth(2).unwrap().ends_with("connection  connection refused"), "{text}");
     }
 }

@@ -65,7 +65,8 @@ pub(super) fn details(message: &Message) -> String {
         (None, name) => name.to_owned(),
     };
     pairs.row(["Came from", &came_from]);
-    let body = if message.smtputf8 { format!("{}, SMTPUTF8", message.transfer) } else { message.transfer.clone() };
+    let body =
+        if message.smtputf8 { format!("{}, SMTPUTF8", message.transfer) } else { message.transfer.clone() };
     pairs.row(["Body", &body]);
     if message.protection != "usual" {
         pairs.row(["Protection", &message.protection]);
@@ -103,7 +104,7 @@ pub(super) fn details(message: &Message) -> String {
     text
 }
 
-pub(super) fn explained(explanation: &Explanation) -> String {
+pub(super) fn explained(explanation: &Explanation, has_server: bool) -> String {
     let mut text = format!("{}\n", explanation.summary);
     for part in &explanation.parts {
         text.push_str(&format!("\n{} ({}):\n", part.heading, part.state.name()));
@@ -111,6 +112,11 @@ pub(super) fn explained(explanation: &Explanation) -> String {
             text.push_str(&format!("  {sentence}\n"));
         }
         text.push_str(&format!("\n{}", history(&part.history, "  ")));
+    }
+    if !has_server {
+        text.push_str(
+            "\nNo server runs: nothing is tried, and no time passes for what waits, until one does.\n",
+        );
     }
     text.push_str("\nWhat can be done:\n");
     let mut advice = Columns::pairs();

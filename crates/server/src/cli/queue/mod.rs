@@ -55,7 +55,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "HOST")]
         to: String,
         /// Of messages with several destinations, only what is for this one
-        #[arg(long, value_name = "DESTINATION", requires = "ids")]
+        #[arg(long, value_name = "DOMAIN", conflicts_with_all = ["destination", "sender", "failed"])]
         from: Option<String>,
     },
     /// List destinations: which fail, are busy or held, since when and why, and what waits for each
@@ -117,7 +117,7 @@ impl Command {
             }
             Self::Explain { id } => {
                 let explanation = desk.ask(Explain { id }).await?;
-                output.answer(&explanation, || messages::explained(&explanation));
+                output.answer(&explanation, || messages::explained(&explanation, desk.has_server()));
                 return Ok(());
             }
             Self::Destinations => {

@@ -88,7 +88,13 @@ impl Operation for Decide {
             Selection::Failed => sweep(node, &Whose::Failed, &decision).await?,
         };
         decision.name().clone_into(&mut decided.action);
-        tracing::info!(?selection, ?decision, messages = decided.messages, parts = decided.parts, "an operator decided");
+        tracing::info!(
+            ?selection,
+            ?decision,
+            messages = decided.messages,
+            parts = decided.parts,
+            "an operator decided"
+        );
         Ok(decided)
     }
 }
@@ -168,9 +174,10 @@ fn unchanged(entry: &Entry, decision: &Decision) -> Option<String> {
     let is = |state: LegState| entry.legs.iter().any(|leg| leg.state == state);
     let sending = is(LegState::Leased);
     match decision {
-        Decision::Retry if is(LegState::Held) => Some(format!(
-            "Message {id} is held: `magpie queue release {id}` has it sent."
-        )),
+        Decision::Retry if is(LegState::Held) => {
+            Some(format!("Message {id} is held: `magpie queue release {id}` has it sent."))
+        }
+        Decision::Reroute { .. } if is(LegState::Held) => Some(format!("Message {id} stays held.")),
         Decision::Retry | Decision::Release | Decision::Reroute { .. } if sending => {
             Some(format!("Message {id} is being sent already; that is left to its worker."))
         }
@@ -193,7 +200,8 @@ async fn held_destinations(node: &Node, entries: &[Entry]) -> Result<Vec<String>
     }
     let names = names(held.iter().copied());
     let is = if held.len() == 1 { "is" } else { "are" };
-    let note = format!("{names} {is} held: what is for it waits until that is released, or the message itself.");
+    let note =
+        format!("{names} {is} held: what is for it waits until that is released, or the message itself.");
     Ok(if held.is_empty() { Vec::new() } else { vec![note] })
 }
 

@@ -21,8 +21,10 @@ pub(crate) use self::decision::{Decide, Decided, Decision, Selection};
 pub(crate) use self::view::{LineView, Message, Row, State, Still, cause_name};
 pub(crate) use self::words::{Explanation, Happening};
 
-/// How much of the list one answer looks at: each message may have many recipients.
+/// How much of the list one answer looks at, and how many recipients it names before it ends: a message may have ten
+/// thousand.
 const PAGE: usize = 100;
+const RECIPIENTS: usize = 20_000;
 /// How many lines one answer holds.
 const LINES: usize = 500;
 
@@ -46,7 +48,7 @@ impl Operation for List {
 
     async fn run(self, node: &Node, _: Bytes) -> Result<PartOf<Row>, Problem> {
         let after = self.after.as_deref().map(entry_id).transpose()?;
-        let (entries, next) = if self.failed {
+        let (entries, mut next) = if self.failed {
             failed(node, after).await?
         } else {
             let page = node.outbound.list(after, PAGE).await?;
@@ -56,6 +58,7 @@ impl Operation for List {
         let sender = self.sender.as_deref().map(|sender| sender.trim_matches(['<', '>']));
         let mut lines = KnownLines::new();
         let mut items = Vec::new();
+        let mut named = 0;
         for entry in entries {
             if sender.is_some_and(|sender| !entry.origin.is_from(sender)) {
                 continue;
@@ -69,7 +72,13 @@ impl Operation for List {
             };
             let legs: Vec<&queue::Leg> = entry.legs.iter().filter(wanted).collect();
             if !legs.is_empty() {
-                items.push(Row::of(&entry, &legs, &lines));
+                let row = Row::of(&entry, &legs, &lines);
+                named += row.parts.iter().map(|part| part.recipients.len()).sum::<usize>();
+                items.push(row);
+            }
+            if named > RECIPIENTS {
+                next = Some(entry.id);
+                break;
             }
         }
         Ok(PartOf { items, next: next.map(|id| id.to_string()) })

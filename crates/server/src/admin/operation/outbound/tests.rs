@@ -181,10 +181,7 @@ async fn a_destination_that_fails_is_tried_by_one_for_all() {
 
     let all = post.ask(Survey { after: None }).await.unwrap();
     let told: Vec<_> = all.items.iter().map(|t| (t.destination.as_str(), t.state, t.parts)).collect();
-    assert_eq!(
-        told,
-        [(A, State::Waiting, 2), (A, State::Sending, 1), (B, State::Sending, 1)]
-    );
+    assert_eq!(told, [(A, State::Waiting, 2), (A, State::Sending, 1), (B, State::Sending, 1)]);
 }
 
 #[tokio::test]
@@ -217,10 +214,8 @@ async fn messages_are_held_released_and_rerouted() {
     assert!(sending.notes[0].contains("may arrive nevertheless"), "{sending:?}");
 
     post.decide(ids(&[&id]), Decision::Release).await.unwrap();
-    let by_way = |from: Option<&str>| Decision::Reroute {
-        to: "Relay.example".into(),
-        from: from.map(str::to_owned),
-    };
+    let by_way =
+        |from: Option<&str>| Decision::Reroute { to: "Relay.example".into(), from: from.map(str::to_owned) };
     let rerouted = post.decide(ids(&[&id]), by_way(Some(A))).await.unwrap();
     assert_eq!((rerouted.messages, rerouted.parts), (1, 1));
     let rerouted = post.decide(ids(&[&id]), by_way(None)).await.unwrap();

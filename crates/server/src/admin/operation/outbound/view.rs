@@ -272,7 +272,10 @@ impl LineView {
             destination: line.destination,
             state: Still::of(line.why),
             since: date_time(line.since),
-            cause: line.cause.filter(|_| line.why == Standstill::Failing).map(|cause| cause_name(cause).to_owned()),
+            cause: line
+                .cause
+                .filter(|_| line.why == Standstill::Failing)
+                .map(|cause| cause_name(cause).to_owned()),
             failures: line.attempts,
             next: line.next.map(date_time),
             said: line.said,

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use queue::{Cause, Entry, Event, EventKind, Facts, Leg, LegState, Line, Recipient, RecipientState, Standstill};
+use queue::{
+    Cause, Entry, Event, EventKind, Facts, Leg, LegState, Line, Recipient, RecipientState, Standstill,
+};
 use serde::{Deserialize, Serialize};
 use types::Timestamp;
 
@@ -172,9 +174,13 @@ impl Scene<'_> {
                     0 | 1 => "it".to_owned(),
                     depth => format!("one of the {} messages in that line", number(depth)),
                 };
-                let then = if line.depth > 1 { "; as soon as one gets through, the others follow" } else { "" };
-                let failures = count(line.attempts.into(), "failure");
-                sentences.push(format!("After {failures} in a row, {who} is tried {next}{then}."));
+                let then =
+                    if line.depth > 1 { "; as soon as one gets through, the others follow" } else { "" };
+                let failures = match line.attempts {
+                    0 | 1 => "a failure".to_owned(),
+                    some => format!("{} failures in a row", number(some.into())),
+                };
+                sentences.push(format!("After {failures}, {who} is tried {next}{then}."));
             }
             Standstill::Busy => sentences.push(match line.depth {
                 0 | 1 => "It goes as soon as a connection is free.".into(),
@@ -199,7 +205,10 @@ impl Scene<'_> {
             }
             (0, false) => format!("It is not to be tried before its time: {}.", ahead(next, self.now)),
             (1, false) => {
-                format!("It was tried once, and refused for now. It is tried again {}.", ahead(next, self.now))
+                format!(
+                    "It was tried once, and refused for now. It is tried again {}.",
+                    ahead(next, self.now)
+                )
             }
             (attempts, false) => format!(
                 "It was tried {} times, and refused for now. It is tried again {}.",
@@ -220,7 +229,7 @@ impl Scene<'_> {
         let of_line = self.line(leg).filter(|line| leg.plan.in_line && line.why == Standstill::Failing);
         let mut sentences = Vec::new();
         if let Some(line) = of_line.filter(|line| !line.said.is_empty()) {
-            sentences.push(format!("Last time: {}.", answer(&line.said, line.facts.as_ref(), self.now)));
+            sentences.push(format!("Last attempt: {}.", answer(&line.said, line.facts.as_ref(), self.now)));
         }
         let mut told: Vec<(&str, Option<&Facts>, Vec<&str>)> = Vec::new();
         for recipient in pending() {
@@ -236,7 +245,7 @@ impl Scene<'_> {
         let alone = told.len() == 1;
         for (said, facts, whom) in told {
             let whom =
-                if alone { "Last answer".to_owned() } else { format!("About {}", names(whom.into_iter())) };
+                if alone { "Last attempt".to_owned() } else { format!("About {}", names(whom.into_iter())) };
             sentences.push(format!("{whom}: {}.", answer(said, facts, self.now)));
         }
         sentences
@@ -251,9 +260,9 @@ impl Scene<'_> {
         let held = self.line(leg).is_some_and(|line| line.why == Standstill::Held) && !leg.released;
         let over = match plan.expires {
             _ if held => Some("is not given up while its destination is held".to_owned()),
-            Some(at) if at.since(now) == Duration::ZERO => {
-                Some(if plan.in_line { "is given up now" } else { "is tried for the last time now" }.to_owned())
-            }
+            Some(at) if at.since(now) == Duration::ZERO => Some(
+                if plan.in_line { "is given up now" } else { "is tried for the last time now" }.to_owned(),
+            ),
             Some(at) => Some(format!("is given up {}", ahead(at, now))),
             None => None,
         };
@@ -342,7 +351,7 @@ fn standstill(line: &Line, now: Timestamp) -> String {
 const fn cause_words(cause: Cause) -> &'static str {
     match cause {
         Cause::Name => "its mail servers cannot be found out",
-        Cause::Connection => "no connection to any of its servers holds",
+        Cause::Connection => "no connection to any of its servers works",
         Cause::Security => "no connection is as safe as it has to be",
         Cause::Refusal => "its server answers, but takes no mail from here for now",
         Cause::Local => "for a reason on this side",
@@ -360,22 +369,14 @@ fn by(why: &str) -> String {
 
 /// An answer, with who gave it when, and the codes that it does not show itself.
 fn answer(said: &str, facts: Option<&Facts>, now: Timestamp) -> String {
-    let mut text = sentence_end(said).to_owned();
-    let Some(facts) = facts else { return text };
+    let text = sentence_end(said);
+    let Some(facts) = facts else { return text.to_owned() };
     let reply = facts.reply.map(|reply| reply.to_string());
-    let codes: Vec<&str> = [reply.as_deref(), facts.status.as_deref()].into_iter().flatten().collect();
-    let codes: Vec<&str> = codes.into_iter().filter(|code| !said.contains(*code)).collect();
-    if !codes.is_empty() {
-        text = format!("{text} ({})", codes.join(" "));
-    }
-    let host = facts.host.as_deref().filter(|host| !said.contains(*host));
-    let from = match (host, facts.at) {
-        (Some(host), Some(at)) => format!(", says {host}, {}", ago(at, now)),
-        (Some(host), None) => format!(", says {host}"),
-        (None, Some(at)) => format!(", {}", ago(at, now)),
-        (None, None) => String::new(),
-    };
-    text + &from
+    let known = [reply.as_deref(), facts.status.as_deref(), facts.host.as_deref()];
+    let new: Vec<&str> = known.into_iter().flatten().filter(|fact| !said.contains(*fact)).collect();
+    let new = if new.is_empty() { String::new() } else { format!(" ({})", new.join(", ")) };
+    let at = facts.at.map(|at| format!(", {}", ago(at, now))).unwrap_or_default();
+    format!("{text}{new}{at}")
 }
 
 /// What has come of the others.

@@ -132,13 +132,17 @@ fn who_waits_for_its_own_time_says_when_that_is() {
         },
         ..leg()
     };
-    let answer = "Last answer: greylisted, come back later (450 4.7.1), says mx.there.example, 5 min ago, at 14:53 UTC.";
+    let answer =
+        "Last attempt: greylisted, come back later (450, 4.7.1, mx.there.example), 5 min ago, at 14:53 UTC.";
     for (leg, wanted) in [
         (
             waits(0, 0),
             vec!["It is due now: it is tried as soon as a worker is free, and the server runs.", HEARS],
         ),
-        (waits(0, DAY), vec!["It is not to be tried before its time: in 1 d, on 23 Nov at 14:58 UTC.", HEARS]),
+        (
+            waits(0, DAY),
+            vec!["It is not to be tried before its time: in 1 d, on 23 Nov at 14:58 UTC.", HEARS],
+        ),
         (
             waits(1, 300),
             vec![
@@ -163,8 +167,8 @@ fn who_waits_for_its_own_time_says_when_that_is() {
 #[test]
 fn who_stands_in_line_says_what_the_line_waits_for() {
     let failing = "It stands in line: there.example has not taken mail for 1 h 10 min, since 13:48 UTC (no connection to \
-                   any of its servers holds).";
-    let refuses = "Last time: mx.there.example refuses connections.";
+                   any of its servers works).";
+    let refuses = "Last attempt: mx.there.example refuses connections.";
     let held = "It stands in line: there.example has been held for 1 h 10 min, since 13:48 UTC, by carol: they are moving.";
     for (line, wanted) in [
         (
@@ -362,7 +366,7 @@ fn what_happened_again_and_again_is_told_once() {
             ("tried: no connection", 1),
             ("84 events that are not kept", 84),
             ("tried: no connection", 3),
-            ("an operator had it tried: by way of \"b.example\" instead of \"a.example\"", 1),
+            ("an operator had it tried by way of \"b.example\" instead of \"a.example\"", 1),
             ("held by carol", 1),
         ]
     );
