@@ -102,9 +102,12 @@ impl Queue {
     }
 }
 
+/// Why there is a line, and what keeps a destination that fails from being reached.
+type Kind = (Standstill, Option<Cause>);
+
 /// Of the lines behind the named ones, those of each kind that have stood still for longest.
 fn longest_still(lines: &[Measured], named: usize) -> Vec<usize> {
-    let mut kinds: BTreeMap<(Standstill, Option<Cause>), Vec<(Moment, usize)>> = BTreeMap::new();
+    let mut kinds: BTreeMap<Kind, Vec<(Moment, usize)>> = BTreeMap::new();
     for (number, line) in lines.iter().enumerate().skip(named).filter(|(_, line)| line.depth > 0) {
         kinds.entry(kind(&line.record)).or_default().push((line.record.since, number));
     }
@@ -115,7 +118,7 @@ fn longest_still(lines: &[Measured], named: usize) -> Vec<usize> {
     first.map(|(_, number)| number).collect()
 }
 
-fn kind(line: &LineRecord) -> (Standstill, Option<Cause>) {
+fn kind(line: &LineRecord) -> Kind {
     (line.why, line.cause.filter(|_| line.why == Standstill::Failing))
 }
 

@@ -209,7 +209,8 @@ async fn messages_are_held_released_and_rerouted() {
     assert_eq!(retried.messages, 0);
     assert!(retried.notes[0].contains(&format!("`magpie queue release {id}`")), "{retried:?}");
     let leases = post.due().await;
-    assert_eq!(leases.iter().map(|lease| lease.id().to_string()).collect::<Vec<_>>(), [other.clone()]);
+    let leased: Vec<String> = leases.iter().map(|lease| lease.id().to_string()).collect();
+    assert_eq!(leased, std::slice::from_ref(&other));
     let sending = post.decide(ids(&[&other]), Decision::Drop).await.unwrap();
     assert!(sending.notes[0].contains("may arrive nevertheless"), "{sending:?}");
 
