@@ -1,8 +1,8 @@
 //! Aggregate reports: what this service tells other domains about their mail, and what others tell it about its own.
 //!
 //! ```text
-//!   relay::Report ───> saw_delivery ─┐                       every minute
-//!   checks::Results ─> saw_message ──┴─> Tally, in memory ─────── flush ──> rows of a day
+//!   what relay saw ──> saw_delivery ─┐               every minute
+//!   checks::Results ─> saw_message ──┴─> in memory ────── flush ──> rows of a day
 //!                                                                             │ after midnight
 //!            DNS: who wants it? <── wishes <── claim <────────────────────────┘
 //!                    └──> render ──> settle, with the queue in one transaction ──> gone, and remembered
@@ -34,7 +34,7 @@ pub use day::Day;
 pub use dispatch::{Claim, Content, Nothing, Outlet};
 pub use error::Error;
 pub use observed::{
-    Auth, Disposition, DmarcRow, Override, OverrideKind, PublishedPolicy, TlsDay, TlsFailure, TlsKind, TlsPolicy,
+    Auth, Disposition, DmarcRow, Override, OverrideKind, PublishedPolicy, Sessions, TlsDay, TlsFailure, TlsKind, TlsPolicy,
     TlsTally, Treatment,
 };
 pub use read::{Unread, read};

@@ -10,7 +10,7 @@ use store::kv::{KeyRange, Kv};
 use types::Clock;
 
 use crate::day::Day;
-use crate::observed::{self, Treatment};
+use crate::observed::{self, Sessions, Treatment};
 use crate::table::{DmarcDays, DmarcRows, Receiveds, Settleds, TlsDays, counts_before};
 use crate::tally::Pending;
 use crate::Error;
@@ -71,12 +71,12 @@ impl Reports {
     }
 
     /// Notes how TLS went on an attempt to deliver to a domain. Costs no commit.
-    pub fn saw_delivery(&self, destination: &str, report: &relay::Report) {
+    pub fn saw_delivery(&self, destination: &str, sessions: Sessions<'_>) {
         let Some(domain) = Name::parse(destination).filter(|name| name.is_qualified()) else { return };
         if destination.starts_with('[') {
             return;
         }
-        let seen = observed::of_delivery(report);
+        let seen = observed::of_delivery(sessions);
         if !seen.is_empty() {
             let day = self.today();
             self.inner.pending.lock().tls(&self.inner.limits, day, domain.as_str(), &seen);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use checks::Checks;
 use directory::sasl::{ChannelBindings, Mechanism};
-use dns::{NetworkResolver, Validation};
+use dns::{NetworkResolver, Resolver, Validation};
 use futures::FutureExt;
 use http_api::{Exporter, HttpLimits, HttpServer};
 use queue::Queue;
@@ -35,6 +35,7 @@ use crate::net::{House, Lifecycle, Listener};
 use crate::node::Node;
 use crate::notice::Notifier;
 use crate::problem::{Kind, Problem};
+use crate::reporting::Reporting;
 use crate::service_manager::notify;
 use crate::upkeep;
 
@@ -54,6 +55,7 @@ pub(crate) struct Server {
     inbound: Inbound,
     checks: Option<Checks>,
     notifier: Notifier,
+    reporting: Reporting,
     exporter: Exporter,
 }
 
@@ -96,7 +98,9 @@ impl Server {
         let budget = Budget::new(settings.memory);
         let checks = checks(&settings.checks, &node)?;
         let notifier = Notifier::new(&node, &settings.hostname);
-        let inbound = Inbound::new(&node, budget.clone(), settings.inbound, checks.clone(), notifier.clone());
+        let reporting = reporting(&settings, &node, &lifecycle)?;
+        let (options, told) = (settings.inbound, notifier.clone());
+        let inbound = Inbound::new(&node, budget.clone(), options, checks.clone(), told, reporting.clone());
         Ok(Self {
             settings,
             data,
@@ -109,6 +113,7 @@ impl Server {
             inbound,
             checks,
             notifier,
+            reporting,
             exporter,
         })
     }
@@ -122,6 +127,7 @@ impl Server {
     pub(crate) fn start(&mut self) -> Result<(), Problem> {
         upkeep::start(self.node.clone(), &self.lifecycle);
         self.inbound.start(&self.lifecycle);
+        self.reporting.start();
         self.watch_certificates();
         for (settings, listener) in std::mem::take(&mut self.listeners) {
             self.serve(&settings, listener)?;
@@ -195,6 +201,7 @@ impl Server {
             sending: self.settings.submission.limits,
             // Whoever submits has logged in, and who hands mail over by LMTP has checked it.
             checks: self.checks.clone().filter(|_| protocol == smtp::Protocol::Smtp),
+            reporting: self.reporting.clone(),
             clock: self.node.clock.clone(),
         };
         let server = Arc::new(SmtpServer::new(config, port, self.data.spool(), services));
@@ -321,6 +328,18 @@ fn checks(settings: &CheckSettings, node: &Node) -> Result<Option<Checks>, Probl
     let resolver = NetworkResolver::new(&settings.servers, Validation::Off);
     let resolver = resolver.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(Some(Checks::new(Arc::new(resolver), node.clock.clone(), settings.options.clone())))
+}
+
+/// What sends reports, if they are wanted, and reads those of others.
+fn reporting(settings: &Settings, node: &Node, lifecycle: &Lifecycle) -> Result<Reporting, Problem> {
+    let resolver: Option<Arc<dyn Resolver>> = match settings.reports.enabled {
+        true => {
+            let resolver = NetworkResolver::new(&settings.checks.servers, Validation::Off);
+            Some(Arc::new(resolver.map_err(|error| Problem::unavailable(error.to_string()))?))
+        }
+        false => None,
+    };
+    Ok(Reporting::new(settings.reports.clone(), node, resolver, lifecycle))
 }
 
 async fn refresh(certificates: Arc<Certificates>) {

@@ -36,6 +36,7 @@ async fn round(node: &Node) {
     log_failure("mailboxes", mailboxes(node).await);
     log_failure("the queues", queues(node).await);
     log_failure("blobs", blobs(node).await);
+    log_failure("reports", node.reports.trim().await.map_err(Problem::from));
     let markers = node.kv.forget_markers().await.map_err(|error| Problem::unavailable(error.to_string()));
     log_failure("transaction markers", markers);
 }

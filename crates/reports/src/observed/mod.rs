@@ -5,7 +5,7 @@ mod tls;
 mod words;
 
 pub use dmarc::{Auth, DmarcRow, Disposition, Override, OverrideKind, PublishedPolicy, Treatment};
-pub use tls::{TlsDay, TlsFailure, TlsKind, TlsPolicy, TlsTally};
+pub use tls::{Sessions, TlsDay, TlsFailure, TlsKind, TlsPolicy, TlsTally};
 
 pub(crate) use dmarc::of_message;
 pub(crate) use tls::of_delivery;

@@ -2,7 +2,7 @@
 //! that were not, by reason.
 
 use minicbor::{Decode, Encode};
-use relay::{PolicyKind, Report, TlsReason};
+use relay::{Announced, PolicyKind, TlsProblem, TlsReason, Try};
 
 use super::cut;
 
@@ -174,9 +174,20 @@ impl TlsDay {
     }
 }
 
-/// What an attempt to deliver has shown of a destination's TLS. Connections that were there already are no new sessions,
-/// and those that ended before it came to TLS say nothing.
-pub(crate) fn of_delivery(report: &Report) -> TlsDay {
+/// What an attempt to deliver has shown of a destination's TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions<'a> {
+    /// The connections that were tried, with the policy that held for each and what protected it.
+    pub tries: &'a [Try],
+    /// What went wrong.
+    pub problems: &'a [TlsProblem],
+    /// The policies that were found.
+    pub announced: &'a [Announced],
+}
+
+/// What came of it. Connections that were there already are no new sessions, and those that ended before it came to TLS
+/// say nothing.
+pub(crate) fn of_delivery(report: Sessions<'_>) -> TlsDay {
     let mut day = TlsDay::default();
     for one in report.tries.iter().filter(|one| one.address.is_some() && !one.reused) {
         let Some(kind) = TlsKind::of(one.policy) else { continue };
@@ -197,7 +208,7 @@ pub(crate) fn of_delivery(report: &Report) -> TlsDay {
             _ => {}
         }
     }
-    for problem in &report.problems {
+    for problem in report.problems {
         let Some(kind) = TlsKind::of(problem.kind) else { continue };
         let called = report.tries.iter().find(|one| one.host == problem.host && one.address.is_some());
         let failure = TlsFailure {
@@ -213,8 +224,8 @@ pub(crate) fn of_delivery(report: &Report) -> TlsDay {
 }
 
 /// The policy that counted for a host.
-fn policy(report: &Report, kind: TlsKind, host: &str) -> TlsPolicy {
-    let names = |announced: &&relay::Announced| match kind {
+fn policy(report: Sessions<'_>, kind: TlsKind, host: &str) -> TlsPolicy {
+    let names = |announced: &&Announced| match kind {
         TlsKind::Tlsa => announced.hosts.iter().any(|other| other == host),
         _ => true,
     };

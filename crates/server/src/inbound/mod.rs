@@ -30,6 +30,7 @@ use crate::driver::budget::Budget;
 use crate::net::Lifecycle;
 use crate::node::Node;
 use crate::notice::Notifier;
+use crate::reporting::Reporting;
 
 /// How many messages may wait for their checks besides those that are being delivered: what waits for DNS must not keep
 /// back what waits for nobody.
@@ -77,6 +78,7 @@ struct Inner {
     notifier: Notifier,
     /// Messages that are being checked, besides those that workers deliver.
     checking: Arc<Semaphore>,
+    reporting: Reporting,
 }
 
 impl Inbound {
@@ -86,6 +88,7 @@ impl Inbound {
         options: InboundOptions,
         checks: Option<Checks>,
         notifier: Notifier,
+        reporting: Reporting,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -98,6 +101,7 @@ impl Inbound {
                 checks,
                 notifier,
                 checking: Arc::new(Semaphore::new(CHECKING)),
+                reporting,
             }),
         }
     }

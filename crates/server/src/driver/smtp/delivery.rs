@@ -118,6 +118,7 @@ impl Incoming<'_> {
             Ok(examined) => examined,
             Err((refusal, why)) => return self.refused(&refusal, why),
         };
+        self.read_reports(id, &examined);
         let plan = self.plan(id, &examined, received).await;
         let fates = match self.bring_home(&plan, &examined).await {
             Ok(fates) => fates,
@@ -133,6 +134,19 @@ impl Incoming<'_> {
         let verdicts: Vec<_> = standings.into_iter().map(|standing| verdict(standing, &debt, id)).collect();
         let settled = self.settled(&verdicts, &fates, plan, debt);
         Outcome { verdicts, settled }
+    }
+
+    /// Has a message looked at that may be a report on a domain of ours, unless it is suspicious or still to be checked.
+    fn read_reports(&self, id: EntryId, examined: &Examined) {
+        let reporting = &self.server.reporting;
+        let mut addresses = self.envelope.recipients.iter().filter_map(|one| one.path.mailbox());
+        if self.server.config.protocol != Protocol::Submission
+            && examined.unchecked.is_none()
+            && examined.place == Place::Inbox
+            && addresses.any(|address| reporting.takes_reports(&address.to_string()))
+        {
+            reporting.read(id.to_string(), examined.bytes.clone(), examined.author.clone());
+        }
     }
 
     /// What becomes of the message for the accounts here; or why it is refused for everybody.

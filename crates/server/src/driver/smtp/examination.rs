@@ -8,6 +8,7 @@ use bytes::Bytes;
 use checks::{Action, Pending, Verdict};
 use mail::ingest;
 use queue::Unchecked;
+use reports::Treatment;
 use smtp::{BodyType, Envelope, Refusal, RefusalCode, Trace};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +18,7 @@ use super::SmtpServer;
 use super::connection::{no_room, try_again};
 use super::spool::Spool;
 use crate::meters::{self, Refused};
+use crate::reporting::Author;
 
 /// A message as it is kept.
 pub(super) struct Examined {
@@ -29,6 +31,8 @@ pub(super) struct Examined {
     /// Whether it came with a Message-ID: without one two equal messages may both be meant.
     pub(super) recognisable: bool,
     pub(super) place: Place,
+    /// Who has written it, as far as that was checked.
+    pub(super) author: Author,
     /// Set if it is still to be checked; then it is whole, with whatever others have written in our name.
     pub(super) unchecked: Option<Unchecked>,
 }
@@ -65,7 +69,7 @@ pub(super) async fn examine(
     })?;
     let Arrived { envelope, id, at } = message;
     let (verdict, slow) = match pending {
-        Some(pending) => match timeout_at(patience, judged(pending, whole.message(), id)).await {
+        Some(pending) => match timeout_at(patience, judged(server, message, pending, whole.message())).await {
             Ok(verdict) => (Some(verdict?), false),
             Err(_late) => (None, true),
         },
@@ -79,6 +83,7 @@ pub(super) async fn examine(
     fields.push_str(&trace.received(envelope));
     let suspicious = verdict.as_ref().is_some_and(|verdict| verdict.action == Action::Quarantine);
     let place = if suspicious { Place::Junk } else { Place::Inbox };
+    let author = Author::of(verdict.as_ref().and_then(|verdict| verdict.results.as_ref()));
     let forged = verdict.map(|verdict| verdict.forged).unwrap_or_default();
     let hash = whole.hash();
     let bytes = whole.under(fields.as_bytes(), &forged);
@@ -89,13 +94,13 @@ pub(super) async fn examine(
     let mut read = ingest::fields::Fields::new(&bytes);
     let recognisable = read.any(|field| field.name.eq_ignore_ascii_case(b"message-id"));
     if !slow {
-        return Ok(Examined { bytes: lined, top: first, hash, recognisable, place, unchecked: None });
+        return Ok(Examined { bytes: lined, top: first, hash, recognisable, place, author, unchecked: None });
     }
     // The fields of a message are far shorter than what may come over a line.
     let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
     let unchecked = Unchecked { first: length(first), fields: length(fields.len()) };
     tracing::info!(id, "the checks take too long; they are done again from the queue");
-    Ok(Examined { bytes, top: first, hash, recognisable, place, unchecked: Some(unchecked) })
+    Ok(Examined { bytes, top: first, hash, recognisable, place, author, unchecked: Some(unchecked) })
 }
 
 /// A message that came as BINARYMIME in the form in which it can be kept, handed out and passed on.
@@ -111,9 +116,22 @@ pub(super) async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> 
     }
 }
 
-async fn judged(pending: Pending, message: Bytes, id: &str) -> Result<Verdict, (Refusal, Refused)> {
+async fn judged(
+    server: &SmtpServer,
+    Arrived { envelope, id, .. }: Arrived<'_>,
+    pending: Pending,
+    message: Bytes,
+) -> Result<Verdict, (Refusal, Refused)> {
     let began = Instant::now();
     let verdict = pending.message(message).await;
+    let addresses: Vec<String> =
+        envelope.recipients.iter().filter_map(|one| one.path.mailbox()).map(ToString::to_string).collect();
+    server.reporting.saw_message(
+        verdict.results.as_ref(),
+        &verdict.action,
+        Treatment::Followed,
+        addresses.iter().map(String::as_str),
+    );
     let ms = began.elapsed().as_millis();
     verdict.results.iter().for_each(meters::checked);
     meters::judged(&verdict.action, began.elapsed());

@@ -76,7 +76,8 @@ impl Draft {
             }
         };
         let recognisable = self.header.has_id();
-        Ok(Examined { bytes, top, hash, place: Place::Inbox, unchecked: None, recognisable })
+        let (place, author) = (Place::Inbox, Author::default());
+        Ok(Examined { bytes, top, hash, place, author, unchecked: None, recognisable })
     }
 
     /// The header with what it lacks, and without what must not leave.
