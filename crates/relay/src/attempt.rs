@@ -80,7 +80,12 @@ impl Report {
     /// One outcome for all recipients, without anybody having been asked.
     pub(crate) fn all(count: usize, outcome: &Outcome) -> Self {
         let delivery = Delivery { outcome: outcome.clone(), host: None };
-        Self { deliveries: vec![delivery; count], tries: Vec::new(), problems: Vec::new(), announced: Vec::new() }
+        Self {
+            deliveries: vec![delivery; count],
+            tries: Vec::new(),
+            problems: Vec::new(),
+            announced: Vec::new(),
+        }
     }
 
     /// The recipients that have the message.

@@ -77,13 +77,16 @@ mod tests {
 
     #[test]
     fn days_and_dates() {
-        for (days, text) in [(0, "1970-01-01"), (11_016, "2000-02-29"), (11_017, "2000-03-01"), (20_785, "2026-11-28")] {
+        for (days, text) in
+            [(0, "1970-01-01"), (11_016, "2000-02-29"), (11_017, "2000-03-01"), (20_785, "2026-11-28")]
+        {
             assert_eq!(Day(days).to_string(), text);
             let mut parts = text.split('-').map(|part| part.parse().unwrap());
             let mut next = || parts.next().unwrap();
             assert_eq!(Day::from_civil(next(), next(), next()), Some(Day(days)), "{text}");
         }
-        for (year, month, day) in [(2026, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 4, 31), (1969, 12, 31)] {
+        for (year, month, day) in [(2026, 2, 29), (2026, 13, 1), (2026, 0, 1), (2026, 4, 31), (1969, 12, 31)]
+        {
             assert_eq!(Day::from_civil(year, month, day), None, "{year}-{month}-{day}");
         }
         let day = Day::of(Timestamp(86_400_000 * 3 - 1));

@@ -8,14 +8,12 @@ use std::future::Future;
 
 use store::kv::{Range, Transaction};
 
+use crate::Error;
 use crate::day::Day;
 use crate::observed::{DmarcRow, PublishedPolicy, TlsDay};
 use crate::service::Reports;
-use crate::table::{
-    DmarcDays, DmarcRows, DueKey, DueRow, Dues, Kind, SettledRow, Settleds, TlsDays,
-};
+use crate::table::{DmarcDays, DmarcRows, DueKey, DueRow, Dues, Kind, SettledRow, Settleds, TlsDays};
 use crate::tally::token;
-use crate::Error;
 
 /// The most rows of one report.
 const ROWS: usize = 5_000;
@@ -125,7 +123,10 @@ impl Reports {
             .run(|tx| async move {
                 let there = tx.load::<Dues>(&claim.key).await?;
                 if there.is_none_or(|row| row.token != claim.token) {
-                    return Err(Error::ClaimLost { domain: claim.domain.clone(), day: claim.day.to_string() });
+                    return Err(Error::ClaimLost {
+                        domain: claim.domain.clone(),
+                        day: claim.day.to_string(),
+                    });
                 }
                 tx.remove::<Dues>(&claim.key)?;
                 let key = (claim.day, claim.domain.clone());

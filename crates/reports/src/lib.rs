@@ -34,8 +34,8 @@ pub use day::Day;
 pub use dispatch::{Claim, Content, Nothing, Outlet};
 pub use error::Error;
 pub use observed::{
-    Auth, Disposition, DmarcRow, Override, OverrideKind, PublishedPolicy, Sessions, TlsDay, TlsFailure, TlsKind, TlsPolicy,
-    TlsTally, Treatment,
+    Auth, Disposition, DmarcRow, Override, OverrideKind, PublishedPolicy, Sessions, TlsDay, TlsFailure,
+    TlsKind, TlsPolicy, TlsTally, Treatment,
 };
 pub use read::{Unread, read};
 pub use received::{

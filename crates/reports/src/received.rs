@@ -5,10 +5,10 @@ use store::kv::{self, Range};
 use thiserror::Error as ThisError;
 use types::Timestamp;
 
+use crate::Error;
 use crate::day::Day;
 use crate::service::Reports;
 use crate::table::{Counted, Kind, Receiveds, count_key};
-use crate::Error;
 
 /// The most rows of a report on mail that are kept: the most frequent.
 pub(crate) const DMARC_ROWS: usize = 250;

@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use store::kv::{KeyRange, Kv};
 use types::Clock;
 
+use crate::Error;
 use crate::day::Day;
 use crate::observed::{self, Sessions, Treatment};
 use crate::table::{DmarcDays, DmarcRows, Receiveds, Settleds, TlsDays, counts_before};
 use crate::tally::Pending;
-use crate::Error;
 
 /// How much is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

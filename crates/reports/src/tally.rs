@@ -10,14 +10,14 @@ use std::time::Duration;
 use store::kv::{self, Transaction};
 use types::{Randomness, Timestamp};
 
+use crate::Error;
 use crate::day::Day;
 use crate::observed::{DmarcRow, PublishedPolicy, TlsDay};
 use crate::service::{Limits, Reports};
 use crate::table::{
-    Counted, CountedRow, DmarcDay, DmarcDays, DmarcRows, DueKey, DueRow, Dues, Kind, RowKey, Settleds, TlsDays,
-    count_key,
+    Counted, CountedRow, DmarcDay, DmarcDays, DmarcRows, DueKey, DueRow, Dues, Kind, RowKey, Settleds,
+    TlsDays, count_key,
 };
-use crate::Error;
 
 /// How many domains are written in one transaction: of the largest rows, a few megabytes.
 const BATCH: usize = 32;

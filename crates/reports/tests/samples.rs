@@ -34,9 +34,9 @@ fn a_report_of_rfc_9990() {
 fn reports_as_large_providers_send_them() {
     let report = dmarc("large-webmail.xml").dmarc.unwrap();
     assert_eq!((report.messages, report.passed, report.rows.len()), (49, 7, 3));
-    let sources: Vec<_> = report.rows.iter().map(|row| (row.source.as_str(), row.disposition.as_str())).collect();
-    let wanted =
-        [("198.51.100.7", "reject"), ("192.0.2.25", "none"), ("2001:db8:4864:20::e34", "none")];
+    let sources: Vec<_> =
+        report.rows.iter().map(|row| (row.source.as_str(), row.disposition.as_str())).collect();
+    let wanted = [("198.51.100.7", "reject"), ("192.0.2.25", "none"), ("2001:db8:4864:20::e34", "none")];
     assert_eq!(sources, wanted, "the most frequent first");
     assert_eq!(report.rows[2].reasons, ["local_policy", "arc=pass"]);
 
@@ -44,7 +44,10 @@ fn reports_as_large_providers_send_them() {
     assert_eq!(report.rows[0].envelope_from, "bounce.example.com");
 
     let report = dmarc("prefixed.xml");
-    assert_eq!((report.organization.as_str(), report.contact.as_str()), ("R & D <mail> © A", "postmaster@old.example"));
+    assert_eq!(
+        (report.organization.as_str(), report.contact.as_str()),
+        ("R & D <mail> © A", "postmaster@old.example")
+    );
     assert_eq!(report.dmarc.unwrap().passed, 1);
 }
 
@@ -90,8 +93,14 @@ fn fault_73_entities_and_document_types_are_refused() {
     let billion = "<!DOCTYPE f [<!ENTITY a \"lol\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;\">]>";
     let outside = "<!DOCTYPE f [<!ENTITY x SYSTEM \"file:///etc/passwd\">]>";
     let elsewhere = "<!DOCTYPE f SYSTEM \"http://192.0.2.1/f.dtd\">";
-    for (head, organization) in [(billion, "&b;"), (outside, "&x;"), (elsewhere, "x"), ("", "&x;"), ("", "&nbsp;")] {
-        assert_eq!(read(around(head, organization).as_bytes()), Err(Unread::Entities), "{head} {organization}");
+    for (head, organization) in
+        [(billion, "&b;"), (outside, "&x;"), (elsewhere, "x"), ("", "&x;"), ("", "&nbsp;")]
+    {
+        assert_eq!(
+            read(around(head, organization).as_bytes()),
+            Err(Unread::Entities),
+            "{head} {organization}"
+        );
     }
     assert!(read(around("", "&lt;&#65;&gt;").as_bytes()).is_ok());
 }

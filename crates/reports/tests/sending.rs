@@ -10,8 +10,8 @@ use checks::{Action, Checks, Client, Options, Verdict};
 use dns::Zone;
 use relay::{Announced, PolicyKind, Report, TlsProblem, TlsReason, Transcript, Try};
 use reports::{
-    Claim, Content, Disposition, Error, Kind, Limits, Nothing, Outlet, OverrideKind, Reports, Sender, Sessions,
-    TlsKind, Treatment, read, render,
+    Claim, Content, Disposition, Error, Kind, Limits, Nothing, Outlet, OverrideKind, Reports, Sender,
+    Sessions, TlsKind, Treatment, read, render,
 };
 use store::kv::{self, Chaos, ChaosRates, Engine, Kv, Memory, Transaction};
 use types::{Clock, ManualClock, Timestamp};
@@ -146,7 +146,9 @@ async fn what_became_of_mail_is_told_once_a_day() {
     assert_eq!((policy.policy.as_str(), policy.subdomains.as_str()), ("reject", "quarantine"));
     let found: Vec<_> = rows
         .iter()
-        .map(|(row, count)| (row.source.as_str(), row.header_from.as_str(), row.disposition, row.spf_aligned, *count))
+        .map(|(row, count)| {
+            (row.source.as_str(), row.header_from.as_str(), row.disposition, row.spf_aligned, *count)
+        })
         .collect();
     let wanted = [
         ("192.0.2.1", "a.test", Disposition::None, true, 4),
@@ -171,7 +173,10 @@ async fn a_report_on_mail_is_read_as_it_was_meant() {
     for line in [
         "From: \"Example <Mail> & Sons\" <postmaster@mx.test>\r\n".to_owned(),
         "To: d@a.test,\r\n\te@b.test\r\n".to_owned(),
-        format!("Subject: Report Domain: a.test\r\n\tSubmitter: mx.test\r\n\tReport-ID: <{}@mx.test>\r\n", rendered.id),
+        format!(
+            "Subject: Report Domain: a.test\r\n\tSubmitter: mx.test\r\n\tReport-ID: <{}@mx.test>\r\n",
+            rendered.id
+        ),
         format!("filename=\"mx.test!a.test!1795737600!1795823999!{}.xml.gz\"", rendered.id),
         "Content-Type: application/gzip;".to_owned(),
     ] {
@@ -203,9 +208,17 @@ async fn a_report_on_tls_is_read_as_it_was_meant() {
     delivered(&reports, "b.test", report(tries, vec![problem]));
     let mut reused = tried("mx.b.test", true, PolicyKind::Sts);
     reused.reused = true;
-    delivered(&reports, "b.test", report(vec![reused, tried("relay.test", true, PolicyKind::Route)], Vec::new()));
+    delivered(
+        &reports,
+        "b.test",
+        report(vec![reused, tried("relay.test", true, PolicyKind::Route)], Vec::new()),
+    );
     delivered(&reports, "[192.0.2.1]", report(vec![tried("192.0.2.1", true, PolicyKind::None)], Vec::new()));
-    delivered(&reports, "plain.test", report(vec![tried("mx.plain.test", false, PolicyKind::None)], Vec::new()));
+    delivered(
+        &reports,
+        "plain.test",
+        report(vec![tried("mx.plain.test", false, PolicyKind::None)], Vec::new()),
+    );
     assert_eq!(reports.flush().await.unwrap().domains, 2);
 
     let mut claims = claimed(&reports, &hand).await;
@@ -270,13 +283,23 @@ async fn of_two_nodes_one_sends() {
 async fn whatever_the_store_does_each_report_is_sent_once() {
     for seed in 0..20 {
         let engine = Arc::new(Memory::default());
-        let rates = ChaosRates { conflict: 0.2, unknown_applied: 0.1, unknown_dropped: 0.1, too_old: 0.02, delay: 0.0 };
+        let rates = ChaosRates {
+            conflict: 0.2,
+            unknown_applied: 0.1,
+            unknown_dropped: 0.1,
+            too_old: 0.02,
+            delay: 0.0,
+        };
         let rough = || node_on(Arc::new(Chaos::new(engine.clone(), rates, seed)), Limits::default());
         let nodes = [rough(), rough()];
         let seen = AtomicU64::new(0);
         for _ in 0..5 {
             for (reports, _) in &nodes {
-                delivered(reports, "b.test", report(vec![tried("mx.b.test", true, PolicyKind::Sts)], Vec::new()));
+                delivered(
+                    reports,
+                    "b.test",
+                    report(vec![tried("mx.b.test", true, PolicyKind::Sts)], Vec::new()),
+                );
                 seen.fetch_add(1, Ordering::Relaxed);
                 reports.flush().await.unwrap();
             }

@@ -14,8 +14,8 @@ use crate::dkim::{DkimCheck, DkimResult};
 use crate::lookups::{LookupError, Lookups};
 use crate::spf::SpfResult;
 use dns::{Name, Resolver};
-use tokio::time::Instant;
 use record::{Alignment, DmarcRecord, PublicSuffix};
+use tokio::time::Instant;
 
 pub use record::Policy;
 

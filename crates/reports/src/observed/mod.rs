@@ -4,7 +4,7 @@ mod dmarc;
 mod tls;
 mod words;
 
-pub use dmarc::{Auth, DmarcRow, Disposition, Override, OverrideKind, PublishedPolicy, Treatment};
+pub use dmarc::{Auth, Disposition, DmarcRow, Override, OverrideKind, PublishedPolicy, Treatment};
 pub use tls::{Sessions, TlsDay, TlsFailure, TlsKind, TlsPolicy, TlsTally};
 
 pub(crate) use dmarc::of_message;

@@ -151,7 +151,8 @@ impl TlsDay {
         let full = self.policies.iter().map(|tally| tally.failures.len()).sum::<usize>() >= FAILURES;
         let tally = self.under(policy);
         let plain = TlsFailure { reason: failure.reason.clone(), ..TlsFailure::default() };
-        let failure = if full && !tally.failures.iter().any(|(other, _)| other == failure) { &plain } else { failure };
+        let failure =
+            if full && !tally.failures.iter().any(|(other, _)| other == failure) { &plain } else { failure };
         match tally.failures.iter_mut().find(|(other, _)| other == failure) {
             Some((_, before)) => *before = before.saturating_add(count),
             None => tally.failures.push((failure.clone(), count)),
@@ -244,7 +245,11 @@ mod tests {
     use super::*;
 
     fn failure(host: &str) -> TlsFailure {
-        TlsFailure { reason: "certificate-expired".to_owned(), host: host.to_owned(), ..TlsFailure::default() }
+        TlsFailure {
+            reason: "certificate-expired".to_owned(),
+            host: host.to_owned(),
+            ..TlsFailure::default()
+        }
     }
 
     fn sts(line: &str) -> TlsPolicy {

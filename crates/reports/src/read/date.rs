@@ -28,12 +28,14 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     }
     let at = day.begin().plus(Duration::from_secs(hour * 3_600 + minute * 60 + second));
     let rest = text.get(19..)?;
-    let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let rest =
+        rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     match rest.as_bytes() {
         [] | b"Z" | b"z" => Some(at),
         [sign @ (b'+' | b'-'), ..] => {
             let offset = rest.get(1..)?.replace(':', "");
-            let (hours, minutes) = (offset.get(0..2)?.parse::<u64>().ok()?, offset.get(2..4)?.parse::<u64>().ok()?);
+            let (hours, minutes) =
+                (offset.get(0..2)?.parse::<u64>().ok()?, offset.get(2..4)?.parse::<u64>().ok()?);
             let offset = Duration::from_secs(hours * 3_600 + minutes * 60);
             Some(if *sign == b'+' { at.minus(offset) } else { at.plus(offset) })
         }

@@ -147,8 +147,10 @@ pub(super) fn read(text: &str) -> Result<Received, Unread> {
     let document: Document =
         serde_json::from_str(text).map_err(|_| Unread::Malformed("this is not the JSON of a report"))?;
     let range = document.date_range.ok_or(Unread::Incomplete("the time that it is about"))?;
-    let end = date::parse(&range.end_datetime.one()).ok_or(Unread::Incomplete("the time that it is about"))?;
-    let domain_of = |policy: &Policy| policy.policy.as_ref().map(|policy| policy.policy_domain.one().to_lowercase());
+    let end =
+        date::parse(&range.end_datetime.one()).ok_or(Unread::Incomplete("the time that it is about"))?;
+    let domain_of =
+        |policy: &Policy| policy.policy.as_ref().map(|policy| policy.policy_domain.one().to_lowercase());
     let domain = document.policies.iter().filter_map(domain_of).find(|domain| !domain.is_empty());
     let domain = domain.ok_or(Unread::Incomplete("the domain that it is about"))?;
     let mut report = Received {

@@ -29,7 +29,8 @@ pub(super) fn walk(text: &str, listener: &mut impl Listener) -> Result<(), Unrea
     let (mut path, mut texts) = (Vec::<String>::new(), Vec::<String>::new());
     let mut roots = 0;
     for _ in 0..EVENTS {
-        let event = reader.read_event().map_err(|_| Unread::Malformed("a tag is not closed, or not opened"))?;
+        let event =
+            reader.read_event().map_err(|_| Unread::Malformed("a tag is not closed, or not opened"))?;
         match event {
             Event::Start(tag) => {
                 roots += usize::from(path.is_empty());

@@ -72,7 +72,10 @@ impl<'a> File<'a> {
     fn may_be_a_report(&self) -> bool {
         let ends = |end: &[u8]| {
             self.name.len() >= end.len()
-                && self.name.get(self.name.len() - end.len()..).is_some_and(|own| own.eq_ignore_ascii_case(end))
+                && self
+                    .name
+                    .get(self.name.len() - end.len()..)
+                    .is_some_and(|own| own.eq_ignore_ascii_case(end))
         };
         // What macOS adds beside each file begins like this.
         (ends(b".xml") || ends(b".json")) && !self.name.starts_with(b"__MACOSX/")

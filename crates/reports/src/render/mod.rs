@@ -41,7 +41,13 @@ pub struct Rendered {
 }
 
 /// Renders a report for these readers. Whoever renders the same report again gets the same one, but for its `Date:`.
-pub fn render(claim: &Claim, content: &Content, sender: &Sender, readers: &[&str], at: Timestamp) -> Rendered {
+pub fn render(
+    claim: &Claim,
+    content: &Content,
+    sender: &Sender,
+    readers: &[&str],
+    at: Timestamp,
+) -> Rendered {
     let id = report_id(claim, sender);
     let report = Named { claim, sender, id: &id };
     let data = match content {

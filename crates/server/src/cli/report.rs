@@ -54,7 +54,8 @@ fn table(reports: &[Summary]) -> String {
     }
     let mut table = Columns::new(&["id", "kind", "domain", "until", "from", "good", "bad"]);
     for report in reports {
-        let from = if report.proved { report.organization.clone() } else { format!("{} (?)", report.organization) };
+        let from =
+            if report.proved { report.organization.clone() } else { format!("{} (?)", report.organization) };
         table.row([
             &report.id,
             &report.kind,

@@ -172,7 +172,10 @@ pub(super) fn reports(section: &mut Section<'_>, reports: &mut ReportOptions) {
             // It becomes part of a header and of an envelope, neither of which may need UTF-8.
             match Address::parse(&text) {
                 Ok(_) if text.is_ascii() && !text.contains('"') => *into = text,
-                _ => section.mistake(line, format!("{key} {text:?} is no plain address such as \"reports@example.com\"")),
+                _ => section.mistake(
+                    line,
+                    format!("{key} {text:?} is no plain address such as \"reports@example.com\""),
+                ),
             }
         }
     };
@@ -183,7 +186,9 @@ pub(super) fn reports(section: &mut Section<'_>, reports: &mut ReportOptions) {
     if let Some((line, text)) = section.located::<String>("local_part") {
         match LocalPart::parse(&text) {
             Ok(_) if text.is_ascii() && !text.contains('"') => reports.local_part = text.to_ascii_lowercase(),
-            _ => section.mistake(line, format!("local_part {text:?} cannot stand before the @ of an address")),
+            _ => {
+                section.mistake(line, format!("local_part {text:?} cannot stand before the @ of an address"))
+            }
         }
     }
 }

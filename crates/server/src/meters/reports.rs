@@ -8,8 +8,7 @@ use super::Cells;
 
 const KINDS: [&str; 3] = ["unknown", "tls", "dmarc"];
 const SENT: [&str; 5] = ["sent", "unwanted", "empty", "too_large", "given_up"];
-const RECEIVED: [&str; 8] =
-    ["kept", "known", "not_ours", "out_of_time", "full", "unread", "busy", "failed"];
+const RECEIVED: [&str; 8] = ["kept", "known", "not_ours", "out_of_time", "full", "unread", "busy", "failed"];
 
 /// Counts a report that needs nothing more.
 pub(crate) fn report_sent(kind: &str, outcome: &str) {
@@ -25,7 +24,8 @@ pub(crate) fn report_received(kind: &str, outcome: &str) {
 
 /// Counts what there was no room for.
 pub(crate) fn reports_dropped(observations: u64) {
-    static DROPPED: LazyLock<Counter> = LazyLock::new(|| counter!("magpie_report_observations_dropped_total"));
+    static DROPPED: LazyLock<Counter> =
+        LazyLock::new(|| counter!("magpie_report_observations_dropped_total"));
     DROPPED.increment(observations);
 }
 

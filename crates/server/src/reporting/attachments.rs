@@ -44,7 +44,8 @@ mod tests {
             --x\r\nContent-Type: application/gzip\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n\
             --x\r\nContent-Type: text/xml\r\n\r\n<x/>\r\n--x--\r\n";
         assert_eq!(attachments(message), [b"abc".to_vec(), b"<x/>".to_vec()]);
-        let alone = b"Content-Type: application/zip; name=x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n";
+        let alone =
+            b"Content-Type: application/zip; name=x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n";
         assert_eq!(attachments(alone), [b"abc".to_vec()]);
         assert!(attachments(b"Subject: x\r\n\r\n<feedback/>\r\n").is_empty());
     }

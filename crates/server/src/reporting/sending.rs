@@ -72,7 +72,9 @@ impl Reporting {
     async fn flush(&self) {
         match self.reports().flush().await {
             Ok(flushed) => meters::reports_dropped(flushed.dropped),
-            Err(error) => tracing::warn!(%error, "what reports are made of cannot be written down; it is tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "what reports are made of cannot be written down; it is tried again")
+            }
         }
     }
 
@@ -100,7 +102,9 @@ impl Reporting {
                 tracing::info!(kind, domain, %day, outcome, "a report is settled");
                 meters::report_sent(kind, outcome);
             }
-            Err(NotYet::Report(error @ Error::ClaimLost { .. })) => tracing::info!(%error, "a report is not sent here"),
+            Err(NotYet::Report(error @ Error::ClaimLost { .. })) => {
+                tracing::info!(%error, "a report is not sent here")
+            }
             Err(error) if self.reports().is_last(claim) => {
                 tracing::warn!(kind, domain, %day, %error, "a report is given up");
                 meters::report_sent(kind, "given_up");
@@ -113,11 +117,7 @@ impl Reporting {
     }
 
     /// Sends a report to whoever wants it, or finds that there is nobody.
-    async fn settle(
-        &self,
-        claim: &Claim,
-        resolver: &Arc<dyn Resolver>,
-    ) -> Result<&'static str, NotYet> {
+    async fn settle(&self, claim: &Claim, resolver: &Arc<dyn Resolver>) -> Result<&'static str, NotYet> {
         let over = async |what: &str, outcome| {
             self.reports().settle(claim, what, &Nothing).await?;
             Ok(outcome)
@@ -140,7 +140,9 @@ impl Reporting {
         };
         let entry = self.entry(claim, letter, &readers).await?;
         let outlet = Enqueue { queue: &self.inner.node.outbound, entry: &entry };
-        self.reports().settle(claim, &format!("sent as {} to {}", entry.id, readers.join(", ")), &outlet).await?;
+        self.reports()
+            .settle(claim, &format!("sent as {} to {}", entry.id, readers.join(", ")), &outlet)
+            .await?;
         Ok("sent")
     }
 
@@ -153,7 +155,8 @@ impl Reporting {
     ) -> Result<Option<(Vec<u8>, Vec<String>)>, NotYet> {
         let at = self.inner.node.clock.now();
         let sender = &self.inner.options.sender;
-        let addresses = |readers: &[Reader]| readers.iter().map(|one| one.address.clone()).collect::<Vec<_>>();
+        let addresses =
+            |readers: &[Reader]| readers.iter().map(|one| one.address.clone()).collect::<Vec<_>>();
         let all = addresses(&readers);
         let named: Vec<&str> = all.iter().map(String::as_str).collect();
         let Rendered { message, .. } = render(claim, content, sender, &named, at);
@@ -187,7 +190,11 @@ impl Reporting {
         let size = message.len() as u64;
         let packed = self.inner.node.mail.pack(Bytes::from(message)).await?;
         // Nobody here can do anything about a report that cannot be delivered.
-        let recipient = |address: &String| Recipient { address: address.clone(), notify: Some(0), ..Recipient::default() };
+        let recipient = |address: &String| Recipient {
+            address: address.clone(),
+            notify: Some(0),
+            ..Recipient::default()
+        };
         let leaving = Leaving {
             id: EntryId(Randomness::bytes()),
             origin: Origin {

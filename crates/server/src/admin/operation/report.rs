@@ -201,7 +201,9 @@ impl Operation for Show {
         let id: ReportId =
             self.id.parse().map_err(|error: reports::ReportIdError| Problem::invalid(error.to_string()))?;
         let report = node.reports.show(id).await?.ok_or_else(|| {
-            Problem::not_found(format!("there is no report {id}: `magpie report list` shows those that there are"))
+            Problem::not_found(format!(
+                "there is no report {id}: `magpie report list` shows those that there are"
+            ))
         })?;
         Ok(Detail::of(id, report))
     }

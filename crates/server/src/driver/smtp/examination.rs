@@ -69,10 +69,12 @@ pub(super) async fn examine(
     })?;
     let Arrived { envelope, id, at } = message;
     let (verdict, slow) = match pending {
-        Some(pending) => match timeout_at(patience, judged(server, message, pending, whole.message())).await {
-            Ok(verdict) => (Some(verdict?), false),
-            Err(_late) => (None, true),
-        },
+        Some(pending) => {
+            match timeout_at(patience, judged(server, message, pending, whole.message())).await {
+                Ok(verdict) => (Some(verdict?), false),
+                Err(_late) => (None, true),
+            }
+        }
         None => (None, false),
     };
     let client_name = verdict.as_ref().and_then(|verdict| verdict.client_name.as_deref());

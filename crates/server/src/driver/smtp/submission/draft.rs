@@ -19,6 +19,7 @@ use super::super::examination::{Arrived, Examined, Place, in_lines};
 use super::super::spool::Spool;
 use super::signers;
 use crate::meters::Refused;
+use crate::reporting::Author;
 
 /// A message whose header has come and was found well.
 pub(in crate::driver::smtp) struct Draft {
