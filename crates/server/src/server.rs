@@ -147,11 +147,13 @@ impl Server {
             }
         }
         notify("STOPPING=1");
-        let Self { settings, lifecycle, mut signals, .. } = self;
+        let Self { settings, lifecycle, mut signals, reporting, .. } = self;
         let stopped = tokio::select! {
             cut = stop(&lifecycle, settings.shutdown) => cut,
             () = signals.stop() => return Err(Problem::unavailable("stopped at once, as was asked for twice")),
         };
+        // What the last sessions have seen counts, too.
+        reporting.finish().await;
         if stopped.cut > 0 {
             tracing::warn!(connections = stopped.cut, "cut off: they did not end in time");
         }

@@ -167,7 +167,7 @@ pub(super) fn checks(section: &mut Section<'_>, checks: &mut CheckSettings) {
 pub(super) fn reports(section: &mut Section<'_>, reports: &mut ReportOptions) {
     reports.enabled = section.value("enabled", reports.enabled);
     let sender = &mut reports.sender;
-    let mut address = |section: &mut Section<'_>, key, into: &mut String| {
+    let address = |section: &mut Section<'_>, key, into: &mut String| {
         if let Some((line, text)) = section.located::<String>(key) {
             // It becomes part of a header and of an envelope, neither of which may need UTF-8.
             match Address::parse(&text) {

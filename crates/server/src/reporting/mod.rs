@@ -9,6 +9,8 @@
 mod attachments;
 mod receiving;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -77,6 +79,13 @@ impl Reporting {
     pub(crate) fn start(&self) {
         if let Some(resolver) = &self.inner.resolver {
             sending::start(self.clone(), resolver.clone(), &self.inner.tasks);
+        }
+    }
+
+    /// Writes down what was seen since the last time, when nobody sees anything any more.
+    pub(crate) async fn finish(&self) {
+        if !self.reports().is_idle() {
+            self.flush().await;
         }
     }
 

@@ -48,28 +48,28 @@ enum NotYet {
     Stopping,
 }
 
-/// Starts the rounds; what was seen since the last one is written down when the server stops.
+/// Starts the rounds; they end with the server.
 pub(super) fn start(reporting: Reporting, resolver: Arc<dyn Resolver>, lifecycle: &Lifecycle) {
     let stopping = lifecycle.clone();
     lifecycle.spawn(async move {
         loop {
-            let round = async {
-                sleep(EVERY).await;
-                reporting.flush().await;
-                reporting.send(&resolver).await;
-            };
             tokio::select! {
-                () = stopping.stopping() => break,
+                () = stopping.stopping() => return,
+                () = sleep(EVERY) => {}
+            }
+            // What it has taken out of memory is in its hands until it is written down.
+            reporting.flush().await;
+            tokio::select! {
+                () = stopping.stopping() => return,
                 // Between two steps nothing is half done: what was claimed is taken up by whoever comes next.
-                () = round => {}
+                () = reporting.send(&resolver) => {}
             }
         }
-        reporting.flush().await;
     });
 }
 
 impl Reporting {
-    async fn flush(&self) {
+    pub(super) async fn flush(&self) {
         match self.reports().flush().await {
             Ok(flushed) => meters::reports_dropped(flushed.dropped),
             Err(error) => {
@@ -79,7 +79,7 @@ impl Reporting {
     }
 
     /// Sends what is due.
-    async fn send(&self, resolver: &Arc<dyn Resolver>) {
+    pub(super) async fn send(&self, resolver: &Arc<dyn Resolver>) {
         loop {
             let claims = match self.reports().claim(AT_ONCE).await {
                 Ok(claims) if claims.is_empty() => return,
