@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def zipped(data: bytes) -> bytes:
 
 
 def letter(kind: str, name: str, data: bytes, sender: str = "noreply@reporter.test") -> bytes:
-    message = EmailMessage()
+    message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = "postmaster+reports@example.test"
     message["Subject"] = "Report Domain: example.test"

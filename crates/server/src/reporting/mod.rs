@@ -91,16 +91,16 @@ impl Reporting {
 
     /// Notes what became of a message for these recipients. Reports themselves are not reported on: two servers would
     /// else tell each other of nothing but that, every day.
-    pub(crate) fn saw_message<'a>(
+    pub(crate) fn saw_message(
         &self,
         results: Option<&Results>,
         action: &Action,
         treatment: Treatment,
-        mut recipients: impl Iterator<Item = &'a str>,
+        mut recipients: impl Iterator<Item = impl AsRef<str>>,
     ) {
         if let Some(results) = results
             && self.inner.resolver.is_some()
-            && !recipients.any(|address| self.takes_reports(address))
+            && !recipients.any(|address| self.takes_reports(address.as_ref()))
         {
             self.reports().saw_message(results, action, treatment);
         }

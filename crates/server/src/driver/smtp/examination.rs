@@ -126,13 +126,12 @@ async fn judged(
 ) -> Result<Verdict, (Refusal, Refused)> {
     let began = Instant::now();
     let verdict = pending.message(message).await;
-    let addresses: Vec<String> =
-        envelope.recipients.iter().filter_map(|one| one.path.mailbox()).map(ToString::to_string).collect();
+    let recipients = envelope.recipients.iter().filter_map(|one| one.path.mailbox());
     server.reporting.saw_message(
         verdict.results.as_ref(),
         &verdict.action,
         Treatment::Followed,
-        addresses.iter().map(String::as_str),
+        recipients.map(ToString::to_string),
     );
     let ms = began.elapsed().as_millis();
     verdict.results.iter().for_each(meters::checked);
