@@ -114,7 +114,11 @@ async fn a_report_is_signed_and_leaves_once() {
     assert_eq!(entry.origin.sender, "postmaster@ours.test");
     let [leg] = entry.legs.as_slice() else { panic!() };
     let to: Vec<_> = leg.recipients.iter().map(|one| (one.address.as_str(), one.notify)).collect();
-    assert_eq!((leg.destination.as_str(), to), ("a.test", vec![("d@a.test", Some(0))]), "the other wants 1 KiB");
+    assert_eq!(
+        (leg.destination.as_str(), to),
+        ("a.test", vec![("d@a.test", Some(0))]),
+        "the other wants 1 KiB"
+    );
 
     let message = world.message(&entry).await;
     let report = reports::read(&attachments::attachments(&message)[0]).unwrap();
@@ -124,7 +128,10 @@ async fn a_report_is_signed_and_leaves_once() {
     let client = Client { address: "192.0.2.9".parse().unwrap(), hello: String::new(), sender: None };
     let verdict = checks.check(client, message).await;
     let dkim = &verdict.results.unwrap().dkim[0];
-    assert_eq!((dkim.result, dkim.domain.as_ref().map(dns::Name::as_str)), (DkimResult::Pass, Some("ours.test")));
+    assert_eq!(
+        (dkim.result, dkim.domain.as_ref().map(dns::Name::as_str)),
+        (DkimResult::Pass, Some("ours.test"))
+    );
 }
 
 #[tokio::test]
@@ -159,7 +166,9 @@ async fn only_reports_on_our_domains_are_kept() {
     let (reporting, _) = world.reporting("");
     assert!(reporting.takes_reports("POSTMASTER+reports@ours.test"));
     assert!(!reporting.takes_reports("postmaster@ours.test"));
-    for (domain, ours) in [("ours.test", true), ("Sub.ours.test", true), ("yours.test", false), ("test", false)] {
+    for (domain, ours) in
+        [("ours.test", true), ("Sub.ours.test", true), ("yours.test", false), ("test", false)]
+    {
         assert_eq!(is_ours(&world.node.directory, domain).await.unwrap(), ours, "{domain}");
     }
 }
