@@ -1,6 +1,8 @@
 //! Reports on mail in a domain's name: RFC 9990, RFC 7489 Appendix C, and what was sent before that. Nobody sends all that
 //! the schemas demand, in the order that they demand; what is not there is empty.
 
+use std::cmp::Reverse;
+
 use types::Timestamp;
 
 use super::Unread;
@@ -56,7 +58,7 @@ impl Records {
     }
 
     fn cut(&mut self) {
-        self.rows.sort_by(|one, other| other.count.cmp(&one.count));
+        self.rows.sort_by_key(|row| Reverse(row.count));
         self.left_out += self.rows.len().saturating_sub(DMARC_ROWS) as u64;
         self.rows.truncate(DMARC_ROWS);
     }
@@ -140,10 +142,10 @@ impl Reader {
             ["row", "policy_evaluated", "disposition"] => row.disposition = text,
             ["row", "policy_evaluated", "dkim"] => row.dkim = text == "pass",
             ["row", "policy_evaluated", "spf"] => row.spf = text == "pass",
-            ["row", "policy_evaluated", "reason", "type" | "comment"] if row.reasons.len() < OF_A_ROW => {
-                if !text.is_empty() {
-                    row.reasons.push(text);
-                }
+            ["row", "policy_evaluated", "reason", "type" | "comment"]
+                if row.reasons.len() < OF_A_ROW && !text.is_empty() =>
+            {
+                row.reasons.push(text);
             }
             ["identifiers", "header_from"] => row.header_from = text,
             ["identifiers", "envelope_from"] => row.envelope_from = text,
