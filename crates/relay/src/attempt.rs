@@ -29,6 +29,24 @@ pub struct Report {
     pub tries: Vec<Try>,
     /// What the destination should hear of about its TLS (RFC 8460).
     pub problems: Vec<TlsProblem>,
+    /// Why no server came to say anything about sender, recipients or message; none if one did, or if it is for good.
+    /// Whatever else is for this destination would fare alike now.
+    pub barrier: Option<Barrier>,
+}
+
+/// What lies between us and a destination, for now.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Barrier {
+    /// DNS does not say where it is.
+    Name,
+    /// There is no connection, or it broke.
+    Connection,
+    /// The connection is not as safe as it must be.
+    Security,
+    /// Its servers turn us away, before they have looked at a message.
+    Refusal,
+    /// This machine cannot make connections.
+    Local,
 }
 
 /// What became of a recipient.
@@ -65,9 +83,9 @@ pub struct Try {
 
 impl Report {
     /// One outcome for all recipients, without anybody having been asked.
-    pub(crate) fn all(count: usize, outcome: &Outcome) -> Self {
+    pub(crate) fn all(count: usize, outcome: &Outcome, barrier: Option<Barrier>) -> Self {
         let delivery = Delivery { outcome: outcome.clone(), host: None };
-        Self { deliveries: vec![delivery; count], tries: Vec::new(), problems: Vec::new() }
+        Self { deliveries: vec![delivery; count], tries: Vec::new(), problems: Vec::new(), barrier }
     }
 
     /// The recipients that have the message.
