@@ -34,6 +34,7 @@ use crate::net::tls::{self, Certificates};
 use crate::net::{House, Lifecycle, Listener};
 use crate::node::Node;
 use crate::notice::Notifier;
+use crate::outbound::{LogBook, Notifications, Outbound};
 use crate::problem::{Kind, Problem};
 use crate::service_manager::notify;
 use crate::upkeep;
@@ -52,6 +53,7 @@ pub(crate) struct Server {
     signals: Signals,
     budget: Budget,
     inbound: Inbound,
+    outbound: Option<Outbound>,
     checks: Option<Checks>,
     notifier: Notifier,
     exporter: Exporter,
@@ -96,7 +98,16 @@ impl Server {
         let budget = Budget::new(settings.memory);
         let checks = checks(&settings.checks, &node)?;
         let notifier = Notifier::new(&node, &settings.hostname);
-        let inbound = Inbound::new(&node, budget.clone(), settings.inbound, checks.clone(), notifier.clone());
+        let notifications = Notifications::new(&settings.hostname, &node);
+        let outbound = Outbound::open(&settings, &node, &notifications, Arc::new(LogBook))?;
+        let inbound = Inbound::new(
+            &node,
+            budget.clone(),
+            settings.inbound,
+            checks.clone(),
+            notifier.clone(),
+            notifications,
+        );
         Ok(Self {
             settings,
             data,
@@ -107,6 +118,7 @@ impl Server {
             signals,
             budget,
             inbound,
+            outbound,
             checks,
             notifier,
             exporter,
@@ -120,8 +132,12 @@ impl Server {
 
     /// Begins to serve.
     pub(crate) fn start(&mut self) -> Result<(), Problem> {
-        upkeep::start(self.node.clone(), &self.lifecycle);
+        upkeep::start(self.node.clone(), self.settings.outbound.oldest_mark, &self.lifecycle);
         self.inbound.start(&self.lifecycle);
+        match &self.outbound {
+            Some(outbound) => outbound.start(&self.lifecycle),
+            None => tracing::info!("the relay is turned off: mail for other servers waits in the queue"),
+        }
         self.watch_certificates();
         for (settings, listener) in std::mem::take(&mut self.listeners) {
             self.serve(&settings, listener)?;

@@ -7,6 +7,7 @@ mod checks;
 mod delivery;
 mod gauges;
 mod listener;
+mod outbound;
 
 use std::sync::OnceLock;
 
@@ -16,6 +17,7 @@ pub(crate) use self::checks::{checked, judged};
 pub(crate) use self::delivery::{Became, Refused, Why, delivered, refused, took};
 pub(crate) use self::gauges::Gauges;
 pub(crate) use self::listener::{Arrived, DoorMeters, PortMeters};
+pub(crate) use self::outbound::{Told, blocked, connected, relayed, relayed_after, told};
 
 /// Counters that are made when they are first needed.
 struct Cells<const N: usize>([OnceLock<Counter>; N]);

@@ -22,6 +22,7 @@ use crate::net::tls::{Certificates, acceptor, install_provider};
 use crate::net::{LinkTimes, TlsMode};
 use crate::node::Node;
 use crate::notice::Notifier;
+use crate::outbound::Notifications;
 
 /// One store, and services on it that work or do not.
 pub(super) struct World {
@@ -101,7 +102,15 @@ impl World {
 
 pub(super) fn inbound(node: &Node) -> Inbound {
     let notifier = Notifier::new(node, "mx.example.test");
-    Inbound::new(node, Budget::new(BudgetLimits::default()), InboundOptions::default(), None, notifier)
+    let notifications = Notifications::new("mx.example.test", node);
+    Inbound::new(
+        node,
+        Budget::new(BudgetLimits::default()),
+        InboundOptions::default(),
+        None,
+        notifier,
+        notifications,
+    )
 }
 
 pub(super) async fn create(node: &Node, name: &str) -> AccountId {
