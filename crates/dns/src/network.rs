@@ -11,10 +11,10 @@ use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
+use hickory_resolver::net::{DnsError as HickoryDnsError, NetError, NoRecords};
 use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record as WireRecord, RecordType};
 use thiserror::Error;
 
 use crate::{Answer, DnsError, Name, Question, Record, Resolver, Security, Tlsa};
@@ -121,7 +121,7 @@ impl Resolver for NetworkResolver {
 /// What it means that there are no records.
 fn nothing(error: &NetError) -> Result<Answer, DnsError> {
     let (code, proof) = match error {
-        NetError::Dns(HickoryDnsError::NoRecordsFound(nothing)) => (nothing.response_code, Proof::Insecure),
+        NetError::Dns(HickoryDnsError::NoRecordsFound(nothing)) => (nothing.response_code, proof_of(nothing)),
         NetError::Dns(HickoryDnsError::Nsec { response, proof, .. }) => {
             (response.metadata.response_code, *proof)
         }
@@ -141,6 +141,16 @@ fn nothing(error: &NetError) -> Result<Answer, DnsError> {
         }),
         (code, _) => Err(DnsError::Temporary(code.to_string())),
     }
+}
+
+/// Whether it is proved that there are no records. Where signatures are checked, what does not follow from the NSEC records
+/// of an answer never comes this far: so they only have to be there, and signed.
+fn proof_of(nothing: &NoRecords) -> Proof {
+    let authorities = nothing.authorities.as_deref().unwrap_or_default();
+    let denies = |record: &WireRecord| matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3);
+    let is_proved =
+        authorities.iter().any(denies) && authorities.iter().all(|record| record.proof == Proof::Secure);
+    if is_proved { Proof::Secure } else { Proof::Insecure }
 }
 
 const fn kind_of(question: &Question) -> RecordType {
@@ -248,5 +258,35 @@ mod tests {
         assert_eq!(anchors(&file).unwrap().len(), 1);
         assert!(resolver().is_ok());
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// A host without IPv6 is as well proved as one that has both.
+    #[test]
+    fn that_there_are_no_records_is_proved_where_what_denies_them_is_signed() {
+        use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC};
+        use hickory_resolver::proto::op::Query;
+        use hickory_resolver::proto::rr::Name as WireName;
+
+        let name = WireName::from_ascii("mx.x.test.").unwrap();
+        let record = |data: RData, proof| {
+            let mut record = WireRecord::from_rdata(name.clone(), 60, data);
+            record.proof = proof;
+            record
+        };
+        let denial = || RData::DNSSEC(DNSSECRData::NSEC(NSEC::new(name.clone(), [RecordType::A])));
+        let other = || RData::A(std::net::Ipv4Addr::LOCALHOST.into());
+        for (authorities, wanted) in [
+            (vec![], Security::Insecure),
+            (vec![record(other(), Proof::Secure)], Security::Insecure),
+            (vec![record(denial(), Proof::Insecure)], Security::Insecure),
+            (vec![record(denial(), Proof::Secure), record(other(), Proof::Insecure)], Security::Insecure),
+            (vec![record(other(), Proof::Secure), record(denial(), Proof::Secure)], Security::Secure),
+        ] {
+            let query = Query::query(name.clone(), RecordType::AAAA);
+            let mut none = NoRecords::new(query, ResponseCode::NoError);
+            none.authorities = Some(authorities.into());
+            let answer = nothing(&NetError::Dns(HickoryDnsError::NoRecordsFound(none))).unwrap();
+            assert_eq!((answer.records.len(), answer.security), (0, wanted));
+        }
     }
 }
