@@ -34,6 +34,7 @@ use crate::net::tls::{self, Certificates};
 use crate::net::{House, Lifecycle, Listener};
 use crate::node::Node;
 use crate::notice::Notifier;
+use crate::outbound::{Notifications, Outbound};
 use crate::problem::{Kind, Problem};
 use crate::reporting::Reporting;
 use crate::service_manager::notify;
@@ -53,6 +54,7 @@ pub(crate) struct Server {
     signals: Signals,
     budget: Budget,
     inbound: Inbound,
+    outbound: Option<Outbound>,
     checks: Option<Checks>,
     notifier: Notifier,
     reporting: Reporting,
@@ -98,9 +100,19 @@ impl Server {
         let budget = Budget::new(settings.memory);
         let checks = checks(&settings.checks, &node)?;
         let notifier = Notifier::new(&node, &settings.hostname);
+        let notifications = Notifications::new(&settings.hostname, &node);
         let reporting = reporting(&settings, &node, &lifecycle)?;
-        let (options, told) = (settings.inbound, notifier.clone());
-        let inbound = Inbound::new(&node, budget.clone(), options, checks.clone(), told, reporting.clone());
+        let witness = Arc::new(reporting.clone());
+        let outbound = Outbound::open(&settings, &node, &notifications, witness)?;
+        let inbound = Inbound::new(
+            &node,
+            budget.clone(),
+            settings.inbound,
+            checks.clone(),
+            notifier.clone(),
+            notifications,
+            reporting.clone(),
+        );
         Ok(Self {
             settings,
             data,
@@ -111,6 +123,7 @@ impl Server {
             signals,
             budget,
             inbound,
+            outbound,
             checks,
             notifier,
             reporting,
@@ -125,8 +138,12 @@ impl Server {
 
     /// Begins to serve.
     pub(crate) fn start(&mut self) -> Result<(), Problem> {
-        upkeep::start(self.node.clone(), &self.lifecycle);
+        upkeep::start(self.node.clone(), self.settings.outbound.oldest_mark, &self.lifecycle);
         self.inbound.start(&self.lifecycle);
+        match &self.outbound {
+            Some(outbound) => outbound.start(&self.lifecycle),
+            None => tracing::info!("the relay is turned off: mail for other servers waits in the queue"),
+        }
         self.reporting.start();
         self.watch_certificates();
         for (settings, listener) in std::mem::take(&mut self.listeners) {

@@ -8,6 +8,7 @@
 //! Every key and its default stands in `resources/magpie.toml`; a test compares the two.
 
 mod listener;
+mod relay;
 mod section;
 mod sections;
 mod tree;
@@ -21,6 +22,7 @@ use directory::{DomainName, SendingLimits};
 use dns::DnsServers;
 
 pub(crate) use self::listener::{ListenerSettings, Protocol};
+pub(crate) use self::relay::{OutboundSettings, RelaySettings, RouteSettings, host};
 use self::section::Section;
 pub(crate) use self::value::Material;
 use crate::driver::budget::BudgetLimits;
@@ -54,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) node: NodeOptions,
     pub(crate) memory: BudgetLimits,
     pub(crate) inbound: InboundOptions,
+    pub(crate) relay: RelaySettings,
+    pub(crate) outbound: OutboundSettings,
     pub(crate) checks: CheckSettings,
     pub(crate) reports: ReportOptions,
     pub(crate) smtp: SmtpSettings,
@@ -170,6 +174,8 @@ impl Settings {
             node: NodeOptions::default(),
             memory: BudgetLimits::default(),
             inbound: InboundOptions::default(),
+            relay: RelaySettings::new(hostname),
+            outbound: OutboundSettings::default(),
             checks: CheckSettings {
                 enabled: true,
                 servers: DnsServers::System,
@@ -241,6 +247,8 @@ impl Settings {
         root.section("store", |section| sections::store(section, &mut s.node));
         root.section("memory", |section| sections::memory(section, &mut s.memory));
         root.section("inbound", |section| sections::inbound(section, &mut s.inbound));
+        root.section("relay", |section| relay::relay(section, &mut s.relay));
+        root.section("outbound", |section| relay::outbound(section, &mut s.outbound, &mut s.node.outbound));
         root.section("checks", |section| sections::checks(section, &mut s.checks));
         root.section("reports", |section| sections::reports(section, &mut s.reports));
         root.section("smtp", |section| sections::smtp(section, &mut s.smtp));

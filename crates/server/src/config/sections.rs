@@ -327,7 +327,7 @@ impl Value for InternationalMail {
     }
 }
 
-fn time(
+pub(super) fn time(
     section: &mut Section<'_>,
     key: &'static str,
     setting: &mut Duration,

@@ -26,7 +26,7 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
     let size = usize::try_from(lease.size()).unwrap_or(usize::MAX);
     let Some(_memory) = inbound.inner.budget.store(size.saturating_mul(2)).await else {
         return settle(
-            queue,
+            inbound,
             lease,
             all(lease, &|| Outcome::Later("too many messages are being stored".into())),
         )
@@ -34,14 +34,14 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
     };
     let stored = match read(inbound, lease.id()).await? {
         Ok(stored) => stored,
-        Err(error) => return settle(queue, lease, all(lease, &|| judge(&error))).await,
+        Err(error) => return settle(inbound, lease, all(lease, &|| judge(&error))).await,
     };
     let examined = match examination {
         Some(examination) => match examination.finish(inbound, lease, stored).await {
             Ok(examined) => examined,
             Err(outcome) => {
                 count(&outcome, Why::SlowChecks);
-                return settle(queue, lease, all(lease, &|| outcome.clone())).await;
+                return settle(inbound, lease, all(lease, &|| outcome.clone())).await;
             }
         },
         None => Examined { raw: stored, suspicious: false, author: None },
@@ -51,7 +51,7 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
     }
     let message = match inbound.inner.mail.ingest(examined.raw).await {
         Ok(message) => message,
-        Err(error) => return settle(queue, lease, all(lease, &|| judge(&error))).await,
+        Err(error) => return settle(inbound, lease, all(lease, &|| judge(&error))).await,
     };
     let mut outcomes = Vec::new();
     let (mut numbers, mut deliveries) = (Vec::new(), Vec::new());
@@ -72,7 +72,7 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
         Err(error) => {
             let later = || Outcome::Later(format!("its sender cannot be notified: {error}").into());
             outcomes.extend(numbers.iter().map(|number| (*number, later())));
-            return settle(queue, lease, outcomes).await;
+            return settle(inbound, lease, outcomes).await;
         }
     };
     let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries, notices: &notices };
@@ -99,7 +99,7 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
         // The last delivering transaction has taken the leg along.
         return Ok(());
     }
-    settle(queue, lease, outcomes).await
+    settle(inbound, lease, outcomes).await
 }
 
 /// Has a message looked at that may be a report on a domain of ours.
@@ -213,7 +213,10 @@ fn all(lease: &Lease, outcome: &dyn Fn() -> Outcome) -> Vec<(usize, Outcome)> {
     lease.pending().map(|(number, _)| (number, outcome())).collect()
 }
 
-async fn settle(queue: &Queue, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -> Result<(), Error> {
+/// Ends an attempt. Who has submitted a message here is who they say, and hears what became of it; of other mail
+/// nobody knows that, so it goes to the error queue.
+async fn settle(inbound: &Inbound, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -> Result<(), Error> {
+    let Inbound { inner } = inbound;
     let said: Vec<String> = outcomes
         .iter()
         .filter_map(|(_, outcome)| match outcome {
@@ -223,13 +226,21 @@ async fn settle(queue: &Queue, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -
         .collect();
     let why = said.first().map(String::as_str).unwrap_or_default();
     let (id, attempt) = (lease.id(), lease.attempt());
-    match queue.settle(lease, outcomes).await? {
+    let settled = if lease.origin().submitter.is_some() {
+        inner.notifications.settle(&inner.queue, lease, outcomes).await?
+    } else {
+        inner.queue.settle(lease, outcomes).await?
+    };
+    match settled {
         Settled::Failed => tracing::error!(
             %id, attempt, %why,
             "a queued message cannot be delivered and is in the error queue: see `magpie queue inbound show {id}`"
         ),
         Settled::Later => tracing::warn!(%id, attempt, %why, "a queued message is tried again later"),
-        Settled::Done | Settled::Reported | Settled::Open => {}
+        Settled::Reported => {
+            tracing::warn!(%id, attempt, %why, "a queued message cannot be delivered, and its sender is told");
+        }
+        Settled::Done | Settled::Open => {}
     }
     Ok(())
 }

@@ -17,12 +17,13 @@ use std::sync::Arc;
 use checks::{Action, Results};
 use directory::{Directory, DomainName};
 use dns::Resolver;
-use reports::{Reports, Sender, Treatment};
+use reports::{Reports, Sender, Sessions, Treatment};
 use tokio::sync::Semaphore;
 
 pub(crate) use self::receiving::Author;
 use crate::net::Lifecycle;
 use crate::node::Node;
+use crate::outbound::{LogBook, Sighting, Witness};
 
 /// How many messages are looked at at once, and how many wait for that: what is too much is not looked at.
 const READING: usize = 2;
@@ -114,6 +115,17 @@ impl Reporting {
 
     fn reports(&self) -> &Reports {
         &self.inner.node.reports
+    }
+}
+
+impl Witness for Reporting {
+    /// Notes how TLS went. A report on its way shows nothing: two servers would else report on each other's reports.
+    fn saw(&self, sighting: &Sighting<'_>) {
+        LogBook.saw(sighting);
+        let Sighting { sender, destination, tries, problems, announced } = *sighting;
+        if self.inner.resolver.is_some() && sender != self.inner.options.sender.address {
+            self.reports().saw_delivery(destination, Sessions { tries, problems, announced });
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use dns::Zone;
 use mail::{Mail, MailOptions};
 use queue::{Entry, Protection, Queue};
 use relay::{PolicyKind, TlsProblem, TlsReason};
-use reports::{Limits, Sessions};
+use reports::Limits;
 use store::blob::{self, Blobs, BlobsOptions};
 use store::bus::Bus;
 use store::kv::{Kv, Memory};
@@ -144,9 +144,13 @@ async fn a_report_on_tls_goes_whatever_tls_does_and_waits_for_a_key() {
         reason: TlsReason::CertificateExpired,
         detail: "it has expired".to_owned(),
     };
-    let sessions = Sessions { tries: &[], problems: &[problem], announced: &[] };
-    world.node.reports.saw_delivery("b.test", sessions);
-    world.node.reports.saw_delivery("silent.test", sessions);
+    let sighting = |sender: &'static str, destination: &'static str| {
+        let problems = std::slice::from_ref(&problem);
+        reporting.saw(&Sighting { sender, destination, tries: &[], problems, announced: &[] });
+    };
+    sighting("alice@ours.test", "b.test");
+    sighting("alice@ours.test", "silent.test");
+    sighting("postmaster@ours.test", "b.test");
     reporting.flush().await;
     world.hand.advance(Duration::from_hours(18));
     reporting.send(&resolver).await;
@@ -158,6 +162,8 @@ async fn a_report_on_tls_goes_whatever_tls_does_and_waits_for_a_key() {
     let [entry] = world.queued().await.try_into().unwrap();
     assert_eq!(entry.origin.protection, Protection::Dispensable);
     assert_eq!(entry.legs[0].recipients[0].address, "t@b.test");
+    let report = reports::read(&attachments::attachments(&world.message(&entry).await)[0]).unwrap();
+    assert_eq!(report.tls[0].failed, 1, "a report on its way is not reported on");
 }
 
 #[tokio::test]
