@@ -78,7 +78,7 @@ impl World {
         };
         let inbound = queue(queue::Kind::Inbound, queue::Options::inbound());
         let outbound = queue(queue::Kind::Outbound, queue::Options::outbound());
-        let reports = reports::Reports::new(kv.clone(), clock.clone(), reports::Limits::default());
+        let reports = ::reports::Reports::new(kv.clone(), clock.clone(), ::reports::Limits::default());
         Node { kv, blobs, bus, directory, mail, inbound, outbound, reports, clock }
     }
 
