@@ -32,7 +32,7 @@ use crate::name::{Address, DomainName, LocalPart, NameKey};
 const DIRECTORY: u8 = b'd';
 
 /// A reference from one name to another. It holds the number of what was meant, so that it never leads to
-/// somebody who was given a freed name later.
+/// somebody who was given a freed name later. What stood at another server when it was named has no number here.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Encode, Decode)]
 pub(crate) struct Target {
     #[n(0)]
@@ -40,12 +40,31 @@ pub(crate) struct Target {
     /// As it was written.
     #[n(1)]
     pub(crate) local: String,
-    /// The number of the name's row.
+    /// The number of the name's row; [`Target::ELSEWHERE`] for a name at another server. Nodes that know nothing of
+    /// such names take it for one that is gone.
     #[n(2)]
     pub(crate) id: u64,
 }
 
 impl Target {
+    /// No row's number: those begin at 1.
+    pub(crate) const ELSEWHERE: u64 = 0;
+
+    /// A name in a domain that is not ours now.
+    pub(crate) fn elsewhere(address: &Address) -> Self {
+        let (domain, local) = (address.domain().as_str().to_owned(), address.local().as_str().to_owned());
+        Self { domain, local, id: Self::ELSEWHERE }
+    }
+
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        self.id == Self::ELSEWHERE
+    }
+
+    /// Whether both lead to the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && (!self.is_elsewhere() || self.key() == other.key())
+    }
+
     pub(crate) fn new(key: &NameKey, row: &NameRow) -> Self {
         Self { domain: key.domain.as_str().to_owned(), local: row.local.clone(), id: row.id }
     }
