@@ -140,8 +140,7 @@ async fn a_chain_grows_link_by_link() {
     for letter in [
         world::letter("bob@x.test"),
         "From: bob@x.test\r\n\r\n".to_owned(),
-        "From: bob@x.test\r\nDKIM-Signature: v=1; rubbish\r\nList-Id: x\r\n\r\n한국어 \r\n\r\n \r\n"
-            .to_owned(),
+        "From: bob@x.test\r\nDKIM-Signature: v=1; rubbish\r\nList-Id: x\r\n\r\n한국어 \r\n\r\n".to_owned(),
     ] {
         let mut message = letter;
         for number in 0..SEALERS.len() {

@@ -76,7 +76,7 @@ impl Draft {
             }
         };
         let recognisable = self.header.has_id();
-        Ok(Examined { bytes, top, hash, place: Place::Inbox, unchecked: None, recognisable })
+        Ok(Examined { bytes, top, hash, place: Place::Inbox, results: None, unchecked: None, recognisable })
     }
 
     /// The header with what it lacks, and without what must not leave.
