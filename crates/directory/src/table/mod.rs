@@ -193,6 +193,18 @@ mod tests {
     }
 
     #[test]
+    fn references_have_the_form_that_they_always_had() {
+        let old = [b"\x83\x66x.test\x61a".as_slice(), &[7]].concat();
+        let target: Target = minicbor::decode(&old).unwrap();
+        assert_eq!((target.address().to_string().as_str(), target.id), ("a@x.test", 7));
+        assert_eq!(minicbor::to_vec(&target).unwrap(), old);
+        let elsewhere = Target::elsewhere(&Address::parse("a@x.test").unwrap());
+        assert!(elsewhere.is_elsewhere() && !target.is_elsewhere() && !target.is_same(&elsewhere));
+        let new = [b"\x83\x66x.test\x61a".as_slice(), &[0]].concat();
+        assert_eq!(minicbor::to_vec(&elsewhere).unwrap(), new);
+    }
+
+    #[test]
     fn the_longest_names_fit_into_a_key() {
         // The lower case of Ⱥ is a byte longer than the capital.
         let local = LocalPart::parse(&"Ⱥ".repeat(32)).unwrap();
