@@ -85,7 +85,7 @@ def test_records_of_a_domain(anyhow: Magpie, domain: str) -> None:
     ]
     assert texts(parsed, "@") == [b"v=spf1 mx -all"]
     assert texts(parsed, "mail") == [b"v=spf1 a -all"]
-    assert texts(parsed, "_dmarc")[0].startswith(b"v=DMARC1; p=none; rua=mailto:postmaster@")
+    assert texts(parsed, "_dmarc")[0].startswith(b"v=DMARC1; p=none; rua=mailto:postmaster+reports@")
     assert texts(parsed, "_smtp._tls")[0].startswith(b"v=TLSRPTv1; rua=")
     services = {
         name: [(record.priority, record.port, str(record.target.derelativize(parsed.origin))) for record in found]

@@ -56,6 +56,15 @@ pub const METRICS: &[Metric] = &[
     counter("magpie_checks_total", "Results of the checks of incoming mail."),
     counter("magpie_check_verdicts_total", "What the checks of incoming mail came to."),
     histogram("magpie_check_seconds", "How long the checks kept a message that was there."),
+    counter(
+        "magpie_reports_sent_total",
+        "Reports to other domains that need nothing more, by what came of them.",
+    ),
+    counter("magpie_reports_received_total", "Reports on domains of ours that came, by what came of them."),
+    counter(
+        "magpie_report_observations_dropped_total",
+        "What there was no room for in reports to other domains.",
+    ),
     gauge("magpie_inbound_queue_legs", "Deliveries in the inbound queue."),
     gauge("magpie_inbound_queue_oldest_seconds", "The age of the oldest delivery in the inbound queue."),
     gauge("magpie_outbound_queue_legs", "Deliveries in the outbound queue."),

@@ -25,7 +25,7 @@ use crate::round::Round;
 use crate::route::{Host, Plan, Reach, Router};
 use crate::session::{Failure, FailureKind, Patience, Stage};
 use crate::sts::StsState;
-use crate::tls::{HostPolicy, PolicyKind, TlsClient, TlsPolicies, TlsProblem, TlsReason};
+use crate::tls::{Demand, HostPolicy, PolicyKind, TlsClient, TlsPolicies, TlsProblem, TlsReason};
 use crate::window::Window;
 
 /// Destinations that are remembered, at most, for what they like.
@@ -206,6 +206,9 @@ impl Inner {
                 detail: why.clone(),
             });
         }
+        if let StsState::Policy(policy) = &sts {
+            round.announce(policy.announced());
+        }
         for host in &plan.hosts {
             if round.is_over() || round.attempted() >= self.options.addresses {
                 return;
@@ -219,7 +222,12 @@ impl Inner {
             };
             let protection = attempt.envelope.protection;
             match self.policies.host(plan, &host.target, &reach, &sts, protection).await {
-                Ok(policy) => self.host(plan, host, &reach, &policy, attempt, round).await,
+                Ok(policy) => {
+                    if let Demand::Dane(records) = &policy.demand {
+                        round.announce(records.announced(&host.target.to_string()));
+                    }
+                    self.host(plan, host, &reach, &policy, attempt, round).await;
+                }
                 Err(error) => {
                     round.problems.extend(error.problem());
                     round.pass_over(host, &error.outcome(), error.barrier());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::attempt::{Barrier, Delivery, Report, Try};
+use crate::attempt::{Announced, Barrier, Delivery, Report, Try};
 use crate::body::Survey;
 use crate::envelope::Envelope;
 use crate::route::Host;
@@ -17,12 +17,20 @@ pub(crate) struct Round {
     last: Option<(Delivery, Option<Barrier>)>,
     pub(crate) tries: Vec<Try>,
     pub(crate) problems: Vec<TlsProblem>,
+    announced: Vec<Announced>,
 }
 
 impl Round {
     /// Nobody has been asked yet.
     pub(crate) fn new(survey: Survey, recipients: usize) -> Self {
-        Self { survey, decided: vec![None; recipients], last: None, tries: Vec::new(), problems: Vec::new() }
+        Self {
+            survey,
+            decided: vec![None; recipients],
+            last: None,
+            tries: Vec::new(),
+            problems: Vec::new(),
+            announced: Vec::new(),
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -79,6 +87,13 @@ impl Round {
         }
     }
 
+    /// Notes what the destination publishes.
+    pub(crate) fn announce(&mut self, announced: Announced) {
+        if !self.announced.contains(&announced) {
+            self.announced.push(announced);
+        }
+    }
+
     /// A host is not even called.
     pub(crate) fn pass_over(&mut self, host: &Host, outcome: &Outcome, barrier: Option<Barrier>) {
         self.tries.push(Try {
@@ -101,6 +116,6 @@ impl Round {
         let untold = self.decided.iter().all(Option::is_none) && last.outcome.is_open();
         let deliveries = self.decided.into_iter().map(|one| one.unwrap_or_else(|| last.clone())).collect();
         let barrier = barrier.filter(|_| untold);
-        Report { deliveries, tries: self.tries, problems: self.problems, barrier }
+        Report { deliveries, tries: self.tries, problems: self.problems, announced: self.announced, barrier }
     }
 }

@@ -35,6 +35,7 @@ mod origin;
 mod outbound;
 mod problem;
 mod progress;
+mod reporting;
 mod server;
 mod service_manager;
 mod text;

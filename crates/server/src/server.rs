@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use checks::Checks;
 use directory::sasl::{ChannelBindings, Mechanism};
-use dns::{NetworkResolver, Validation};
+use dns::{NetworkResolver, Resolver, Validation};
 use futures::FutureExt;
 use http_api::{Exporter, HttpLimits, HttpServer};
 use queue::Queue;
@@ -34,8 +34,9 @@ use crate::net::tls::{self, Certificates};
 use crate::net::{House, Lifecycle, Listener};
 use crate::node::Node;
 use crate::notice::Notifier;
-use crate::outbound::{LogBook, Notifications, Outbound};
+use crate::outbound::{Notifications, Outbound};
 use crate::problem::{Kind, Problem};
+use crate::reporting::Reporting;
 use crate::service_manager::notify;
 use crate::upkeep;
 
@@ -56,6 +57,7 @@ pub(crate) struct Server {
     outbound: Option<Outbound>,
     checks: Option<Checks>,
     notifier: Notifier,
+    reporting: Reporting,
     exporter: Exporter,
 }
 
@@ -99,7 +101,9 @@ impl Server {
         let checks = checks(&settings.checks, &node)?;
         let notifier = Notifier::new(&node, &settings.hostname);
         let notifications = Notifications::new(&settings.hostname, &node);
-        let outbound = Outbound::open(&settings, &node, &notifications, Arc::new(LogBook))?;
+        let reporting = reporting(&settings, &node, &lifecycle)?;
+        let witness = Arc::new(reporting.clone());
+        let outbound = Outbound::open(&settings, &node, &notifications, witness)?;
         let inbound = Inbound::new(
             &node,
             budget.clone(),
@@ -107,6 +111,7 @@ impl Server {
             checks.clone(),
             notifier.clone(),
             notifications,
+            reporting.clone(),
         );
         Ok(Self {
             settings,
@@ -121,6 +126,7 @@ impl Server {
             outbound,
             checks,
             notifier,
+            reporting,
             exporter,
         })
     }
@@ -138,6 +144,7 @@ impl Server {
             Some(outbound) => outbound.start(&self.lifecycle),
             None => tracing::info!("the relay is turned off: mail for other servers waits in the queue"),
         }
+        self.reporting.start();
         self.watch_certificates();
         for (settings, listener) in std::mem::take(&mut self.listeners) {
             self.serve(&settings, listener)?;
@@ -157,11 +164,13 @@ impl Server {
             }
         }
         notify("STOPPING=1");
-        let Self { settings, lifecycle, mut signals, .. } = self;
+        let Self { settings, lifecycle, mut signals, reporting, .. } = self;
         let stopped = tokio::select! {
             cut = stop(&lifecycle, settings.shutdown) => cut,
             () = signals.stop() => return Err(Problem::unavailable("stopped at once, as was asked for twice")),
         };
+        // What the last sessions have seen counts, too.
+        reporting.finish().await;
         if stopped.cut > 0 {
             tracing::warn!(connections = stopped.cut, "cut off: they did not end in time");
         }
@@ -211,6 +220,7 @@ impl Server {
             sending: self.settings.submission.limits,
             // Whoever submits has logged in, and who hands mail over by LMTP has checked it.
             checks: self.checks.clone().filter(|_| protocol == smtp::Protocol::Smtp),
+            reporting: self.reporting.clone(),
             clock: self.node.clock.clone(),
         };
         let server = Arc::new(SmtpServer::new(config, port, self.data.spool(), services));
@@ -337,6 +347,18 @@ fn checks(settings: &CheckSettings, node: &Node) -> Result<Option<Checks>, Probl
     let resolver = NetworkResolver::new(&settings.servers, Validation::Off);
     let resolver = resolver.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(Some(Checks::new(Arc::new(resolver), node.clock.clone(), settings.options.clone())))
+}
+
+/// What sends reports, if they are wanted, and reads those of others.
+fn reporting(settings: &Settings, node: &Node, lifecycle: &Lifecycle) -> Result<Reporting, Problem> {
+    let resolver: Option<Arc<dyn Resolver>> = match settings.reports.enabled {
+        true => {
+            let resolver = NetworkResolver::new(&settings.checks.servers, Validation::Off);
+            Some(Arc::new(resolver.map_err(|error| Problem::unavailable(error.to_string()))?))
+        }
+        false => None,
+    };
+    Ok(Reporting::new(settings.reports.clone(), node, resolver, lifecycle))
 }
 
 async fn refresh(certificates: Arc<Certificates>) {

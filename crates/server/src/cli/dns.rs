@@ -47,6 +47,7 @@ impl Arguments {
             keys: keys.into_iter().map(key).collect(),
             certificates: key_hashes(&settings.tls, &data.tls(), &host),
             host,
+            reports: settings.reports.local_part,
             // Neither policies nor settings are served yet.
             web: false,
         };

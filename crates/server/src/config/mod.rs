@@ -31,6 +31,7 @@ use crate::log::LogFormat;
 use crate::net::{Bind, LinkTimes, Network};
 use crate::node::NodeOptions;
 use crate::problem::{Kind, Problem};
+use crate::reporting::ReportOptions;
 
 /// The file with every key and its default.
 pub(crate) const EXAMPLE: &str = include_str!("../../../../resources/magpie.toml");
@@ -58,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) relay: RelaySettings,
     pub(crate) outbound: OutboundSettings,
     pub(crate) checks: CheckSettings,
+    pub(crate) reports: ReportOptions,
     pub(crate) smtp: SmtpSettings,
     pub(crate) submission: SubmissionSettings,
     pub(crate) imap: imap::Config,
@@ -179,6 +181,15 @@ impl Settings {
                 servers: DnsServers::System,
                 options: checks::Options::new(hostname),
             },
+            reports: ReportOptions {
+                enabled: false,
+                sender: reports::Sender {
+                    address: format!("postmaster@{hostname}"),
+                    organization: hostname.to_owned(),
+                    contact: format!("postmaster@{hostname}"),
+                },
+                local_part: "postmaster+reports".to_owned(),
+            },
             smtp: SmtpSettings {
                 smtputf8: true,
                 limits: smtp::Limits::default(),
@@ -239,6 +250,7 @@ impl Settings {
         root.section("relay", |section| relay::relay(section, &mut s.relay));
         root.section("outbound", |section| relay::outbound(section, &mut s.outbound, &mut s.node.outbound));
         root.section("checks", |section| sections::checks(section, &mut s.checks));
+        root.section("reports", |section| sections::reports(section, &mut s.reports));
         root.section("smtp", |section| sections::smtp(section, &mut s.smtp));
         root.section("submission", |section| sections::submission(section, &mut s.submission));
         root.section("imap", |section| sections::imap(section, &mut s.imap));

@@ -113,6 +113,25 @@ fn policies_of_single_domains() {
 }
 
 #[test]
+fn in_whose_name_reports_are_sent() {
+    let load = |lines: &str| {
+        load(&format!("hostname = \"a.example\"\n[reports]\n{lines}\n")).map(|settings| settings.reports)
+    };
+    let usual = load("enabled = true").unwrap();
+    assert_eq!((usual.sender.address.as_str(), usual.sender.domain()), ("postmaster@a.example", "a.example"));
+    let own = load("from = \"dmarc@b.example\"\nlocal_part = \"Reports\"").unwrap();
+    assert_eq!((own.sender.contact.as_str(), own.local_part.as_str()), ("dmarc@b.example", "reports"));
+    for bad in [
+        "from = \"nobody\"",
+        "contact = \"한@b.example\"",
+        "from = \"\\\"a b\\\"@b.example\"",
+        "local_part = \"a@b\"",
+    ] {
+        assert!(load(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn listeners_by_name() {
     let settings = load(
         "hostname = \"mail.example.com\"\n[listener.imaps]\n[listener.inside]\nprotocol = \"smtp\"\n\

@@ -15,6 +15,7 @@ use super::{Inbound, notices};
 use crate::driver::smtp::why;
 use crate::junk;
 use crate::meters::{self, Became, Why};
+use crate::reporting::Author;
 
 /// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
 pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Error> {
@@ -36,15 +37,18 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
         Err(error) => return settle(inbound, lease, all(lease, &|| judge(&error))).await,
     };
     let examined = match examination {
-        Some(examination) => match examination.finish(lease, stored).await {
+        Some(examination) => match examination.finish(inbound, lease, stored).await {
             Ok(examined) => examined,
             Err(outcome) => {
                 count(&outcome, Why::SlowChecks);
                 return settle(inbound, lease, all(lease, &|| outcome.clone())).await;
             }
         },
-        None => Examined { raw: stored, suspicious: false },
+        None => Examined { raw: stored, suspicious: false, author: None },
     };
+    if let Some(author) = examined.author.clone().filter(|_| !examined.suspicious) {
+        read_reports(inbound, lease, &examined.raw, author);
+    }
     let message = match inbound.inner.mail.ingest(examined.raw).await {
         Ok(message) => message,
         Err(error) => return settle(inbound, lease, all(lease, &|| judge(&error))).await,
@@ -96,6 +100,14 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
         return Ok(());
     }
     settle(inbound, lease, outcomes).await
+}
+
+/// Has a message looked at that may be a report on a domain of ours.
+fn read_reports(inbound: &Inbound, lease: &Lease, message: &Bytes, author: Author) {
+    let reporting = &inbound.inner.reporting;
+    if lease.pending().any(|(_, recipient)| reporting.takes_reports(&recipient.address)) {
+        reporting.read(lease.id().to_string(), message.clone(), author);
+    }
 }
 
 /// Takes recipients off the queue in the transaction that delivers to them.

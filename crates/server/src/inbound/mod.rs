@@ -31,6 +31,7 @@ use crate::net::Lifecycle;
 use crate::node::Node;
 use crate::notice::Notifier;
 use crate::outbound::Notifications;
+use crate::reporting::Reporting;
 
 /// How many messages may wait for their checks besides those that are being delivered: what waits for DNS must not keep
 /// back what waits for nobody.
@@ -80,6 +81,7 @@ struct Inner {
     notifications: Notifications,
     /// Messages that are being checked, besides those that workers deliver.
     checking: Arc<Semaphore>,
+    reporting: Reporting,
 }
 
 impl Inbound {
@@ -90,6 +92,7 @@ impl Inbound {
         checks: Option<Checks>,
         notifier: Notifier,
         notifications: Notifications,
+        reporting: Reporting,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -103,6 +106,7 @@ impl Inbound {
                 notifier,
                 notifications,
                 checking: Arc::new(Semaphore::new(CHECKING)),
+                reporting,
             }),
         }
     }

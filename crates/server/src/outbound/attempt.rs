@@ -46,7 +46,13 @@ pub(super) async fn attempt(outbound: &Outbound, lease: &Lease) -> Result<(), Er
     });
     tracing::debug!(id = %lease.id(), destination, tries = ?tried.collect::<Vec<_>>(), "tried");
     meters::connected(&report.tries);
-    let sighting = Sighting { destination, tries: &report.tries, problems: &report.problems };
+    let sighting = Sighting {
+        sender: &lease.origin().sender,
+        destination,
+        tries: &report.tries,
+        problems: &report.problems,
+        announced: &report.announced,
+    };
     outbound.inner.witness.saw(&sighting);
     match judge(&numbers, &report, outbound.inner.clock.now()) {
         Verdict::Blocked(cause, said) => {

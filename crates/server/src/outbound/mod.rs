@@ -35,7 +35,7 @@ use types::Clock;
 pub(crate) use self::leaving::{Leaving, destination};
 pub(crate) use self::notification::Notifications;
 pub(crate) use self::policies::trim as trim_policies;
-pub(crate) use self::witness::{LogBook, Witness};
+pub(crate) use self::witness::{LogBook, Sighting, Witness};
 use crate::config::Settings;
 use crate::net::Lifecycle;
 use crate::node::Node;

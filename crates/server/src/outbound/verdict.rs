@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn report(deliveries: Vec<Delivery>, barrier: Option<Barrier>) -> Report {
-        Report { deliveries, tries: Vec::new(), problems: Vec::new(), barrier }
+        Report { deliveries, tries: Vec::new(), problems: Vec::new(), announced: Vec::new(), barrier }
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Who wants to know how connections to a destination were protected: the reports that its owner asks for (RFC 8460).
 
-use relay::{TlsProblem, Try};
+use relay::{Announced, TlsProblem, Try};
 
 /// What an attempt has shown of a destination's TLS.
 pub(crate) struct Sighting<'a> {
+    /// The envelope's sender; empty for `<>`.
+    pub(crate) sender: &'a str,
     /// The domain that the message was for, or an address literal.
     pub(crate) destination: &'a str,
     /// The connections that were tried, with the policy that held for each and what protected it.
     pub(crate) tries: &'a [Try],
     /// What went wrong, in the words of RFC 8460.
     pub(crate) problems: &'a [TlsProblem],
+    /// The policies that the destination publishes.
+    pub(crate) announced: &'a [Announced],
 }
 
 /// Hears of every attempt, before its outcome is written down. What it does must not take long.
@@ -23,7 +27,7 @@ pub(crate) struct LogBook;
 
 impl Witness for LogBook {
     fn saw(&self, sighting: &Sighting<'_>) {
-        let Sighting { destination, tries, problems } = sighting;
+        let Sighting { destination, tries, problems, .. } = sighting;
         for one in tries.iter().filter(|one| one.failure.is_none()) {
             let tls = one.tls.as_ref().map_or("none", |tls| tls.version);
             let proof = one.tls.as_ref().map(|tls| tls.proof);

@@ -9,6 +9,7 @@ pub(crate) mod group;
 pub(crate) mod import;
 pub(crate) mod outbound;
 pub(crate) mod queue;
+pub(crate) mod report;
 pub(crate) mod verify;
 
 use bytes::Bytes;
@@ -69,6 +70,8 @@ pub(super) async fn dispatch(
         outbound::Lines::NAME => run::<outbound::Lines>(arguments, payload, node).await,
         outbound::Survey::NAME => run::<outbound::Survey>(arguments, payload, node).await,
         outbound::Decide::NAME => run::<outbound::Decide>(arguments, payload, node).await,
+        report::List::NAME => run::<report::List>(arguments, payload, node).await,
+        report::Show::NAME => run::<report::Show>(arguments, payload, node).await,
         verify::Account::NAME => run::<verify::Account>(arguments, payload, node).await,
         verify::Blobs::NAME => run::<verify::Blobs>(arguments, payload, node).await,
         verify::Queue::NAME => run::<verify::Queue>(arguments, payload, node).await,

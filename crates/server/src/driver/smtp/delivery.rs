@@ -23,6 +23,7 @@ use super::submission::Draft;
 use crate::inbound::{Taking, Waiting};
 use crate::junk;
 use crate::meters::{self, Became, Refused, Why};
+use crate::reporting::Author;
 
 /// A message that was received whole, and where it is to go.
 pub(crate) struct Incoming<'a> {
@@ -123,6 +124,7 @@ impl Incoming<'_> {
         if examined.place == Place::Junk && self.leads_only_elsewhere() {
             return self.refused(&not_sent_on(), Refused::Policy);
         }
+        self.read_reports(id, &examined);
         let plan = self.plan(id, &examined, received).await;
         let fates = match self.bring_home(&plan, &examined).await {
             Ok(fates) => fates,
@@ -151,6 +153,19 @@ impl Incoming<'_> {
     fn leads_only_elsewhere(&self) -> bool {
         let routes = self.envelope.recipients.iter().map(|recipient| self.recipients.route(&recipient.path));
         routes.into_iter().any(|route| route.local.is_empty() && route.leaves())
+    }
+
+    /// Has a message looked at that may be a report on a domain of ours, unless it is suspicious or still to be checked.
+    fn read_reports(&self, id: EntryId, examined: &Examined) {
+        let reporting = &self.server.reporting;
+        let mut addresses = self.envelope.recipients.iter().filter_map(|one| one.path.mailbox());
+        if self.server.config.protocol != Protocol::Submission
+            && examined.unchecked.is_none()
+            && examined.place == Place::Inbox
+            && addresses.any(|address| reporting.takes_reports(&address.to_string()))
+        {
+            reporting.read(id.to_string(), examined.bytes.clone(), Author::of(examined.results.as_ref()));
+        }
     }
 
     /// What becomes of the message for the accounts here; or why it is refused for everybody.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use checks::{Action, Pending, Results, Verdict};
 use mail::ingest;
 use queue::Unchecked;
+use reports::Treatment;
 use smtp::{BodyType, Envelope, Refusal, RefusalCode, Trace};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -67,10 +68,12 @@ pub(super) async fn examine(
     })?;
     let Arrived { envelope, id, at } = message;
     let (verdict, slow) = match pending {
-        Some(pending) => match timeout_at(patience, judged(pending, whole.message(), id)).await {
-            Ok(verdict) => (Some(verdict?), false),
-            Err(_late) => (None, true),
-        },
+        Some(pending) => {
+            match timeout_at(patience, judged(server, message, pending, whole.message())).await {
+                Ok(verdict) => (Some(verdict?), false),
+                Err(_late) => (None, true),
+            }
+        }
         None => (None, false),
     };
     let client_name = verdict.as_ref().and_then(|verdict| verdict.client_name.as_deref());
@@ -121,9 +124,21 @@ pub(super) async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> 
     }
 }
 
-async fn judged(pending: Pending, message: Bytes, id: &str) -> Result<Verdict, (Refusal, Refused)> {
+async fn judged(
+    server: &SmtpServer,
+    Arrived { envelope, id, .. }: Arrived<'_>,
+    pending: Pending,
+    message: Bytes,
+) -> Result<Verdict, (Refusal, Refused)> {
     let began = Instant::now();
     let verdict = pending.message(message).await;
+    let recipients = envelope.recipients.iter().filter_map(|one| one.path.mailbox());
+    server.reporting.saw_message(
+        verdict.results.as_ref(),
+        &verdict.action,
+        Treatment::Followed,
+        recipients.map(ToString::to_string),
+    );
     let ms = began.elapsed().as_millis();
     verdict.results.iter().for_each(meters::checked);
     meters::judged(&verdict.action, began.elapsed());

@@ -36,6 +36,7 @@ use super::port::Port;
 use crate::inbound::Inbound;
 use crate::net::Lifecycle;
 use crate::notice::Notifier;
+use crate::reporting::Reporting;
 
 /// What a server for SMTP, LMTP or submission works with.
 pub(crate) struct SmtpServer {
@@ -52,6 +53,7 @@ pub(crate) struct SmtpServer {
     retries: Retries,
     checks: Option<Checks>,
     sending: SendingLimits,
+    reporting: Reporting,
     clock: Clock,
 }
 
@@ -71,6 +73,8 @@ pub(crate) struct SmtpServices {
     pub(crate) checks: Option<Checks>,
     /// How much each account may send.
     pub(crate) sending: SendingLimits,
+    /// What becomes of mail is noted here, and reports of others are read.
+    pub(crate) reporting: Reporting,
     pub(crate) clock: Clock,
 }
 
@@ -91,6 +95,7 @@ impl SmtpServer {
             retries: Retries::new(services.bus),
             checks: services.checks,
             sending: services.sending,
+            reporting: services.reporting,
             clock: services.clock,
         }
     }

@@ -19,10 +19,11 @@ use crate::driver::port::Port;
 use crate::inbound::{Inbound, InboundOptions};
 use crate::meters::PortMeters;
 use crate::net::tls::{Certificates, acceptor, install_provider};
-use crate::net::{LinkTimes, TlsMode};
+use crate::net::{Lifecycle, LinkTimes, TlsMode};
 use crate::node::Node;
 use crate::notice::Notifier;
 use crate::outbound::Notifications;
+use crate::reporting::Reporting;
 
 /// One store, and services on it that work or do not.
 pub(super) struct World {
@@ -60,7 +61,8 @@ impl World {
         let queue = |kind, options| Queue::new(kind, kv.clone(), blobs.clone(), clock.clone(), options);
         let inbound = queue(queue::Kind::Inbound, queue::Options::inbound());
         let outbound = queue(queue::Kind::Outbound, queue::Options::outbound());
-        Node { kv, blobs, bus: bus.clone(), directory, mail, inbound, outbound, clock }
+        let reports = reports::Reports::new(kv.clone(), clock.clone(), reports::Limits::default());
+        Node { kv, blobs, bus: bus.clone(), directory, mail, inbound, outbound, reports, clock }
     }
 
     /// A server that resolves on `node`, and delivers and queues on the nodes that are named.
@@ -95,6 +97,7 @@ impl World {
             retries: Retries::new(node.bus.clone()),
             checks: None,
             sending: SendingLimits::default(),
+            reporting: reporting(node),
             clock: node.clock.clone(),
         }
     }
@@ -103,14 +106,13 @@ impl World {
 pub(super) fn inbound(node: &Node) -> Inbound {
     let notifier = Notifier::new(node, "mx.example.test");
     let notifications = Notifications::new("mx.example.test", node);
-    Inbound::new(
-        node,
-        Budget::new(BudgetLimits::default()),
-        InboundOptions::default(),
-        None,
-        notifier,
-        notifications,
-    )
+    let (budget, options) = (Budget::new(BudgetLimits::default()), InboundOptions::default());
+    Inbound::new(node, budget, options, None, notifier, notifications, reporting(node))
+}
+
+fn reporting(node: &Node) -> Reporting {
+    let options = Settings::new("mx.example.test", "unused".into()).reports;
+    Reporting::new(options, node, None, &Lifecycle::default())
 }
 
 pub(super) async fn create(node: &Node, name: &str) -> AccountId {

@@ -5,10 +5,12 @@ use tokio::time::timeout;
 use queue::{Body, LegState, NewEntry, NewLeg};
 
 use super::*;
+use crate::config::Settings;
 use crate::driver::budget::{Budget, BudgetLimits};
 use crate::inbound::{Inbound, InboundOptions};
 use crate::net::Lifecycle;
 use crate::notice::Notifier;
+use crate::reporting::Reporting;
 
 /// Queues a message from alice to somebody here, and works until nothing waits.
 async fn deliver(node: &Node, origin: Origin, recipient: Recipient) {
@@ -27,15 +29,11 @@ async fn deliver(node: &Node, origin: Origin, recipient: Recipient) {
     let notifications = Notifications::new("mail.example.test", node);
     let budget = Budget::new(BudgetLimits::default());
     let lifecycle = Lifecycle::default();
-    Inbound::new(
-        node,
-        budget,
-        InboundOptions::default(),
-        None,
-        Notifier::new(node, "mail.example.test"),
-        notifications,
-    )
-    .start(&lifecycle);
+    let reports = Settings::new("mail.example.test", "unused".into()).reports;
+    let reporting = Reporting::new(reports, node, None, &lifecycle);
+    let notifier = Notifier::new(node, "mail.example.test");
+    let options = InboundOptions::default();
+    Inbound::new(node, budget, options, None, notifier, notifications, reporting).start(&lifecycle);
     let empty = async {
         while node.inbound.depth().await.unwrap().waiting > 0 {
             tokio::task::yield_now().await;

@@ -78,7 +78,8 @@ impl World {
         };
         let inbound = queue(queue::Kind::Inbound, queue::Options::inbound());
         let outbound = queue(queue::Kind::Outbound, queue::Options::outbound());
-        Node { kv, blobs, bus, directory, mail, inbound, outbound, clock }
+        let reports = reports::Reports::new(kv.clone(), clock.clone(), reports::Limits::default());
+        Node { kv, blobs, bus, directory, mail, inbound, outbound, reports, clock }
     }
 
     /// What sends from a node, over so many connections to a destination.
