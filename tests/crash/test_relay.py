@@ -21,7 +21,7 @@ from harness.peer import Peer
 from harness.sender import Sender
 from harness.server import PASSWORD, any_certificate
 
-MESSAGES = int(os.environ.get("CRASH_RELAY", "1200"))
+MESSAGES = int(os.environ.get("CRASH_RELAY", "2000"))
 KILLS = 8
 THREADS = 6
 DESTINATIONS = 5
