@@ -49,6 +49,24 @@ install_servers() {
     return $status
 }
 
+# OpenSMTPD, of which Debian allows no machine to have more than the files when it has Postfix. They go to
+# .cache/opensmtpd, and what they need is installed.
+unpack_opensmtpd() {
+    local folder=$PWD/.cache/opensmtpd parts
+    [[ -x $folder/usr/sbin/smtpd ]] && return 0
+    have apt-get || die "OpenSMTPD is missing and this is not a Debian machine: put its files below $folder"
+    say "unpacking OpenSMTPD into .cache/opensmtpd"
+    as_root apt-get update -qq
+    parts=$(mktemp -d)
+    (cd "$parts" && apt-get download -qq opensmtpd 2>/dev/null)
+    # A half of it would be taken for the whole next time.
+    dpkg-deb -x "$parts"/opensmtpd_*.deb "$folder.new"
+    rm -rf "$parts"
+    mapfile -t parts < <(apt-cache depends opensmtpd | sed -nE 's/^ *(Pre)?Depends: (lib[a-z0-9.+-]+)$/\2/p')
+    ldd "$folder.new/usr/sbin/smtpd" | grep -q 'not found' && install_packages "${parts[@]}"
+    mv "$folder.new" "$folder"
+}
+
 check_rust() {
     local wanted found
     wanted=$(sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
@@ -96,6 +114,7 @@ if [[ $purpose == test ]]; then
     need offlineimap offlineimap3
     need getmail getmail6
     need fetchmail fetchmail
+    need unshare util-linux
     need smtp-source postfix
     need mkfs.ext4 e2fsprogs
     need losetup mount
@@ -107,6 +126,8 @@ servers=()
 if [[ $purpose == test ]]; then
     # The stage `dovecot` asks it the same questions as Magpie.
     have dovecot || [[ -x /usr/sbin/dovecot ]] || servers+=(dovecot-core)
+    # The authority for the names of the tests' own internet.
+    [[ -x /usr/sbin/knotd ]] || servers+=(knot)
     [[ -x /usr/lib/dovecot/imap ]] || servers+=(dovecot-imapd)
     # Brings promtool, which checks what /metrics tells.
     have promtool || servers+=(prometheus)
@@ -122,6 +143,7 @@ if [[ $purpose == compare ]]; then
 fi
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
+[[ $purpose != test ]] || unpack_opensmtpd
 install_servers "${servers[@]}"
 check_rust
 

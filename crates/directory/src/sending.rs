@@ -10,7 +10,7 @@ use crate::directory::Directory;
 use crate::error::Error;
 use crate::login::Authenticated;
 use crate::name::Address;
-use crate::resolve::Search;
+use crate::resolve::{Search, find};
 use crate::table::{NameRow, Named, Names, Target};
 
 /// How much one account may send. What is over a limit is refused for now, and counts for nothing.
@@ -68,7 +68,7 @@ impl Directory {
         let address = &address;
         self.kv
             .run(|tx| async move {
-                match self.find(&tx, Some(address.local()), address.domain()).await? {
+                match find(&tx, Some(address.local()), address.domain()).await? {
                     Search::Name(found) => leads_to(&tx, found.into_row(), account, nesting).await,
                     Search::UnknownUser | Search::NotLocal => Ok(false),
                 }
@@ -117,7 +117,8 @@ async fn leads_to(tx: &Transaction, row: NameRow, account: AccountId, nesting: u
                 Named::Account(_) if row.id == account.0 => return Ok(true),
                 Named::Alias(alias) if !passed.contains(&row.id) => {
                     passed.push(row.id);
-                    targets.extend(alias.targets);
+                    // What was elsewhere when it was named gives nobody here the right to this name.
+                    targets.extend(alias.targets.into_iter().filter(|target| !target.is_elsewhere()));
                 }
                 Named::Account(_) | Named::Alias(_) | Named::Group(_) => {}
             }

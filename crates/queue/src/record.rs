@@ -412,6 +412,11 @@ impl LegRecord {
         }
     }
 
+    /// Whether somebody should have it in hand at a moment.
+    pub(crate) fn is_due_by(&self, moment: Moment) -> bool {
+        self.state == LegState::Waiting && self.due <= moment
+    }
+
     /// Writes something into the history, whose middle is forgotten when it gets long.
     pub(crate) fn note(&mut self, at: Timestamp, kind: EventKind, text: &str) {
         self.history.push(Event { at, kind, text: cut(text) });

@@ -43,8 +43,8 @@ pub(crate) struct About<'a> {
 
 /// A notification that is ready to go.
 pub(crate) struct Notice {
-    queue: Queue,
-    entry: NewEntry,
+    /// One for each queue that it goes into.
+    entries: Vec<(Queue, NewEntry)>,
 }
 
 /// Why a notification cannot be sent now.
@@ -102,58 +102,75 @@ impl Notifier {
         };
         let why = format!("it tells the sender of message {} what became of it", about.id);
         let message = rendered.pieces.concat();
-        match self.directory.resolve(&to).await? {
-            Resolution::Local { recipients } => {
-                let message = [b"Return-Path: <>\r\n".as_slice(), &message].concat();
-                let recipients = recipients.into_iter().map(|recipient| Recipient {
-                    address: to.clone(),
-                    account: Some(recipient.account),
-                    delivery: Some(Randomness::bytes()),
-                    ..Recipient::default()
-                });
-                let leg = NewLeg { recipients: recipients.collect(), ..NewLeg::default() };
-                let size = message.len() as u64;
-                let Packed { row, blobs } = self.mail.pack(message.into()).await?;
-                let body = Body { row, blobs };
-                let entry = NewEntry { id, origin, received: at, size, body, why, legs: vec![leg] };
-                Ok(Some(Notice { queue: self.inbound.clone(), entry }))
+        let (recipients, elsewhere) = match self.directory.resolve(&to).await? {
+            Resolution::Local { recipients, forwards } => {
+                (recipients, forwards.iter().map(|forward| forward.address.to_string()).collect())
             }
-            Resolution::NotLocal => {
-                let leaving = Leaving {
-                    id,
-                    origin,
-                    received: at,
-                    size: message.len() as u64,
-                    packed: self.mail.pack(message.into()).await?,
-                    why,
-                    recipients: vec![Recipient { address: to, ..Recipient::default() }],
-                    after: std::time::Duration::ZERO,
-                };
-                Ok(Some(Notice { queue: self.outbound.clone(), entry: leaving.entry() }))
-            }
+            Resolution::NotLocal => (Vec::new(), vec![to.clone()]),
+            // A message that was forwarded from here: whoever sent it first is told.
+            Resolution::Sender { address } => (Vec::new(), vec![address]),
             Resolution::UnknownUser | Resolution::Refused(_) => {
                 tracing::warn!(id = %about.id, sender = to, "nobody is there to be told what became of the message");
-                Ok(None)
+                return Ok(None);
             }
+        };
+        let mut entries = Vec::new();
+        if !recipients.is_empty() {
+            let message = [b"Return-Path: <>\r\n".as_slice(), &message].concat();
+            let recipients = recipients.into_iter().map(|recipient| Recipient {
+                address: to.clone(),
+                account: Some(recipient.account),
+                delivery: Some(Randomness::bytes()),
+                ..Recipient::default()
+            });
+            let leg = NewLeg { recipients: recipients.collect(), ..NewLeg::default() };
+            let size = message.len() as u64;
+            let Packed { row, blobs } = self.mail.pack(message.into()).await?;
+            let (body, legs) = (Body { row, blobs }, vec![leg]);
+            let (origin, why) = (origin.clone(), why.clone());
+            let entry = NewEntry { id, origin, received: at, size, body, why, legs };
+            entries.push((self.inbound.clone(), entry));
         }
+        if !elsewhere.is_empty() {
+            let recipients =
+                elsewhere.into_iter().map(|address| Recipient { address, ..Recipient::default() });
+            let leaving = Leaving {
+                id,
+                origin,
+                received: at,
+                size: message.len() as u64,
+                packed: self.mail.pack(message.into()).await?,
+                why,
+                recipients: recipients.collect(),
+                after: std::time::Duration::ZERO,
+            };
+            entries.push((self.outbound.clone(), leaving.entry()));
+        }
+        Ok(Some(Notice { entries }))
     }
 }
 
 impl Notice {
     /// Puts it on its way, once under this name. Durable when this returns.
     pub(crate) async fn send(&self, name: Handover) -> Result<(), NoticeError> {
-        match self.queue.enqueue_once(&self.entry, name).await {
-            Ok(()) | Err(queue::Error::Exists(_)) => Ok(()),
-            Err(error) => Err(error.into()),
+        for (queue, entry) in &self.entries {
+            match queue.enqueue_once(entry, name).await {
+                Ok(()) | Err(queue::Error::Exists(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(())
     }
 
     /// Puts it on its way in a transaction that does something else too, once under this name.
     pub(crate) async fn join(&self, tx: &Transaction, name: Handover) -> Result<(), queue::Error> {
-        match self.queue.enqueue_once_with(tx, &self.entry, name).await {
-            Ok(()) | Err(queue::Error::Exists(_)) => Ok(()),
-            Err(error) => Err(error),
+        for (queue, entry) in &self.entries {
+            match queue.enqueue_once_with(tx, entry, name).await {
+                Ok(()) | Err(queue::Error::Exists(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dns::{DnsServers, Name};
-use relay::{Host, Prefix, RouteTls, Target};
+use relay::{Host, Patience, Prefix, RouteTls, Target};
 
 use super::Material;
 use super::listener::choice;
@@ -15,6 +15,7 @@ use super::tree::Node;
 use super::value::Value;
 
 const DAY: Duration = Duration::from_hours(24);
+const HOUR: Duration = Duration::from_hours(1);
 const SECOND: Duration = Duration::from_secs(1);
 /// The port of mail between servers.
 const PORT: u16 = 25;
@@ -49,6 +50,8 @@ pub(crate) struct RelaySettings {
     pub(crate) messages: u32,
     /// How long a connection may take.
     pub(crate) connect: Duration,
+    /// How long answers may take.
+    pub(crate) patience: Patience,
     /// Networks that are not public, and may be used all the same.
     pub(crate) allow: Vec<Prefix>,
     /// Names of this server in MX records, besides its own.
@@ -103,6 +106,7 @@ impl RelaySettings {
             idle: Duration::from_secs(15),
             messages: 100,
             connect: Duration::from_secs(30),
+            patience: Patience::default(),
             allow: Vec::new(),
             own_names: Vec::new(),
             plaintext_login: false,
@@ -158,6 +162,12 @@ pub(super) fn relay(section: &mut Section<'_>, relay: &mut RelaySettings) {
     time(section, "idle", &mut relay.idle, Duration::ZERO..=Duration::from_mins(5));
     relay.messages = section.within("messages", relay.messages, 1..=1_000_000);
     time(section, "connect_timeout", &mut relay.connect, SECOND..=Duration::from_mins(5));
+    let patience = &mut relay.patience;
+    time(section, "greeting_timeout", &mut patience.greeting, SECOND..=HOUR);
+    time(section, "command_timeout", &mut patience.command, SECOND..=HOUR);
+    // RFC 5321 §4.5.3.2.3 allows the same for RCPT.
+    patience.recipient = patience.command;
+    time(section, "end_timeout", &mut patience.end, SECOND..=HOUR);
     relay.allow = section.value("allow", Vec::new());
     relay.own_names = section.value("own_names", Vec::new());
     relay.plaintext_login = section.value("plaintext_login", relay.plaintext_login);
@@ -219,7 +229,7 @@ pub(super) fn outbound(
     let mut warn = schedule.warn.unwrap_or_default();
     time(section, "warn_after", &mut warn, Duration::ZERO..=DAY * 30);
     schedule.warn = (warn > Duration::ZERO).then_some(warn);
-    time(section, "give_up_after", &mut schedule.give_up, Duration::from_mins(1)..=DAY * 30);
+    time(section, "give_up_after", &mut schedule.give_up, SECOND..=DAY * 30);
     time(section, "line_first", &mut queue.line.first, SECOND..=DAY);
     time(section, "line_longest", &mut queue.line.longest, SECOND..=DAY);
     let mut keep = queue.keep_failed.unwrap_or_default();

@@ -61,7 +61,8 @@ enum Way {
 /// Where a sender is.
 enum Place {
     Here(Vec<directory::Recipient>),
-    Elsewhere,
+    /// At these addresses.
+    Elsewhere(Vec<String>),
     Nowhere(&'static str),
 }
 
@@ -172,9 +173,10 @@ impl Notifications {
                 let body = Body { row: packed.row, blobs: packed.blobs };
                 Way::Here(Box::new(NewEntry { id, origin, received, size, body, why, legs }))
             }
-            _ => {
-                let to = Recipient { address: sender.clone(), notify: Some(NEVER), ..Recipient::default() };
-                let recipients = vec![to];
+            Place::Nowhere(_) => Way::Nowhere,
+            Place::Elsewhere(addresses) => {
+                let to = |address| Recipient { address, notify: Some(NEVER), ..Recipient::default() };
+                let recipients = addresses.into_iter().map(to).collect();
                 let after = std::time::Duration::ZERO;
                 let leaving = Leaving { id, origin, received, size, packed, why, recipients, after };
                 Way::Elsewhere(Box::new(leaving.entry()))
@@ -185,8 +187,14 @@ impl Notifications {
 
     async fn place(&self, sender: &str) -> Result<Place, Error> {
         match self.directory.resolve(sender).await {
-            Ok(Resolution::Local { recipients }) => Ok(Place::Here(recipients)),
-            Ok(Resolution::NotLocal) => Ok(Place::Elsewhere),
+            Ok(Resolution::Local { recipients, forwards }) if recipients.is_empty() => {
+                Ok(Place::Elsewhere(forwards.iter().map(|forward| forward.address.to_string()).collect()))
+            }
+            // Of an alias that leads elsewhere too, those here are told: one report is one entry.
+            Ok(Resolution::Local { recipients, .. }) => Ok(Place::Here(recipients)),
+            Ok(Resolution::NotLocal) => Ok(Place::Elsewhere(vec![sender.to_owned()])),
+            // The message was forwarded from here: whoever sent it first is told.
+            Ok(Resolution::Sender { address }) => Ok(Place::Elsewhere(vec![address])),
             Ok(Resolution::UnknownUser) => Ok(Place::Nowhere("nobody here has this address any more")),
             Ok(Resolution::Refused(_)) => Ok(Place::Nowhere("its address takes no mail any more")),
             Err(directory::Error::Store(error)) => Err(Error::Kv(error)),

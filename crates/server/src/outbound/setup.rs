@@ -50,6 +50,7 @@ pub(super) fn relay(settings: &Settings, node: &Node) -> Result<Relay, Problem> 
     });
     let policies = TlsPolicies::new(resolver, sts, wanted.dane && wanted.dnssec);
     let options = RelayOptions {
+        patience: wanted.patience,
         connect: wanted.connect,
         connections: (wanted.connections_first.min(wanted.connections), wanted.connections),
         idle: wanted.idle,

@@ -23,6 +23,7 @@ use super::submission::Draft;
 use crate::inbound::{Taking, Waiting};
 use crate::junk;
 use crate::meters::{self, Became, Refused, Why};
+use crate::reporting::Author;
 
 /// A message that was received whole, and where it is to go.
 pub(crate) struct Incoming<'a> {
@@ -64,8 +65,8 @@ pub(super) enum Standing<'f> {
     Open(Refusal),
 }
 
-/// What is to be done with a message: one delivery for each account that any recipient leads to, and one departure for
-/// all recipients elsewhere.
+/// What is to be done with a message: one delivery for each account that any recipient leads to, and departures for those
+/// elsewhere.
 pub(super) struct Plan {
     pub(super) id: EntryId,
     size: u64,
@@ -73,7 +74,9 @@ pub(super) struct Plan {
     /// How long it waits before it goes anywhere (RFC 4865).
     after: Duration,
     deliveries: Vec<Delivery>,
-    departure: Option<Departure>,
+    departures: Vec<Departure>,
+    /// It is suspicious, and stays here.
+    kept_back: bool,
     /// The hash of the message as it came, if a retry of it can be told from a second message.
     pub(super) recognised: Option<blake3::Hash>,
     /// By what a retry of the client is recognised; none where it cannot be.
@@ -97,7 +100,7 @@ impl Incoming<'_> {
         let began = Instant::now();
         let size = spool.size();
         // From here on the sender waits for us.
-        let patience = tokio::time::Instant::now() + self.server.inbound.slow_checks();
+        let patience = tokio::time::Instant::now() + self.patience();
         if let Some(checks) = &mut self.checks {
             let _whether_or_not = timeout_at(patience, checks.settled()).await;
         }
@@ -118,6 +121,9 @@ impl Incoming<'_> {
             Ok(examined) => examined,
             Err((refusal, why)) => return self.refused(&refusal, why),
         };
+        if examined.place == Place::Junk && self.leads_only_elsewhere() {
+            return self.refused(&not_sent_on(), Refused::Policy);
+        }
         self.read_reports(id, &examined);
         let plan = self.plan(id, &examined, received).await;
         let fates = match self.bring_home(&plan, &examined).await {
@@ -127,13 +133,26 @@ impl Incoming<'_> {
         let departed = self.send_off(&plan, &examined).await;
         self.log(&plan, &fates, &departed, began);
         meters::took(began.elapsed());
-        let standing = |path| self.standing(self.recipients.route(path), &fates, &departed);
+        let standing = |path| self.standing(&plan, self.recipients.route(path), &fates, &departed);
         let standings: Vec<_> =
             self.envelope.recipients.iter().map(|recipient| standing(&recipient.path)).collect();
         let debt = self.pay(&plan, &examined, &fates, &standings).await;
         let verdicts: Vec<_> = standings.into_iter().map(|standing| verdict(standing, &debt, id)).collect();
         let settled = self.settled(&verdicts, &fates, plan, debt);
         Outcome { verdicts, settled }
+    }
+
+    /// How long checks may take before they are left for later. A message that is sent on waits for them: nothing leaves
+    /// unchecked, and what they find is sealed. They come to an end by themselves.
+    fn patience(&self) -> Duration {
+        let leaves = self.envelope.recipients.iter().any(|r| self.recipients.route(&r.path).leaves());
+        if leaves { Duration::from_hours(1) } else { self.server.inbound.slow_checks() }
+    }
+
+    /// Whether there is a recipient without a mailbox here in which a suspicious message could be kept.
+    fn leads_only_elsewhere(&self) -> bool {
+        let routes = self.envelope.recipients.iter().map(|recipient| self.recipients.route(&recipient.path));
+        routes.into_iter().any(|route| route.local.is_empty() && route.leaves())
     }
 
     /// Has a message looked at that may be a report on a domain of ours, unless it is suspicious or still to be checked.
@@ -145,7 +164,7 @@ impl Incoming<'_> {
             && examined.place == Place::Inbox
             && addresses.any(|address| reporting.takes_reports(&address.to_string()))
         {
-            reporting.read(id.to_string(), examined.bytes.clone(), examined.author.clone());
+            reporting.read(id.to_string(), examined.bytes.clone(), Author::of(examined.results.as_ref()));
         }
     }
 
@@ -177,18 +196,26 @@ impl Incoming<'_> {
 
     /// Puts the message on its way to other servers, if anybody is there.
     async fn send_off(&self, plan: &Plan, examined: &Examined) -> Departed {
-        let departure = plan.departure.as_ref()?;
         let bound = Bound {
-            id: plan.id,
             envelope: self.envelope,
             received: plan.received,
             bytes: examined.bytes.slice(examined.top.min(examined.bytes.len())..),
+            results: examined.results.as_ref(),
             after: plan.after,
         };
-        Some(departure.depart(self.server, &bound).await)
+        let mut departed = None;
+        for departure in &plan.departures {
+            // What has left already is recognised when the client comes again.
+            match departure.depart(self.server, &bound).await {
+                Ok(earlier) => departed = Some(Ok(earlier)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        departed
     }
 
-    /// One delivery for each account that any recipient leads to, and one departure for all others.
+    /// One delivery for each account that any recipient leads to, and departures for all others. Suspicious mail is not sent
+    /// on: in our name it would be our spam, and whoever reads it there could not tell it from the rest.
     async fn plan(&self, id: EntryId, examined: &Examined, received: Timestamp) -> Plan {
         // Without a Message-ID two equal messages may both be meant.
         let recognised = examined.recognisable.then_some(examined.hash);
@@ -221,8 +248,13 @@ impl Incoming<'_> {
                 });
             }
         }
-        let departure =
-            Departure::plan(self.server, self.envelope, self.recipients, recognised.as_ref()).await;
+        let kept_back = examined.place == Place::Junk;
+        let departures = match kept_back {
+            true => Vec::new(),
+            false => {
+                Departure::plan(self.server, id, self.envelope, self.recipients, recognised.as_ref()).await
+            }
+        };
         let held = self.envelope.origin.submission.hold_until;
         Plan {
             id,
@@ -230,7 +262,8 @@ impl Incoming<'_> {
             received,
             after: held.map_or(Duration::ZERO, |until| until.since(received)),
             deliveries,
-            departure,
+            departures,
+            kept_back,
             recognised,
             fingerprints,
         }
@@ -325,7 +358,7 @@ impl Incoming<'_> {
                 Err(error) => tracing::warn!(%id, %account, %client, %error, "not delivered"),
             }
         }
-        let recipients = plan.departure.as_ref().map_or(0, Departure::recipients);
+        let recipients: usize = plan.departures.iter().map(Departure::recipients).sum();
         match departed {
             None => {}
             Some(Ok(earlier)) => {
@@ -345,7 +378,13 @@ impl Incoming<'_> {
     /// one has it and the others refuse it for good or are full, as on a list: the healthy ones would else get it
     /// again with every retry after a day. A failure of ours makes the client try again, and those who have the
     /// message do not get it twice.
-    fn standing<'f>(&self, route: &Route, fates: &'f [Fate], departed: &Departed) -> Standing<'f> {
+    fn standing<'f>(
+        &self,
+        plan: &Plan,
+        route: &Route,
+        fates: &'f [Fate],
+        departed: &Departed,
+    ) -> Standing<'f> {
         let mut safe = false;
         let mut lost = None;
         for destination in &route.local {
@@ -358,7 +397,7 @@ impl Incoming<'_> {
                 None => return Standing::Open(try_again()),
             }
         }
-        if !route.remote.is_empty() {
+        if route.leaves() && !plan.kept_back {
             match departed {
                 Some(Ok(_)) => safe = true,
                 Some(Err(_)) | None => return Standing::Open(try_again()),
@@ -392,10 +431,10 @@ impl Incoming<'_> {
             leading.all(|(_, verdict)| taken(verdict)) && matches!(fate_of(fates, *account), Some(Ok(_)))
         });
         let mut settled: Vec<Fingerprint> = settled.map(|(_, fingerprint)| fingerprint).collect();
-        let departs = |path| !self.recipients.route(path).remote.is_empty();
+        let departs = |path| self.recipients.route(path).leaves();
         let mut departing = self.envelope.recipients.iter().zip(verdicts).filter(|(r, _)| departs(&r.path));
         if departing.all(|(_, verdict)| taken(verdict)) {
-            settled.extend(plan.departure.and_then(|departure| departure.fingerprint));
+            settled.extend(plan.departures.into_iter().filter_map(|departure| departure.fingerprint));
         }
         if let Debt::Paid(Some(fingerprint)) = debt {
             settled.push(fingerprint);
@@ -458,6 +497,13 @@ pub(super) fn fate_of(fates: &[Fate], account: AccountId) -> Option<&Result<Safe
 /// Whether a delivery failed for a reason of ours that may be over soon. That a mailbox is full is none.
 fn is_ours(fate: &Result<Safe, mail::Error>) -> bool {
     fate.as_ref().is_err_and(mail::Error::is_temporary)
+}
+
+/// For suspicious mail that would have to be sent on.
+fn not_sent_on() -> Refusal {
+    let text =
+        "The author's domain does not stand behind this message (DMARC), and such mail is not forwarded";
+    Refusal::new(RefusalCode::MailboxUnavailable, 7, 26, text)
 }
 
 /// A failure of the mail store in SMTP's words.

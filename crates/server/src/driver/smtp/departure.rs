@@ -1,16 +1,19 @@
-//! The part of a message that goes to other servers: one entry in the outbound queue for all of its recipients there.
+//! The parts of a message that go to other servers, each an entry in the outbound queue: one for all recipients there to
+//! whom its sender has sent it, and one for each address of ours whose mail is sent on.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use checks::Results;
 use queue::{EntryId, Error, Handover, Protection, Recipient, Transfer};
 use smtp::Envelope;
 use thiserror::Error as ThisError;
 use types::{Header, Randomness, Timestamp};
 
 use super::SmtpServer;
-use super::recipients::Recipients;
+use super::forwarding::Forwarding;
+use super::recipients::{Recipients, Route};
 use super::retries::Fingerprint;
 use crate::origin::{member, origin, recipient};
 use crate::outbound::Leaving;
@@ -18,8 +21,11 @@ use crate::outbound::Leaving;
 /// How often a message is packed anew because what it shares with others was swept meanwhile.
 const ATTEMPTS: u32 = 3;
 
-/// Who elsewhere gets a message.
+/// Who elsewhere gets a message, and how.
 pub(super) struct Departure {
+    id: EntryId,
+    /// Set if it is sent on in our name.
+    forwarding: Option<Forwarding>,
     recipients: Vec<Recipient>,
     /// By what a retry of the client is recognised; none where it cannot be.
     pub(super) fingerprint: Option<Fingerprint>,
@@ -28,11 +34,12 @@ pub(super) struct Departure {
 
 /// A message as it leaves.
 pub(super) struct Bound<'a> {
-    pub(super) id: EntryId,
     pub(super) envelope: &'a Envelope,
     pub(super) received: Timestamp,
     /// Without `Return-Path:`.
     pub(super) bytes: Bytes,
+    /// What the checks found out about it.
+    pub(super) results: Option<&'a Results>,
     /// How long it waits before it is sent.
     pub(super) after: Duration,
 }
@@ -44,37 +51,39 @@ pub(super) enum Grounded {
     Mail(#[from] mail::Error),
     #[error(transparent)]
     Queue(#[from] Error),
+    #[error(transparent)]
+    Directory(#[from] directory::Error),
 }
 
 impl Departure {
-    /// Who of the recipients is elsewhere; none if nobody is. `hash` is that of the message as it came, if a retry of it can
-    /// be told from a second message.
+    /// Who of the recipients is elsewhere, each once. The first of the entries has the message's own id. `hash` is that of
+    /// the message as it came, if a retry of it can be told from a second message.
     pub(super) async fn plan(
         server: &SmtpServer,
+        id: EntryId,
         envelope: &Envelope,
         recipients: &Recipients,
         hash: Option<&blake3::Hash>,
-    ) -> Option<Self> {
-        let mut seen: HashSet<&str> = HashSet::new();
-        let mut leaving = Vec::new();
-        for named in &envelope.recipients {
-            let route = recipients.route(&named.path);
-            let form = if route.is_expanded() { member } else { recipient };
-            for address in &route.remote {
-                if seen.insert(address) {
-                    leaving.push(form(address.clone(), Some(named)));
-                }
-            }
+    ) -> Vec<Self> {
+        let mut departures = Vec::new();
+        for Part { forwarding, recipients } in parts(envelope, recipients) {
+            let addresses = recipients.iter().map(|recipient| recipient.address.as_str());
+            let via = forwarding.as_ref().map(Forwarding::name);
+            let fingerprint = hash.map(|hash| {
+                Fingerprint::of_departure(
+                    &envelope.origin.sender,
+                    via.as_deref().into_iter().chain(addresses),
+                    hash,
+                )
+            });
+            let name = match &fingerprint {
+                Some(fingerprint) => Handover(server.retries.name(fingerprint).await.0),
+                None => Handover(Randomness::bytes()),
+            };
+            let id = if departures.is_empty() { id } else { EntryId(Randomness::bytes()) };
+            departures.push(Self { id, forwarding, recipients, fingerprint, name });
         }
-        if leaving.is_empty() {
-            return None;
-        }
-        let fingerprint = hash.map(|hash| Fingerprint::of_departure(&envelope.origin.sender, seen, hash));
-        let name = match &fingerprint {
-            Some(fingerprint) => Handover(server.retries.name(fingerprint).await.0),
-            None => Handover(Randomness::bytes()),
-        };
-        Some(Self { recipients: leaving, fingerprint, name })
+        departures
     }
 
     /// How many recipients are elsewhere.
@@ -94,6 +103,13 @@ impl Departure {
             // What has no lines was put into some: it can go to servers that know no BINARYMIME.
             origin.transfer = Transfer::EightBit;
         }
+        let mut bytes = bound.bytes.clone();
+        let mut why = "it is for other servers".to_owned();
+        if let Some(forwarding) = &self.forwarding {
+            origin.sender = forwarding.sender(server, &origin.sender).await?;
+            bytes = forwarding.prepare(server, bound).await;
+            why = format!("mail for {} is sent on to other servers", forwarding.address());
+        }
         if origin.protection == Protection::Usual && waives_tls(&bound.bytes) {
             origin.protection = Protection::Dispensable;
         }
@@ -101,12 +117,12 @@ impl Departure {
         loop {
             attempt += 1;
             let leaving = Leaving {
-                id: bound.id,
+                id: self.id,
                 origin: origin.clone(),
                 received: bound.received,
-                size: bound.bytes.len() as u64,
-                packed: server.mail.pack(bound.bytes.clone()).await?,
-                why: "it is for other servers".to_owned(),
+                size: bytes.len() as u64,
+                packed: server.mail.pack(bytes.clone()).await?,
+                why: why.clone(),
                 recipients: self.recipients.clone(),
                 after: bound.after,
             };
@@ -118,6 +134,57 @@ impl Departure {
             }
         }
     }
+}
+
+/// Recipients that get the same octets from the same sender.
+struct Part {
+    forwarding: Option<Forwarding>,
+    recipients: Vec<Recipient>,
+}
+
+/// All recipients elsewhere, each once: first those to whom the message goes as it is.
+fn parts(envelope: &Envelope, recipients: &Recipients) -> Vec<Part> {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut relayed = Vec::new();
+    for named in &envelope.recipients {
+        let route = recipients.route(&named.path);
+        for address in &route.remote {
+            if seen.insert(address.clone()) {
+                relayed.push(form(route)(address.clone(), Some(named)));
+            }
+        }
+    }
+    let relayed = Part { forwarding: None, recipients: relayed };
+    let mut parts: Vec<Part> = Some(relayed).filter(|part| !part.recipients.is_empty()).into_iter().collect();
+    for named in &envelope.recipients {
+        let route = recipients.route(&named.path);
+        let mut domains: Vec<Part> = Vec::new();
+        for forward in &route.forwards {
+            let address = forward.address.to_string();
+            if !seen.insert(address.clone()) {
+                continue;
+            }
+            let recipient = form(route)(address, Some(named));
+            let domain = forward.via.domain();
+            let known =
+                domains.iter_mut().find(|part| part.forwarding.as_ref().is_some_and(|f| f.is_of(domain)));
+            match known {
+                Some(part) => part.recipients.push(recipient),
+                None => domains.push(Part {
+                    forwarding: Some(Forwarding::new(&named.path, domain.clone())),
+                    recipients: vec![recipient],
+                }),
+            }
+        }
+        parts.extend(domains);
+    }
+    parts
+}
+
+/// What becomes of the sender's wishes for one of the addresses that a recipient leads to: kept for exactly one (RFC 3461
+/// §5.2.7.3).
+fn form(route: &Route) -> fn(String, Option<&smtp::Recipient>) -> Recipient {
+    if route.is_expanded() { member } else { recipient }
 }
 
 /// Whether the header says `TLS-Required: No` (RFC 8689 §4): delivery matters more than protection on the way.

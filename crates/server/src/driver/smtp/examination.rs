@@ -5,7 +5,7 @@
 //! octet stays as it came.
 
 use bytes::Bytes;
-use checks::{Action, Pending, Verdict};
+use checks::{Action, Pending, Results, Verdict};
 use mail::ingest;
 use queue::Unchecked;
 use reports::Treatment;
@@ -18,7 +18,6 @@ use super::SmtpServer;
 use super::connection::{no_room, try_again};
 use super::spool::Spool;
 use crate::meters::{self, Refused};
-use crate::reporting::Author;
 
 /// A message as it is kept.
 pub(super) struct Examined {
@@ -31,8 +30,8 @@ pub(super) struct Examined {
     /// Whether it came with a Message-ID: without one two equal messages may both be meant.
     pub(super) recognisable: bool,
     pub(super) place: Place,
-    /// Who has written it, as far as that was checked.
-    pub(super) author: Author,
+    /// What the checks found out; none where nobody wanted it checked, or it is still to be.
+    pub(super) results: Option<Results>,
     /// Set if it is still to be checked; then it is whole, with whatever others have written in our name.
     pub(super) unchecked: Option<Unchecked>,
 }
@@ -85,8 +84,7 @@ pub(super) async fn examine(
     fields.push_str(&trace.received(envelope));
     let suspicious = verdict.as_ref().is_some_and(|verdict| verdict.action == Action::Quarantine);
     let place = if suspicious { Place::Junk } else { Place::Inbox };
-    let author = Author::of(verdict.as_ref().and_then(|verdict| verdict.results.as_ref()));
-    let forged = verdict.map(|verdict| verdict.forged).unwrap_or_default();
+    let (forged, results) = verdict.map(|verdict| (verdict.forged, verdict.results)).unwrap_or_default();
     let hash = whole.hash();
     let bytes = whole.under(fields.as_bytes(), &forged);
     let lined = match envelope.origin.body {
@@ -96,13 +94,21 @@ pub(super) async fn examine(
     let mut read = ingest::fields::Fields::new(&bytes);
     let recognisable = read.any(|field| field.name.eq_ignore_ascii_case(b"message-id"));
     if !slow {
-        return Ok(Examined { bytes: lined, top: first, hash, recognisable, place, author, unchecked: None });
+        return Ok(Examined {
+            bytes: lined,
+            top: first,
+            hash,
+            recognisable,
+            place,
+            results,
+            unchecked: None,
+        });
     }
     // The fields of a message are far shorter than what may come over a line.
     let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
     let unchecked = Unchecked { first: length(first), fields: length(fields.len()) };
     tracing::info!(id, "the checks take too long; they are done again from the queue");
-    Ok(Examined { bytes, top: first, hash, recognisable, place, author, unchecked: Some(unchecked) })
+    Ok(Examined { bytes, top: first, hash, recognisable, place, results, unchecked: Some(unchecked) })
 }
 
 /// A message that came as BINARYMIME in the form in which it can be kept, handed out and passed on.

@@ -5,6 +5,7 @@ mod connection;
 mod delivery;
 mod departure;
 mod examination;
+mod forwarding;
 mod owed;
 mod pace;
 mod recipients;

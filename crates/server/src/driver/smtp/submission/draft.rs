@@ -19,7 +19,6 @@ use super::super::examination::{Arrived, Examined, Place, in_lines};
 use super::super::spool::Spool;
 use super::signers;
 use crate::meters::Refused;
-use crate::reporting::Author;
 
 /// A message whose header has come and was found well.
 pub(in crate::driver::smtp) struct Draft {
@@ -77,8 +76,7 @@ impl Draft {
             }
         };
         let recognisable = self.header.has_id();
-        let (place, author) = (Place::Inbox, Author::default());
-        Ok(Examined { bytes, top, hash, place, author, unchecked: None, recognisable })
+        Ok(Examined { bytes, top, hash, place: Place::Inbox, results: None, unchecked: None, recognisable })
     }
 
     /// The header with what it lacks, and without what must not leave.

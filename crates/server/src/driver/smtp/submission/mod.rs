@@ -4,7 +4,7 @@
 mod authors;
 mod draft;
 mod login;
-mod signers;
+pub(super) mod signers;
 
 use std::net::IpAddr;
 

@@ -70,7 +70,11 @@ pub(super) async fn sign(
     work.await.map_err(|_stopping| Unsigned::Stopping)?
 }
 
-fn signer(domain: &DomainName, secret: &directory::DkimSecret) -> Result<Signer, SigningError> {
+/// What signs with a key of a domain.
+pub(in crate::driver::smtp) fn signer(
+    domain: &DomainName,
+    secret: &directory::DkimSecret,
+) -> Result<Signer, SigningError> {
     let kind = match secret.algorithm {
         DkimAlgorithm::Rsa => KeyKind::Rsa,
         DkimAlgorithm::Ed25519 => KeyKind::Ed25519,
