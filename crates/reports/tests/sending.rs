@@ -76,7 +76,7 @@ fn report(tries: Vec<Try>, problems: Vec<TlsProblem>) -> Report {
         text: vec!["version: STSv1".to_owned(), "mode: enforce".to_owned()],
         hosts: vec!["mx.b.test".to_owned()],
     };
-    Report { deliveries: Vec::new(), tries, problems, announced: vec![sts] }
+    Report { deliveries: Vec::new(), tries, problems, announced: vec![sts], barrier: None }
 }
 
 fn delivered(reports: &Reports, destination: &str, report: Report) {
