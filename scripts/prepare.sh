@@ -60,10 +60,11 @@ unpack_opensmtpd() {
     parts=$(mktemp -d)
     (cd "$parts" && apt-get download -qq opensmtpd 2>/dev/null)
     # A half of it would be taken for the whole next time.
+    mkdir -p "$folder.new"
     dpkg-deb -x "$parts"/opensmtpd_*.deb "$folder.new"
     rm -rf "$parts"
     mapfile -t parts < <(apt-cache depends opensmtpd | sed -nE 's/^ *(Pre)?Depends: (lib[a-z0-9.+-]+)$/\2/p')
-    ldd "$folder.new/usr/sbin/smtpd" | grep -q 'not found' && install_packages "${parts[@]}"
+    [[ -z $(ldd "$folder.new/usr/sbin/smtpd" | grep 'not found') ]] || install_packages "${parts[@]}"
     mv "$folder.new" "$folder"
 }
 
