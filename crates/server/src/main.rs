@@ -38,6 +38,7 @@ mod progress;
 mod reporting;
 mod server;
 mod service_manager;
+mod signers;
 mod text;
 mod upkeep;
 mod zone;

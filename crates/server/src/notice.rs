@@ -12,6 +12,7 @@ use types::{Clock, Randomness, Timestamp};
 
 use crate::node::Node;
 use crate::outbound::Leaving;
+use crate::signers::sign_for_host;
 
 /// The most of a message that comes back with a notification, in octets.
 const RETURNED: usize = 10 << 20;
@@ -132,6 +133,13 @@ impl Notifier {
             entries.push((self.inbound.clone(), entry));
         }
         if !elsewhere.is_empty() {
+            // Better told without a signature than not at all.
+            let signed = sign_for_host(&self.directory, &self.hostname, &message, at).await;
+            let fields = signed.unwrap_or_else(|error| {
+                tracing::error!(id = %about.id, %error, "a report on a message cannot be signed");
+                String::new()
+            });
+            let message = [fields.as_bytes(), &message].concat();
             let recipients =
                 elsewhere.into_iter().map(|address| Recipient { address, ..Recipient::default() });
             let leaving = Leaving {

@@ -22,6 +22,7 @@ use types::{Clock, Randomness};
 use super::Leaving;
 use crate::meters::{self, Told};
 use crate::node::Node;
+use crate::signers::{Unsigned, sign_for_host};
 
 /// How much of a message comes back with a report at most, in octets.
 const RETURNED: usize = 1 << 20;
@@ -140,8 +141,10 @@ impl Notifications {
         let letter = self.report(lease, report, id);
         let original = self.original(queue, lease, report).await?;
         let rendered = letter.render(&original, RETURNED);
-        let head = if matches!(place, Place::Here(_)) { "Return-Path: <>\r\n" } else { "" };
-        let raw = whole(head, &rendered);
+        let raw = match place {
+            Place::Elsewhere(_) => self.signed(lease, whole("", &rendered)).await?,
+            Place::Here(_) | Place::Nowhere(_) => whole("Return-Path: <>\r\n", &rendered),
+        };
         let size = raw.len() as u64;
         let packed = match self.mail.pack(raw).await {
             Ok(packed) => packed,
@@ -183,6 +186,19 @@ impl Notifications {
             }
         };
         Ok(Letter { about, way })
+    }
+
+    /// A report for another server, signed if there is a key. It is better told without than not at all.
+    async fn signed(&self, lease: &Lease, report: Bytes) -> Result<Bytes, Error> {
+        match sign_for_host(&self.directory, &self.host, &report, self.clock.now()).await {
+            Ok(fields) if fields.is_empty() => Ok(report),
+            Ok(fields) => Ok([fields.as_bytes(), &report].concat().into()),
+            Err(Unsigned::Directory(directory::Error::Store(error))) => Err(Error::Kv(error)),
+            Err(error) => {
+                tracing::error!(id = %lease.id(), %error, "a report on a message cannot be signed");
+                Ok(report)
+            }
+        }
     }
 
     async fn place(&self, sender: &str) -> Result<Place, Error> {

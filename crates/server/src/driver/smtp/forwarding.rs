@@ -18,7 +18,7 @@ use types::Timestamp;
 
 use super::SmtpServer;
 use super::departure::Bound;
-use super::submission::signers::signer;
+use crate::signers::signer;
 
 /// For whom and in whose name a message is sent on.
 pub(super) struct Forwarding {

@@ -17,8 +17,8 @@ use super::super::SmtpServer;
 use super::super::connection::{no_room, try_again};
 use super::super::examination::{Arrived, Examined, Place, in_lines};
 use super::super::spool::Spool;
-use super::signers;
 use crate::meters::Refused;
+use crate::signers;
 
 /// A message whose header has come and was found well.
 pub(in crate::driver::smtp) struct Draft {

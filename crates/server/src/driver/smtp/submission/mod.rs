@@ -4,7 +4,6 @@
 mod authors;
 mod draft;
 mod login;
-pub(super) mod signers;
 
 use std::net::IpAddr;
 

@@ -8,7 +8,7 @@ use types::Timestamp;
 
 /// Why a message cannot be signed. It is not sent without a signature: its readers would take it for forged.
 #[derive(Debug, Error)]
-pub(super) enum Unsigned {
+pub(crate) enum Unsigned {
     #[error(transparent)]
     Directory(#[from] directory::Error),
     #[error("no key of {0} that signs can be used; create and activate another: `magpie dkim create {0}`")]
@@ -20,7 +20,7 @@ pub(super) enum Unsigned {
 }
 
 /// The domains that sign, each once.
-pub(super) fn domains(authors: &[String]) -> Vec<DomainName> {
+pub(crate) fn domains(authors: &[String]) -> Vec<DomainName> {
     let mut domains: Vec<DomainName> = Vec::new();
     for author in authors {
         let domain = author.rsplit_once('@').and_then(|(_, domain)| DomainName::parse(domain).ok());
@@ -34,7 +34,7 @@ pub(super) fn domains(authors: &[String]) -> Vec<DomainName> {
 }
 
 /// The `DKIM-Signature:` fields for a header whose body has streamed through `signing`; none where no key is active.
-pub(super) async fn sign(
+pub(crate) async fn sign(
     directory: &Directory,
     domains: Vec<DomainName>,
     signing: Signing,
@@ -70,11 +70,32 @@ pub(super) async fn sign(
     work.await.map_err(|_stopping| Unsigned::Stopping)?
 }
 
+/// The `DKIM-Signature:` fields for a message that the server itself writes, in the name of a host: those of the host's own
+/// domain, or of the nearest above it that has keys, which DMARC takes for the same (RFC 7489 §3.1.1).
+pub(crate) async fn sign_for_host(
+    directory: &Directory,
+    host: &str,
+    message: &[u8],
+    at: Timestamp,
+) -> Result<String, Unsigned> {
+    let mut name = host;
+    while name.contains('.') {
+        if let Ok(domain) = DomainName::parse(name)
+            && !directory.signing_keys(&domain).await?.is_empty()
+        {
+            let body = memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |end| end + 4);
+            let (header, body) = message.split_at(body);
+            let mut signing = Signing::default();
+            signing.body(body);
+            return sign(directory, vec![domain], signing, header.to_vec(), at).await;
+        }
+        name = name.split_once('.').map_or("", |(_, above)| above);
+    }
+    Ok(String::new())
+}
+
 /// What signs with a key of a domain.
-pub(in crate::driver::smtp) fn signer(
-    domain: &DomainName,
-    secret: &directory::DkimSecret,
-) -> Result<Signer, SigningError> {
+pub(crate) fn signer(domain: &DomainName, secret: &directory::DkimSecret) -> Result<Signer, SigningError> {
     let kind = match secret.algorithm {
         DkimAlgorithm::Rsa => KeyKind::Rsa,
         DkimAlgorithm::Ed25519 => KeyKind::Ed25519,
