@@ -200,7 +200,11 @@ def test_what_is_not_offered_is_refused(sender: Sender) -> None:
     """RFC 5321 §4.1.1.11: the parameter of an extension that was not announced is 555, and not ignored."""
     with sender.submit() as client:
         client.ehlo()
-        for name, parameter in (("mt-priority", "MT-PRIORITY=3"), ("deliverby", "BY=120;R"), ("nonsense", "NONSENSE=1")):
+        for name, parameter in (
+            ("mt-priority", "MT-PRIORITY=3"),
+            ("deliverby", "BY=120;R"),
+            ("nonsense", "NONSENSE=1"),
+        ):
             code, said = client.mail("alice@example.test", [parameter])
             assert (code == 250) == client.has_extn(name), (name, code, said)
             assert code in (250, 555), (name, code, said)

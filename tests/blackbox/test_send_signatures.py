@@ -102,7 +102,7 @@ def test_reports_are_signed_too(
     with sender.smtp() as client:
         client.sendmail(f"writer@home.{elsewhere}", [name], letter(sender=f"writer@home.{elsewhere}"))
     [mail] = home.wait(1)
-    verify(mail, lookup)
+    assert verify(mail, lookup) == 2
 
 
 def test_74_a_rotated_key_leaves_no_gap(
