@@ -97,13 +97,13 @@ def test_too_large_for_the_server(sender: Sender, internet: Internet, elsewhere:
 
 
 @pytest.mark.parametrize("tls, port", [("verify", 587), ("verify-immediate", 465)])
-def test_postfix_as_a_smarthost(internet: Internet, tmp_path: Path, tls: str, port: int) -> None:
+def test_postfix_as_a_smarthost(internet: Internet, elsewhere: str, tmp_path: Path, tls: str, port: int) -> None:
     """Everything goes there, with a login, wherever it is for: DNS is not asked."""
-    certificate = internet.authority.certify("smarthost.test")
-    with postfix.destination("smarthost.test", certificate, login=LOGIN) as smarthost:
-        internet.host("smarthost.test", smarthost.address)
+    certificate = internet.authority.certify(elsewhere)
+    with postfix.destination(elsewhere, certificate, login=LOGIN) as smarthost:
+        internet.host(elsewhere, smarthost.address)
         internet.publish()
-        route = smarthost_route(tmp_path, f"smarthost.test:{port}", tls)
+        route = smarthost_route(tmp_path, f"{elsewhere}:{port}", tls)
         with sending(tmp_path, internet, users=["alice"], settings=route, allow=()) as site:
             site.send("carol@anywhere.example", "dave@nowhere.broken", subject="by smarthost")
             stored = smarthost.wait(2)
@@ -123,13 +123,13 @@ def smarthost_route(folder: Path, host: str, tls: str, login: tuple[str, str] = 
     )
 
 
-def test_a_smarthost_that_does_not_know_the_password(internet: Internet, tmp_path: Path) -> None:
+def test_a_smarthost_that_does_not_know_the_password(internet: Internet, elsewhere: str, tmp_path: Path) -> None:
     """Ours to mend: the message waits, and the queue says why; the password is nowhere."""
-    certificate = internet.authority.certify("smarthost.test")
-    with postfix.destination("smarthost.test", certificate, login=("relay-user", "another")) as smarthost:
-        internet.host("smarthost.test", smarthost.address)
+    certificate = internet.authority.certify(elsewhere)
+    with postfix.destination(elsewhere, certificate, login=("relay-user", "another")) as smarthost:
+        internet.host(elsewhere, smarthost.address)
         internet.publish()
-        route = smarthost_route(tmp_path, "smarthost.test:587", "verify")
+        route = smarthost_route(tmp_path, f"{elsewhere}:587", "verify")
         with sending(tmp_path, internet, users=["alice"], settings=route) as site:
             id = site.send("carol@anywhere.example")
             site.wait(lambda: site.tried(id), "tried")
@@ -162,14 +162,14 @@ def test_opensmtpd_as_a_smarthost_for_a_domain(internet: Internet, tmp_path: Pat
     assert peer.addresses() == {f"erin@{elsewhere}": 1}
 
 
-def test_opensmtpd_as_a_smarthost_with_a_login(internet: Internet, tmp_path: Path) -> None:
-    certificate = internet.authority.certify("gateway.test", old=True)
-    with opensmtpd.running("gateway.test", certificate, login=LOGIN, resolver=internet.dns.address) as gateway:
+def test_opensmtpd_as_a_smarthost_with_a_login(internet: Internet, elsewhere: str, tmp_path: Path) -> None:
+    certificate = internet.authority.certify(elsewhere, old=True)
+    with opensmtpd.running(elsewhere, certificate, login=LOGIN, resolver=internet.dns.address) as gateway:
         if not gateway.speaks_tls(587):
             pytest.skip("this OpenSMTPD cannot do TLS, and takes no login without it")
-        internet.host("gateway.test", gateway.address)
+        internet.host(elsewhere, gateway.address)
         internet.publish()
-        route = smarthost_route(tmp_path, "gateway.test:587", "verify")
+        route = smarthost_route(tmp_path, f"{elsewhere}:587", "verify")
         with sending(tmp_path, internet, users=["alice"], settings=route) as site:
             site.send("carol@anywhere.example", subject="by OpenSMTPD")
             gateway.about("by OpenSMTPD")

@@ -222,6 +222,11 @@ def started(postfix: Postfix, name: str, main: str, more: str = "") -> Iterator[
     (etc / "master.cf").write_text(MASTER.format(address=postfix.address, port=postfix.port, more=more))
     postfix.run("postfix", "start")
     try:
+        # It goes on starting behind the command that starts it.
+        deadline = time.monotonic() + 30
+        while loopback.is_free(postfix.address, postfix.port):
+            assert time.monotonic() < deadline, postfix.log()[-4000:]
+            time.sleep(0.02)
         yield postfix
     finally:
         postfix.run("postfix", "stop", check=False)
