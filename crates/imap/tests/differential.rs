@@ -246,26 +246,19 @@ fn words() -> impl Strategy<Value = Vec<u8>> + Clone {
     prop_oneof!["[ -~]{0,20}".prop_map(String::into_bytes), prop::collection::vec(1_u8.., 0..20)]
 }
 
-fn address() -> impl Strategy<Value = Address> + Clone {
+fn address() -> impl Strategy<Value = Address<'static>> + Clone {
     prop_oneof![
-        4 => (prop::option::of(words()), words(), words()).prop_map(|(name, local, domain)| Address::Mailbox { name, local, domain }),
-        1 => words().prop_map(Address::GroupStart),
+        4 => (prop::option::of(words()), words(), words()).prop_map(|(name, local, domain)| Address::Mailbox { name: name.map(Cow::Owned), local: local.into(), domain: domain.into() }),
+        1 => words().prop_map(|name| Address::GroupStart(name.into())),
         1 => Just(Address::GroupEnd),
     ]
 }
 
-fn envelope() -> impl Strategy<Value = Envelope> + Clone {
+fn envelope() -> impl Strategy<Value = Envelope<'static>> + Clone {
     let list = || prop::collection::vec(address(), 0..3);
-    (
-        prop::option::of(words()),
-        prop::option::of(words()),
-        list(),
-        list(),
-        list(),
-        list(),
-        prop::option::of(words()),
-    )
-        .prop_map(|(date, subject, from, sender, to, bcc, message_id)| Envelope {
+    let text = || prop::option::of(words().prop_map(Cow::Owned));
+    (text(), text(), list(), list(), list(), list(), text()).prop_map(
+        |(date, subject, from, sender, to, bcc, message_id)| Envelope {
             date,
             subject,
             from,
@@ -274,10 +267,11 @@ fn envelope() -> impl Strategy<Value = Envelope> + Clone {
             bcc,
             message_id,
             ..Envelope::default()
-        })
+        },
+    )
 }
 
-fn structure() -> impl Strategy<Value = Structure> {
+fn structure() -> impl Strategy<Value = Structure<'static>> {
     let around = || {
         let parameters = || prop::collection::vec((words(), words()), 0..3);
         let disposition = prop::option::of(

@@ -2,6 +2,7 @@
 //! `UPDATE_EXPECTED=1` rewrites the expectations, to be read before they are committed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -99,12 +100,12 @@ fn envelope(header: &HeaderIndex) -> String {
     )
 }
 
-fn address(entry: &Entry) -> String {
+fn address(entry: &Entry<'_>) -> String {
     match entry {
         Entry::GroupStart(name) => format!("(NIL NIL {} NIL)", string(name)),
         Entry::GroupEnd => "(NIL NIL NIL NIL)".into(),
         Entry::Mailbox(m) => {
-            let opt = |value: &Option<Vec<u8>>| value.as_deref().map_or("NIL".into(), string);
+            let opt = |value: &Option<Cow<'_, [u8]>>| value.as_deref().map_or("NIL".into(), string);
             format!("({} {} {} {})", opt(&m.name), opt(&m.route), string(&m.local), string(&m.domain))
         }
     }

@@ -1,33 +1,35 @@
 //! Address lists (RFC 5322 §3.4 with the obsolete forms), as IMAP wants them: undecoded, groups kept. The
-//! readable name is decoded on demand.
+//! readable name is decoded on demand. What stands in the field as it is meant is not copied, and most does.
+
+use std::borrow::Cow;
 
 use super::words::decode_text;
 
 /// One element of an address list.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Entry {
+pub enum Entry<'a> {
     /// An address.
-    Mailbox(Mailbox),
+    Mailbox(Mailbox<'a>),
     /// A group begins; what follows up to [`Entry::GroupEnd`] is in it. The name is undecoded.
-    GroupStart(Vec<u8>),
+    GroupStart(Cow<'a, [u8]>),
     /// The group ends.
     GroupEnd,
 }
 
 /// One address. Nothing is decoded; quoting, folding and comments are gone.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Mailbox {
+pub struct Mailbox<'a> {
     /// Display name, or the comment that stands for one.
-    pub name: Option<Vec<u8>>,
+    pub name: Option<Cow<'a, [u8]>>,
     /// Source route (`@a,@b`), obsolete since 1989.
-    pub route: Option<Vec<u8>>,
+    pub route: Option<Cow<'a, [u8]>>,
     /// What is left of the last `@`; may be empty in broken mail.
-    pub local: Vec<u8>,
+    pub local: Cow<'a, [u8]>,
     /// What is right of it; empty where there is no `@`.
-    pub domain: Vec<u8>,
+    pub domain: Cow<'a, [u8]>,
 }
 
-impl Mailbox {
+impl Mailbox<'_> {
     /// The display name decoded.
     pub fn display_name(&self, fallback: Option<&str>) -> Option<String> {
         let name = decode_text(self.name.as_deref()?, fallback);
@@ -61,17 +63,76 @@ impl Mailbox {
 
 /// The entries of an address field's value, at most about `max` of them. Anything is read as well as it can
 /// be; linear in the length of `value`.
-pub fn addresses(value: &[u8], max: usize) -> Vec<Entry> {
+pub fn addresses(value: &[u8], max: usize) -> Vec<Entry<'_>> {
     let mut parser = Parser { entries: Vec::new(), in_group: false, current: Current::default() };
-    let mut rest = value;
+    let (mut rest, mut element_begins) = (value, true);
     while let [byte, tail @ ..] = rest {
         if parser.entries.len() >= max {
             break;
         }
+        if std::mem::take(&mut element_begins)
+            && let Some((mailbox, behind)) = plain(rest)
+        {
+            parser.entries.push(Entry::Mailbox(mailbox));
+            (rest, element_begins) = (behind, true);
+            continue;
+        }
         rest = parser.step(*byte, tail);
+        element_begins = *byte == b',';
     }
     parser.finish();
     parser.entries
+}
+
+/// Reads an element in which there is nothing to be undone, and the comma behind it: `local@domain` or
+/// `Name <local@domain>`, on one line, with a name that is a quoted string without escapes or words with one space
+/// between them. Most addresses are like that. [`Parser`] reads these too, and says the same of them.
+fn plain(value: &[u8]) -> Option<(Mailbox<'_>, &[u8])> {
+    let start = without_blanks(value);
+    let (name, rest) = match start {
+        [b'"', tail @ ..] => {
+            let end = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\r' | b'\n'))?;
+            let (text, [b'"', rest @ ..]) = tail.split_at(end) else { return None };
+            (text, rest)
+        }
+        _ => words(start),
+    };
+    // Then what was read is the local part.
+    let bare = rest.starts_with(b"@") && !start.starts_with(b"\"") && !name.contains(&b' ');
+    let (local, rest) = if bare { (name, rest) } else { word(without_blanks(rest).strip_prefix(b"<")?) };
+    let (domain, rest) = word(rest.strip_prefix(b"@")?);
+    if local.is_empty() || domain.is_empty() {
+        return None;
+    }
+    let rest = if bare { rest } else { rest.strip_prefix(b">")? };
+    let rest = match without_blanks(rest) {
+        [] => &[],
+        rest => rest.strip_prefix(b",")?,
+    };
+    let name = Some(name).filter(|name| !bare && !name.is_empty()).map(Cow::Borrowed);
+    Some((Mailbox { name, route: None, local: local.into(), domain: domain.into() }, rest))
+}
+
+/// The characters of one word, and what follows.
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| SEPARATES[usize::from(*byte)]).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// Words with one space between them, and what follows the last.
+fn words(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut end = word(text).0.len();
+    while let Some([b' ', more @ ..]) = text.get(end..)
+        && let (next @ [_, ..], _) = word(more)
+    {
+        end += 1 + next.len();
+    }
+    text.split_at(end)
+}
+
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    text.get(start.unwrap_or(text.len())..).unwrap_or_default()
 }
 
 /// What is more than a character of a word: see [`Parser::step`] and [`Current::angle`].
@@ -85,8 +146,8 @@ const SEPARATES: [bool; 256] = {
     separates
 };
 
-struct Parser {
-    entries: Vec<Entry>,
+struct Parser<'a> {
+    entries: Vec<Entry<'a>>,
     in_group: bool,
     current: Current,
 }
@@ -121,8 +182,8 @@ impl Spec {
     }
 }
 
-impl Parser {
-    fn step<'a>(&mut self, byte: u8, tail: &'a [u8]) -> &'a [u8] {
+impl Parser<'_> {
+    fn step<'t>(&mut self, byte: u8, tail: &'t [u8]) -> &'t [u8] {
         let current = &mut self.current;
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => current.space = true,
@@ -152,7 +213,7 @@ impl Parser {
             b',' => self.end_mailbox(),
             b':' if !self.in_group && current.angle.is_none() && current.spec.at.is_none() => {
                 let name = std::mem::take(current).phrase;
-                self.entries.push(Entry::GroupStart(name));
+                self.entries.push(Entry::GroupStart(name.into()));
                 self.in_group = true;
             }
             b';' => {
@@ -187,19 +248,29 @@ impl Parser {
                 let route = angle.take_route();
                 let (local, domain) = angle.split();
                 let name = Some(phrase).filter(|name| !name.is_empty()).or(comment);
-                Mailbox { name, route, local, domain }
+                Mailbox {
+                    name: name.map(Cow::Owned),
+                    route: route.map(Cow::Owned),
+                    local: local.into(),
+                    domain: domain.into(),
+                }
             }
             None if spec.text.is_empty() => match comment {
-                Some(comment) => Mailbox { name: Some(comment), ..Mailbox::default() },
+                Some(comment) => Mailbox { name: Some(comment.into()), ..Mailbox::default() },
                 None => return,
             },
             // Words without an address: a name is more use to a reader than a local part made of it.
             None if spec.at.is_none() && phrase.contains(&b' ') => {
-                Mailbox { name: Some(phrase), ..Mailbox::default() }
+                Mailbox { name: Some(phrase.into()), ..Mailbox::default() }
             }
             None => {
                 let (local, domain) = spec.split();
-                Mailbox { name: comment, route: None, local, domain }
+                Mailbox {
+                    name: comment.map(Cow::Owned),
+                    route: None,
+                    local: local.into(),
+                    domain: domain.into(),
+                }
             }
         };
         self.entries.push(Entry::Mailbox(mailbox));
@@ -329,12 +400,14 @@ fn comment<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// `name|route|local|domain`, groups as `name{` and `}`.
-    fn read(value: &[u8]) -> Vec<String> {
+    fn shown(entries: Vec<Entry<'_>>) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        addresses(value, 1000)
+        entries
             .into_iter()
             .map(|entry| match entry {
                 Entry::GroupStart(name) => format!("{}{{", text(&name)),
@@ -344,6 +417,21 @@ mod tests {
                     .join("|"),
             })
             .collect()
+    }
+
+    fn read(value: &[u8]) -> Vec<String> {
+        shown(addresses(value, 1000))
+    }
+
+    /// Without [`plain`].
+    fn read_by_steps(value: &[u8]) -> Vec<String> {
+        let mut parser = Parser { entries: Vec::new(), in_group: false, current: Current::default() };
+        let mut rest = value;
+        while let [byte, tail @ ..] = rest {
+            rest = parser.step(*byte, tail);
+        }
+        parser.finish();
+        shown(parser.entries)
     }
 
     #[test]
@@ -375,15 +463,43 @@ mod tests {
         ];
         for (value, entries) in cases {
             assert_eq!(read(value), *entries, "{}", value.escape_ascii());
+            assert_eq!(read_by_steps(value), *entries, "{}", value.escape_ascii());
         }
     }
 
     #[test]
+    fn what_is_plain_is_not_copied() {
+        let value = b" a@x.test, Ann B. <b@y.test>,\r\n \"C, D\" <c@z.test> , =?utf-8?q?E?= <e@z.test>";
+        let entries = addresses(value, 1000);
+        assert_eq!(
+            shown(entries.clone()),
+            ["-|-|a|x.test", "Ann B.|-|b|y.test", "C, D|-|c|z.test", "=?utf-8?q?E?=|-|e|z.test"]
+        );
+        let borrowed = |text: &Cow<'_, [u8]>| matches!(text, Cow::Borrowed(_));
+        assert!(entries.iter().all(|entry| match entry {
+            Entry::Mailbox(m) => m.name.iter().chain([&m.local, &m.domain]).all(borrowed),
+            _ => false,
+        }));
+    }
+
+    proptest! {
+        #[test]
+        fn plain_or_by_steps_is_the_same(value in LIST) {
+            prop_assert_eq!(read(value.as_bytes()), read_by_steps(value.as_bytes()));
+        }
+    }
+
+    /// What lists are made of, in any order.
+    const LIST: &str = r#"(a|b\.c|@|x\.test|<a@x>|<b@y>|a@x|[<>,:;" \\\t]|, |  |\r\n |"q"|"p, q" |\(c\)|\[1\]|é|\x0c){0,24}"#;
+
+    #[test]
     fn renders_addresses() {
-        let first = |value: &[u8]| match addresses(value, 1).pop() {
-            Some(Entry::Mailbox(mailbox)) => mailbox,
-            other => panic!("{other:?}"),
-        };
+        fn first(value: &[u8]) -> Mailbox<'_> {
+            match addresses(value, 1).pop() {
+                Some(Entry::Mailbox(mailbox)) => mailbox,
+                other => panic!("{other:?}"),
+            }
+        }
         assert_eq!(first(b"\"john \\\"x\"@y").address(), "\"john \\\"x\"@y");
         assert_eq!(first("\u{d55c}@x".as_bytes()).address(), "\u{d55c}@x");
         assert_eq!(first(b"root").address(), "root");

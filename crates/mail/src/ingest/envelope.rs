@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::ids::message_ids;
 use super::words::decode_text;
 use crate::record::metadata::{Metadata, Raw};
-use crate::record::metadata_header::{HeaderIndex, name_hash};
+use crate::record::metadata_header::{HeaderIndex, NameHash};
 use crate::record::metadata_parts::Structure;
 
 /// Fields of an embedded message that its ENVELOPE needs (RFC 9051 §7.5.2).
@@ -97,7 +97,7 @@ pub(super) fn read_header<'a>(header: &'a [u8], limits: &Limits) -> Header<'a> {
         }
         let listed = listed(field.name, KEPT_FIELDS);
         if listed.is_none() || !kept.add(field.raw) {
-            others.push(name_hash(field.name));
+            others.push(NameHash::of(field.name));
             read.cut |= listed.is_some();
         }
         match listed.unwrap_or_default() {
@@ -196,7 +196,7 @@ impl Metadata {
     }
 
     /// A field's last value as addresses, undecoded, at most about `max` of them.
-    pub fn addresses(&self, name: &str, max: usize) -> Vec<Entry> {
+    pub fn addresses(&self, name: &str, max: usize) -> Vec<Entry<'_>> {
         self.header.last(name).map(|value| addresses(value, max)).unwrap_or_default()
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let (index, cut) = index(header, 1000);
         assert!(!cut);
         assert_eq!(&*index.fields, b"Subject: a\r\n b\r\nFrom: a@x\r\n");
-        assert_eq!(&*index.others, name_hash(b"received").to_be_bytes());
+        assert_eq!(&*index.others, NameHash::of(b"received").to_be_bytes());
         assert!(!index.covers(["Received"]) && index.covers(["From", "Cc"]));
     }
 
@@ -235,7 +235,7 @@ mod tests {
         let list = addresses(index.last("to").unwrap(), 10_000);
         assert!(
             list.len() > 150
-                && list.iter().all(|entry| matches!(entry, Entry::Mailbox(m) if m.domain == b"x.test"))
+                && list.iter().all(|entry| matches!(entry, Entry::Mailbox(m) if *m.domain == b"x.test"[..]))
         );
     }
 

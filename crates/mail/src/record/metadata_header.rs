@@ -17,7 +17,7 @@ pub struct HeaderIndex {
     #[n(0)]
     #[cbor(default)]
     pub fields: Raw,
-    /// Sorted big-endian 16-bit hashes ([`name_hash`]) of the names that are in the header but not, or not
+    /// Sorted big-endian 16-bit hashes ([`NameHash`]) of the names that are in the header but not, or not
     /// whole, in `fields`.
     #[n(1)]
     #[cbor(default)]
@@ -88,9 +88,18 @@ impl<'b> HeaderView<'b> {
 
     /// Whether all fields of these names are kept whole, or the header has none.
     pub fn covers<'n>(self, names: impl IntoIterator<Item = &'n str>) -> bool {
+        self.has_none_of(names.into_iter().map(|name| NameHash::of(name.as_bytes())))
+    }
+
+    /// The same for names whose hashes are known.
+    pub fn covers_all(self, names: &[NameHash]) -> bool {
+        self.has_none_of(names.iter().copied())
+    }
+
+    fn has_none_of(self, mut names: impl Iterator<Item = NameHash>) -> bool {
         let others = self.others.as_chunks::<2>().0;
-        let missing = |name: &str| others.binary_search(&name_hash(name.as_bytes()).to_be_bytes()).is_ok();
-        !self.partial && (others.is_empty() || !names.into_iter().any(missing))
+        let missing = |name: NameHash| others.binary_search(&name.0.to_be_bytes()).is_ok();
+        !self.partial && (others.is_empty() || !names.any(missing))
     }
 
     /// `BODY[HEADER.FIELDS (names)]` (RFC 9051 §6.4.5) with its closing empty line, or nothing if the source
@@ -100,12 +109,26 @@ impl<'b> HeaderView<'b> {
     }
 }
 
-/// Sixteen bits of FNV-1a over the lower-cased name: stands in records, so it must never change.
-pub fn name_hash(name: &[u8]) -> u16 {
-    let hash = name.iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
-    });
-    (hash >> 16) as u16 ^ hash as u16
+/// The hash of a field's name: sixteen bits of FNV-1a over it in lower case. Stands in records, so it must never change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct NameHash(u16);
+
+impl NameHash {
+    /// That of `name`, in any case.
+    pub const fn of(name: &[u8]) -> Self {
+        let mut hash = 0x811c_9dc5_u32;
+        let mut rest = name;
+        while let [byte, tail @ ..] = rest {
+            hash = (hash ^ byte.to_ascii_lowercase() as u32).wrapping_mul(0x0100_0193);
+            rest = tail;
+        }
+        Self((hash >> 16) as u16 ^ hash as u16)
+    }
+
+    /// As it stands in [`HeaderIndex::others`].
+    pub const fn to_be_bytes(self) -> [u8; 2] {
+        self.0.to_be_bytes()
+    }
 }
 
 fn is_false(value: &bool) -> bool {
@@ -120,7 +143,7 @@ mod tests {
     fn answers_only_what_it_knows() {
         let index = HeaderIndex {
             fields: Raw(b"Subject: one\r\nTo: a@x.test,\r\n\tb@x.test\r\nSUBJECT : two\r\n".to_vec()),
-            others: Raw(name_hash(b"received").to_be_bytes().to_vec()),
+            others: Raw(NameHash::of(b"received").to_be_bytes().to_vec()),
             partial: false,
         };
         assert_eq!(index.last("subject"), Some(&b" two"[..]));
@@ -128,12 +151,14 @@ mod tests {
         assert_eq!(index.select(&["TO"]).unwrap(), b"To: a@x.test,\r\n\tb@x.test\r\n\r\n");
         assert_eq!(index.select(&["cc"]).unwrap(), b"\r\n");
         assert_eq!(index.select(&["to", "Received"]), None);
+        assert!(index.view().covers_all(&[NameHash::of(b"Cc"), NameHash::of(b"to")]));
+        assert!(!index.view().covers_all(&[NameHash::of(b"to"), NameHash::of(b"Received")]));
     }
 
     #[test]
     fn name_hash_is_for_ever() {
-        assert_eq!(name_hash(b"Received"), name_hash(b"RECEIVED"));
-        assert_eq!(name_hash(b""), 0x811c ^ 0x9dc5);
-        assert_eq!(name_hash(b"a"), 0xe40c ^ 0x292c);
+        assert_eq!(NameHash::of(b"Received"), NameHash::of(b"RECEIVED"));
+        assert_eq!(NameHash::of(b""), NameHash(0x811c ^ 0x9dc5));
+        assert_eq!(NameHash::of(b"a"), NameHash(0xe40c ^ 0x292c));
     }
 }

@@ -6,6 +6,6 @@ pub mod metadata_parts;
 mod outline;
 
 pub use metadata::{Cuts, Metadata, Raw, SentAt, ThreadKey};
-pub use metadata_header::{HeaderIndex, HeaderView};
+pub use metadata_header::{HeaderIndex, HeaderView, NameHash};
 pub use metadata_parts::{Disposition, Param, Part, PartFlags, Structure};
 pub use outline::Record;

@@ -5,7 +5,7 @@ use minicbor::data::Type;
 use minicbor::decode::{Decode, Decoder, Error as Damage};
 use types::{AccountId, EmailId};
 
-use super::{Cuts, HeaderView, Metadata, SentAt, Structure};
+use super::{Cuts, HeaderView, Metadata, NameHash, SentAt, Structure};
 use crate::Error;
 
 /// An email's [`Metadata`] as its row holds it. What is asked for is decoded then, without copying where that can be.
@@ -52,9 +52,11 @@ impl Record {
         self.field(3)
     }
 
-    /// The header fields that are kept, as in [`super::HeaderIndex::fields`]; they share the row's memory.
-    pub fn kept_fields(&self) -> Result<Bytes, Error> {
-        Ok(self.row.slice_ref(self.header()?.fields))
+    /// The header fields that are kept, as in [`super::HeaderIndex::fields`], if all of these are among them or not
+    /// in the header at all. They share the row's memory.
+    pub fn fields_if_covered(&self, names: &[NameHash]) -> Result<Option<Bytes>, Error> {
+        let header = self.header()?;
+        Ok(header.covers_all(names).then(|| self.row.slice_ref(header.fields)))
     }
 
     /// As [`Metadata::structure`].
@@ -123,6 +125,9 @@ mod tests {
             assert_eq!(record.cuts().unwrap(), metadata.cuts);
             assert_eq!(record.sent().unwrap(), metadata.sent);
             assert_eq!(record.header().unwrap(), metadata.header.view());
+            let fields = |name| record.fields_if_covered(&[NameHash::of(name)]).unwrap();
+            assert_eq!(fields(b"subject").as_deref(), Some(&*metadata.header.fields));
+            assert_eq!(fields(b"X-Other"), None);
             assert_eq!(record.structure().unwrap(), metadata.structure);
             assert_eq!(record.preview().unwrap(), metadata.preview);
         }

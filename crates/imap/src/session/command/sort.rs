@@ -178,7 +178,7 @@ pub(super) fn collated(text: &str) -> Box<str> {
     collated.into()
 }
 
-fn first_entry(kept: &Kept<'_>, field: &str) -> Option<Entry> {
+fn first_entry<'r>(kept: &Kept<'r>, field: &str) -> Option<Entry<'r>> {
     addresses(kept.header.last(field)?, 1).into_iter().next()
 }
 

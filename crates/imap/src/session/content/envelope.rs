@@ -8,16 +8,22 @@ use crate::wire::response::{Address, Envelope};
 /// The most addresses of one field that an answer shows.
 const ADDRESSES: usize = 10_000;
 
-/// The envelope in a block of header fields. Of fields that are there twice the last counts, as in JMAP.
-pub(in super::super) fn envelope(block: &[u8]) -> Envelope {
+/// The envelope in a block of header fields, whose memory it shares. Of fields that are there twice the last counts, as
+/// in JMAP.
+pub(in super::super) fn envelope(block: &[u8]) -> Envelope<'_> {
     let mut envelope = Envelope::default();
     for field in Fields::new(block) {
-        let text = || Some(unfold(field.value).into_owned()).filter(|t| !t.is_empty());
+        let text = || Some(unfold(field.value)).filter(|text| !text.is_empty());
         let list = || addresses(field.value, ADDRESSES).into_iter().map(address).collect();
-        match field.name.to_ascii_lowercase().as_slice() {
+        // No name that counts is longer.
+        let mut name = [0; 11];
+        let Some(name) = name.get_mut(..field.name.len()) else { continue };
+        name.copy_from_slice(field.name);
+        name.make_ascii_lowercase();
+        match &*name {
             b"date" => envelope.date = text(),
             // An empty Subject is not the same as none.
-            b"subject" => envelope.subject = Some(unfold(field.value).into_owned()),
+            b"subject" => envelope.subject = Some(unfold(field.value)),
             b"from" => envelope.from = list(),
             b"sender" => envelope.sender = list(),
             b"reply-to" => envelope.reply_to = list(),
@@ -32,7 +38,7 @@ pub(in super::super) fn envelope(block: &[u8]) -> Envelope {
     envelope
 }
 
-fn address(entry: Entry) -> Address {
+fn address(entry: Entry<'_>) -> Address<'_> {
     match entry {
         Entry::Mailbox(mailbox) => {
             Address::Mailbox { name: mailbox.name, local: mailbox.local, domain: mailbox.domain }
@@ -54,9 +60,9 @@ mod tests {
         assert_eq!(envelope.subject.as_deref(), Some(&b""[..]));
         assert_eq!(envelope.message_id.as_deref(), Some(&b"<1@x>"[..]));
         let from = Address::Mailbox {
-            name: Some(b"A, B".to_vec()),
-            local: b"a".to_vec(),
-            domain: b"x.test".to_vec(),
+            name: Some(b"A, B"[..].into()),
+            local: b"a"[..].into(),
+            domain: b"x.test"[..].into(),
         };
         assert_eq!(envelope.from, [from]);
         assert_eq!(envelope.to.len(), 3);

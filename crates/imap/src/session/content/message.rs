@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use mail::ingest::{self, What, header_fields};
+use mail::record::NameHash;
 use mail::record::metadata::Cuts;
 use mail::record::metadata_parts::Structure as Tree;
 use mail::{Mail, Record, Sealed, Source};
@@ -15,8 +16,18 @@ use crate::wire::{Section, SectionText};
 const HEADER: u64 = 8 * 1024 * 1024;
 
 /// The header fields that ENVELOPE is made of.
-const ENVELOPE: [&str; 10] =
-    ["date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"];
+const ENVELOPE: [NameHash; 10] = [
+    NameHash::of(b"date"),
+    NameHash::of(b"subject"),
+    NameHash::of(b"from"),
+    NameHash::of(b"sender"),
+    NameHash::of(b"reply-to"),
+    NameHash::of(b"to"),
+    NameHash::of(b"cc"),
+    NameHash::of(b"bcc"),
+    NameHash::of(b"in-reply-to"),
+    NameHash::of(b"message-id"),
+];
 
 /// A message whose content is being shown.
 pub(in super::super) struct Message {
@@ -90,8 +101,8 @@ impl Message {
 
     /// Header fields, among them all that ENVELOPE is made of.
     pub(in super::super) async fn envelope(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        if self.record.header()?.covers(ENVELOPE) {
-            return Ok(self.record.kept_fields()?);
+        if let Some(fields) = self.record.fields_if_covered(&ENVELOPE)? {
+            return Ok(fields);
         }
         self.header(mail).await
     }

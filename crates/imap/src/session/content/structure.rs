@@ -10,11 +10,11 @@ use crate::wire::response::{Disposition, Envelope, Structure, StructureKind};
 const DEPTH: usize = 200;
 
 /// The structure of a whole message.
-pub(in super::super) fn structure(tree: &Tree) -> Structure {
+pub(in super::super) fn structure(tree: &Tree) -> Structure<'_> {
     part(tree, 0, 0)
 }
 
-fn part(tree: &Tree, index: usize, depth: usize) -> Structure {
+fn part(tree: &Tree, index: usize, depth: usize) -> Structure<'_> {
     let Some(part) = tree.part(index).filter(|_| depth <= DEPTH) else { return Structure::opaque(0) };
     let (media, subtype) = part.media_type.split_once('/').unwrap_or(("application", "octet-stream"));
     Structure {
@@ -35,7 +35,7 @@ fn part(tree: &Tree, index: usize, depth: usize) -> Structure {
     }
 }
 
-fn leaf(tree: &Tree, part: &Part, index: usize, media: &str, depth: usize) -> StructureKind {
+fn leaf<'t>(tree: &'t Tree, part: &'t Part, index: usize, media: &str, depth: usize) -> StructureKind<'t> {
     let text = |raw: &Option<Raw>| raw.as_ref().map(|raw| raw.0.clone());
     let embedded = matches!(part.media_type.as_str(), "message/rfc822" | "message/global");
     let message = embedded.then(|| Box::new(message(tree, part, index, depth)));
@@ -53,7 +53,7 @@ fn leaf(tree: &Tree, part: &Part, index: usize, media: &str, depth: usize) -> St
 }
 
 /// The grammar wants an envelope and a body of every embedded message, also of one that was not looked into.
-fn message(tree: &Tree, part: &Part, index: usize, depth: usize) -> (Envelope, Structure) {
+fn message<'t>(tree: &'t Tree, part: &'t Part, index: usize, depth: usize) -> (Envelope<'t>, Structure<'t>) {
     let fields = part.envelope.as_ref().map(|raw| raw.0.as_slice()).unwrap_or_default();
     let body = match tree.children(index).next() {
         Some(child) if part.is_message() => self::part(tree, child, depth + 1),

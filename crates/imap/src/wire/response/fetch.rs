@@ -112,21 +112,21 @@ impl FetchLine {
     }
 
     /// `ENVELOPE`
-    pub fn envelope(&mut self, envelope: &Envelope, dialect: Dialect, out: &mut Output) {
+    pub fn envelope(&mut self, envelope: &Envelope<'_>, dialect: Dialect, out: &mut Output) {
         self.item(out);
         out.put(b"ENVELOPE ");
         envelope.write(dialect, out);
     }
 
     /// `BODY`
-    pub fn body(&mut self, structure: &Structure, dialect: Dialect, out: &mut Output) {
+    pub fn body(&mut self, structure: &Structure<'_>, dialect: Dialect, out: &mut Output) {
         self.item(out);
         out.put(b"BODY ");
         structure.write(false, dialect, out);
     }
 
     /// `BODYSTRUCTURE`
-    pub fn body_structure(&mut self, structure: &Structure, dialect: Dialect, out: &mut Output) {
+    pub fn body_structure(&mut self, structure: &Structure<'_>, dialect: Dialect, out: &mut Output) {
         self.item(out);
         out.put(b"BODYSTRUCTURE ");
         structure.write(true, dialect, out);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
@@ -75,6 +76,21 @@ impl Output {
         self.len += text.len();
     }
 
+    /// Where the next text goes, for [`Self::repeat`]. Means nothing any more once something else than text was written.
+    pub fn mark(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Writes again what was written between two marks.
+    pub fn repeat(&mut self, text: Range<usize>) {
+        let end = self.open.len();
+        if text.start <= text.end && text.end <= end {
+            self.open.resize(end + text.len(), 0);
+            self.len += text.len();
+            self.open.copy_within(text, end);
+        }
+    }
+
     /// A number in decimal digits.
     pub fn number(&mut self, mut number: u64) {
         let mut digits = [0; 20];
@@ -123,6 +139,12 @@ impl Output {
 
     /// `string`: quoted if it can be, a literal if it must be. NUL, which neither can hold, is left out.
     pub fn string(&mut self, bytes: &[u8], dialect: Dialect) {
+        if bytes.len() <= QUOTED && is_plain(bytes) {
+            self.open.reserve(bytes.len() + 2);
+            self.put(b"\"");
+            self.put(bytes);
+            return self.put(b"\"");
+        }
         if memchr(0, bytes).is_some() {
             let without: Vec<u8> = bytes.iter().copied().filter(|b| *b != 0).collect();
             return self.string(&without, dialect);
@@ -181,6 +203,13 @@ impl fmt::Write for Output {
         self.put(text.as_bytes());
         Ok(())
     }
+}
+
+/// Whether a string can stand between quotation marks as it is, in any dialect: printable ASCII without the two
+/// characters that would have to be escaped. Most strings are; it is one pass that never branches.
+fn is_plain(bytes: &[u8]) -> bool {
+    let special = |byte: u8| !(0x20..0x7f).contains(&byte) | (byte == b'"') | (byte == b'\\');
+    !bytes.iter().fold(false, |any, byte| any | special(*byte))
 }
 
 /// ASCII text as an `astring`: an atom if it can be, quoted otherwise. Control characters become spaces.

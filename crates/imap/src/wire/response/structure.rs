@@ -9,7 +9,7 @@ const DEPTH: usize = 100;
 
 /// A part of a message, with the parts below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Structure {
+pub struct Structure<'a> {
     /// The media subtype.
     pub subtype: Vec<u8>,
     /// The media type's parameters.
@@ -21,7 +21,7 @@ pub struct Structure {
     /// `Content-Location`
     pub location: Option<Vec<u8>>,
     /// What kind of part.
-    pub kind: StructureKind,
+    pub kind: StructureKind<'a>,
 }
 
 /// `Content-Disposition`
@@ -35,9 +35,9 @@ pub struct Disposition {
 
 /// A multipart or a leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StructureKind {
+pub enum StructureKind<'a> {
     /// `multipart/*`
-    Multipart(Vec<Structure>),
+    Multipart(Vec<Structure<'a>>),
     /// Anything else.
     Leaf {
         /// The media type.
@@ -55,11 +55,11 @@ pub enum StructureKind {
         /// For `text/*` and messages.
         lines: Option<u64>,
         /// For `message/rfc822` and `message/global`.
-        message: Option<Box<(Envelope, Structure)>>,
+        message: Option<Box<(Envelope<'a>, Structure<'a>)>>,
     },
 }
 
-impl Structure {
+impl Structure<'_> {
     /// A part about which nothing is known but its size.
     pub fn opaque(size: u64) -> Self {
         Self {
@@ -101,7 +101,7 @@ struct Writer<'o> {
 }
 
 impl Writer<'_> {
-    fn part(&mut self, part: &Structure, depth: usize) {
+    fn part(&mut self, part: &Structure<'_>, depth: usize) {
         if depth > DEPTH {
             return self.part(&Structure::opaque(part.size()), 0);
         }
@@ -116,7 +116,7 @@ impl Writer<'_> {
         self.out.put(b")");
     }
 
-    fn multipart(&mut self, part: &Structure, parts: &[Structure], depth: usize) {
+    fn multipart(&mut self, part: &Structure<'_>, parts: &[Structure<'_>], depth: usize) {
         // The grammar wants at least one part; a multipart without any holds one empty text.
         if parts.is_empty() {
             self.out.put(b"(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)");
@@ -132,7 +132,7 @@ impl Writer<'_> {
         }
     }
 
-    fn leaf(&mut self, part: &Structure, depth: usize) {
+    fn leaf(&mut self, part: &Structure<'_>, depth: usize) {
         let StructureKind::Leaf { media, id, description, encoding, size, md5, lines, message } = &part.kind
         else {
             return;
@@ -165,7 +165,7 @@ impl Writer<'_> {
     }
 
     /// What stands after a part's own data: disposition, language, location.
-    fn extension(&mut self, part: &Structure) {
+    fn extension(&mut self, part: &Structure<'_>) {
         match &part.disposition {
             Some(disposition) => {
                 self.out.put(b" (");
