@@ -41,7 +41,9 @@ async fn messages_are_read_by_the_page() {
     for (command, rounds, rows) in [
         ("FETCH 1:* (ENVELOPE BODYSTRUCTURE PREVIEW)", 10 + 10, 2_000),
         ("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)])", 10 + 10, 2_000),
-        ("FETCH 1:* BODY.PEEK[]", 32 + 32 + 32, 3_000),
+        ("FETCH 1:* BODY.PEEK[]", 32 + 32, 2_000),
+        ("FETCH 1:* (UID FLAGS BODY.PEEK[]<0.100>)", 32 + 32, 2_000),
+        ("FETCH 1:* (PREVIEW BODY.PEEK[])", 32 + 32 + 32, 3_000),
         ("FETCH 1:* (BODY.PEEK[1] BODY.PEEK[HEADER] BINARY.SIZE[1])", 32 + 32 + 32, 3_000),
         ("SEARCH SUBJECT nowhere", 1 + 10, 2_000),
         ("SEARCH SEEN TEXT nowhere", 1, 1_000),

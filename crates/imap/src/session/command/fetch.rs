@@ -16,7 +16,7 @@ use super::super::error::Error;
 use super::super::user::{Syncs, User};
 use super::super::view::{Picked, View};
 use super::{Finished, Outcome, Task, tell_after};
-use crate::wire::command::{Fetch, FetchItem};
+use crate::wire::command::{Fetch, FetchItem, Rfc822};
 use crate::wire::response::{self, Code, FetchLine, Output, Reply};
 use crate::wire::{Dialect, SectionText, Unit};
 
@@ -30,6 +30,8 @@ pub(in super::super) struct Fetching {
     unit: Unit,
     items: Vec<FetchItem>,
     depth: Depth,
+    /// Whether nothing is shown of the messages besides their rows but all of them.
+    whole: bool,
     marks_seen: bool,
     /// Whether a row that is told unasked carries its modseq.
     condstore: bool,
@@ -65,10 +67,12 @@ impl Fetching {
     ) -> Self {
         let marks_seen = writable && items.iter().any(FetchItem::marks_seen);
         let depth = items.iter().map(depth).max().unwrap_or(Depth::Row);
+        let whole = items.iter().all(|item| self::depth(item) == Depth::Row || is_whole(item));
         Self {
             unit,
             items,
             depth,
+            whole,
             marks_seen,
             condstore,
             changed_since,
@@ -164,6 +168,15 @@ fn depth(item: &FetchItem) -> Depth {
     }
 }
 
+/// Whether an item shows a message as it is, or a stretch of it.
+fn is_whole(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Section { section, .. } => section.part.is_empty() && section.text == SectionText::All,
+        FetchItem::Rfc822(what) => *what == Rfc822::Whole,
+        _ => false,
+    }
+}
+
 impl Fetching {
     /// Writes some of the answer: what one round of reading brings, or as much as goes out at once.
     pub(in super::super) async fn step(
@@ -232,7 +245,8 @@ impl Fetching {
         Ok(())
     }
 
-    /// Reads what is shown of the messages besides their rows: two rounds for all of them.
+    /// Reads what is shown of the messages besides their rows: one round for all of them where that is nothing but
+    /// their records, or they themselves; else two.
     async fn read_content(
         &mut self,
         rows: &mut Vec<Row>,
@@ -240,15 +254,22 @@ impl Fetching {
         mail: &mail::Mail,
     ) -> Result<(), Error> {
         let emails: Vec<_> = rows.iter().map(|row| row.member.email).collect();
-        let records = mail.records(account, &emails).await?;
-        for (row, record) in rows.iter_mut().zip(records) {
-            row.message = record.map(Message::new);
+        if self.whole {
+            let sources = mail.sources(account, &emails).await?;
+            for (row, sealed) in rows.iter_mut().zip(sources) {
+                row.message = sealed.map(Message::whole);
+            }
+        } else {
+            let records = mail.records(account, &emails).await?;
+            for (row, record) in rows.iter_mut().zip(records) {
+                row.message = record.map(Message::new);
+            }
         }
         // Expunged between the two reads.
         let before = rows.len();
         rows.retain(|row| row.message.is_some());
         self.missing |= rows.len() < before;
-        if self.depth > Depth::Record {
+        if self.depth > Depth::Record && !self.whole {
             self.bring_sources(rows, account, mail).await?;
         }
         Ok(())
@@ -402,7 +423,7 @@ async fn begin_content(
 ) -> Result<bool, Error> {
     match item {
         FetchItem::Envelope => line.envelope(&envelope(&message.envelope(mail).await?), dialect, out),
-        FetchItem::Preview => line.preview(short(message.record().preview()?), dialect, out),
+        FetchItem::Preview => line.preview(short(message.record()?.preview()?), dialect, out),
         FetchItem::Body => line.body(&structure(message.tree(mail).await?), dialect, out),
         FetchItem::BodyStructure => line.body_structure(&structure(message.tree(mail).await?), dialect, out),
         item => match Body::open(item, message, mail).await? {

@@ -31,7 +31,8 @@ const ENVELOPE: [NameHash; 10] = [
 
 /// A message whose content is being shown.
 pub(in super::super) struct Message {
-    record: Record,
+    /// What is known of its content; none where only the bytes are asked for.
+    record: Option<Record>,
     /// Its bytes, if they were read with those of others.
     sealed: Option<Sealed>,
     source: Option<Source>,
@@ -52,7 +53,12 @@ pub(in super::super) enum Content {
 
 impl Message {
     pub(in super::super) const fn new(record: Record) -> Self {
-        Self { record, sealed: None, source: None, tree: None }
+        Self { record: Some(record), sealed: None, source: None, tree: None }
+    }
+
+    /// A message of which nothing will be shown but all of it.
+    pub(in super::super) const fn whole(sealed: Sealed) -> Self {
+        Self { record: None, sealed: Some(sealed), source: None, tree: None }
     }
 
     /// Has the bytes at hand, for when somebody asks for them.
@@ -60,8 +66,8 @@ impl Message {
         self.sealed = Some(sealed);
     }
 
-    pub(in super::super) const fn record(&self) -> &Record {
-        &self.record
+    pub(in super::super) fn record(&self) -> Result<&Record, Error> {
+        self.record.as_ref().ok_or(Error::Torn)
     }
 
     /// The bytes, opened once.
@@ -69,7 +75,10 @@ impl Message {
         if self.source.is_none() {
             self.source = Some(match self.sealed.take() {
                 Some(sealed) => sealed.open()?,
-                None => mail.source(self.record.account(), self.record.email()).await?,
+                None => {
+                    let record = self.record()?;
+                    mail.source(record.account(), record.email()).await?
+                }
             });
         }
         self.source.as_ref().ok_or(Error::Torn)
@@ -78,12 +87,12 @@ impl Message {
     /// The MIME tree; read anew from the source where the record has only part of it.
     pub(in super::super) async fn tree(&mut self, mail: &Mail) -> Result<&Tree, Error> {
         if self.tree.is_none() {
-            self.tree = Some(if self.record.cuts()?.contains(Cuts::STRUCTURE) {
+            self.tree = Some(if self.record()?.cuts()?.contains(Cuts::STRUCTURE) {
                 let source = self.source(mail).await?;
                 let raw = source.read(0..source.size()).await?;
                 ingest::structure(&raw, &ingest::Limits::default()).0
             } else {
-                self.record.structure()?
+                self.record()?.structure()?
             });
         }
         self.tree.as_ref().ok_or(Error::Torn)
@@ -93,7 +102,7 @@ impl Message {
     pub(in super::super) fn needs_source(&self, section: &Section) -> Result<bool, Error> {
         Ok(match &section.text {
             SectionText::Fields(names) if section.part.is_empty() => {
-                !self.record.header()?.covers(names_of(names))
+                !self.record()?.header()?.covers(names_of(names))
             }
             _ => true,
         })
@@ -101,7 +110,7 @@ impl Message {
 
     /// Header fields, among them all that ENVELOPE is made of.
     pub(in super::super) async fn envelope(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        if let Some(fields) = self.record.fields_if_covered(&ENVELOPE)? {
+        if let Some(fields) = self.record()?.fields_if_covered(&ENVELOPE)? {
             return Ok(fields);
         }
         self.header(mail).await
@@ -109,13 +118,13 @@ impl Message {
 
     /// The message's own header, with the empty line after it.
     pub(in super::super) async fn header(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        if self.tree.is_none() && !self.record.cuts()?.contains(Cuts::STRUCTURE) {
-            self.tree = Some(self.record.structure()?);
+        if self.tree.is_none() && !self.record()?.cuts()?.contains(Cuts::STRUCTURE) {
+            self.tree = Some(self.record()?.structure()?);
         }
         let range = match &self.tree {
             Some(tree) => header_of(tree),
             // What was cut from the record is not at its beginning.
-            None => header_of(&self.record.structure()?),
+            None => header_of(&self.record()?.structure()?),
         };
         self.read(mail, range).await
     }
@@ -133,7 +142,9 @@ impl Message {
         section: &Section,
     ) -> Result<Content, Error> {
         let (what, names, not): (_, &[Bytes], _) = match &section.text {
-            SectionText::All if section.part.is_empty() => return Ok(Content::Range(0..self.record.size()?)),
+            SectionText::All if section.part.is_empty() => {
+                return Ok(Content::Range(0..self.source(mail).await?.size()));
+            }
             SectionText::All => (What::Body, &[], false),
             SectionText::Header => (What::Header, &[], false),
             SectionText::Text => (What::Text, &[], false),
@@ -146,7 +157,7 @@ impl Message {
         if by_fields
             && !not
             && section.part.is_empty()
-            && let Some(fields) = self.record.header()?.select(&names)
+            && let Some(fields) = self.record()?.header()?.select(&names)
         {
             return Ok(Content::Bytes(fields.into()));
         }
@@ -166,7 +177,7 @@ impl Message {
         path: &[u32],
     ) -> Result<Option<(Range<u64>, String)>, Error> {
         if path.is_empty() {
-            return Ok(Some((0..self.record.size()?, String::new())));
+            return Ok(Some((0..self.record()?.size()?, String::new())));
         }
         let tree = self.tree(mail).await?;
         let part = tree.index_of(path).and_then(|index| tree.part(index));

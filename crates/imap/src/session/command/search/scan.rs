@@ -194,7 +194,7 @@ impl<'q> Search<'q> {
         message: &mut Message,
         bench: &mut Bench,
     ) -> Result<bool, Error> {
-        let record = message.record().clone();
+        let record = message.record()?.clone();
         let kept = Kept::of(&record)?;
         let mut evidence = Evidence { kept: Some(&kept), ..Evidence::of(number, member) };
         let (block, hint);
