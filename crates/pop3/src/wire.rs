@@ -46,6 +46,14 @@ impl Wire {
 
     /// Writes the next octets of the message; false if no more are wanted.
     pub(crate) fn push(&mut self, chunk: &Bytes, out: &mut Output) -> bool {
+        if self.extent == Extent::Whole
+            && !(self.line_begins && chunk.starts_with(b"."))
+            && let Some(last) = chunk.last().filter(|_| is_ready(chunk))
+        {
+            (self.line_begins, self.after_cr) = (*last == b'\n', *last == b'\r');
+            out.stretch(chunk.clone());
+            return true;
+        }
         let (mut written, mut at) = (0, 0);
         while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty() && self.part != Part::Done) {
             if self.line_begins && rest.first() == Some(&b'.') {
@@ -111,6 +119,16 @@ impl Wire {
             (part, _) => part,
         };
     }
+}
+
+/// Whether a stretch of a message has nothing inside that must be changed on its way, as nearly all mail. One pass that
+/// never branches is quicker than to look for one line after the other.
+fn is_ready(stretch: &[u8]) -> bool {
+    let next = stretch.get(1..).unwrap_or_default();
+    let bare = |byte: u8, next: u8| (next == b'\n') & (byte != b'\r');
+    let dotted = |byte: u8, next: u8| (byte == b'\n') & (next == b'.');
+    let odd = |(byte, next): (&u8, &u8)| bare(*byte, *next) | dotted(*byte, *next);
+    !stretch.starts_with(b"\n") & !stretch.iter().zip(next).fold(false, |any, pair| any | odd(pair))
 }
 
 #[cfg(test)]
