@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use mail::{FlagAction, FlagChange, Member};
 use types::{AccountId, Keyword, Keywords, ModSeq};
 
-use self::body::Body;
+use self::body::{Body, is_whole};
 pub(super) use self::rows::FetchingRows;
 use super::super::announce::Tell;
 use super::super::content::{Message, envelope, structure};
@@ -16,7 +16,7 @@ use super::super::error::Error;
 use super::super::user::{Syncs, User};
 use super::super::view::{Picked, View};
 use super::{Finished, Outcome, Task, tell_after};
-use crate::wire::command::{Fetch, FetchItem, Rfc822};
+use crate::wire::command::{Fetch, FetchItem};
 use crate::wire::response::{self, Code, FetchLine, Output, Reply};
 use crate::wire::{Dialect, SectionText, Unit};
 
@@ -168,15 +168,6 @@ fn depth(item: &FetchItem) -> Depth {
     }
 }
 
-/// Whether an item shows a message as it is, or a stretch of it.
-fn is_whole(item: &FetchItem) -> bool {
-    match item {
-        FetchItem::Section { section, .. } => section.part.is_empty() && section.text == SectionText::All,
-        FetchItem::Rfc822(what) => *what == Rfc822::Whole,
-        _ => false,
-    }
-}
-
 impl Fetching {
     /// Writes some of the answer: what one round of reading brings, or as much as goes out at once.
     pub(in super::super) async fn step(
@@ -302,14 +293,20 @@ impl Fetching {
     async fn go_on(&mut self, user: &mut User, out: &mut Output) -> Result<(), Error> {
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         if let Some(body) = open.body.as_mut() {
-            if !body.send(out).await? {
+            if !body.send_at_once(out) && !Box::pin(body.send(out)).await? {
                 return Ok(());
             }
             open.body = None;
         }
         while let Some(item) = self.items.get(open.next) {
             open.next += 1;
-            match begin_item(item, open, user, out).await {
+            let begun = match open.tell(item, user.dialect, out) {
+                Ok(true) => Ok(true),
+                // Much room for what is seldom needed: as a part of this it would be moved about with every message.
+                Ok(false) => Box::pin(begin_content(item, open, user, out)).await,
+                Err(error) => Err(error),
+            };
+            match begun {
                 Ok(known) => self.unknown_encoding |= !known,
                 // The answer has begun and cannot be taken back; what was written of it is whole, the item is left
                 // out.
@@ -389,41 +386,71 @@ async fn mark_seen(rows: &mut [Row], view: &mut View, mail: &mail::Mail) -> Resu
     Ok(())
 }
 
-/// Writes an item, or begins its body; false if its transfer encoding is unknown.
-async fn begin_item(item: &FetchItem, open: &mut Open, user: &User, out: &mut Output) -> Result<bool, Error> {
-    let (mail, dialect) = (&user.mail, user.dialect);
-    let Open { row, line, body, .. } = open;
-    let member = &row.member;
-    match item {
-        FetchItem::EmailId => line.email_id(member.content, out),
-        FetchItem::Flags => line.flags(&member.keywords, member.deleted, out),
-        FetchItem::InternalDate => line.internal_date(member.received, out),
-        FetchItem::ModSeq => line.modseq(member.modseq, out),
-        FetchItem::SaveDate => line.save_date(member.saved, out),
-        FetchItem::Size => line.size(member.size, out),
-        FetchItem::ThreadId => line.thread_id(member.first_thread, out),
-        FetchItem::Uid => line.uid(member.uid, out),
-        item => {
-            if let Some(message) = row.message.as_mut() {
-                return begin_content(item, message, line, body, mail, dialect, out).await;
+impl Open {
+    /// Writes an item, or begins its body, if all of it is at hand; false if something has to be read for it.
+    fn tell(&mut self, item: &FetchItem, dialect: Dialect, out: &mut Output) -> Result<bool, Error> {
+        let Self { row, line, body, .. } = self;
+        let member = &row.member;
+        match item {
+            FetchItem::EmailId => line.email_id(member.content, out),
+            FetchItem::Flags => line.flags(&member.keywords, member.deleted, out),
+            FetchItem::InternalDate => line.internal_date(member.received, out),
+            FetchItem::ModSeq => line.modseq(member.modseq, out),
+            FetchItem::SaveDate => line.save_date(member.saved, out),
+            FetchItem::Size => line.size(member.size, out),
+            FetchItem::ThreadId => line.thread_id(member.first_thread, out),
+            FetchItem::Uid => line.uid(member.uid, out),
+            item => {
+                let Some(message) = row.message.as_mut() else { return Ok(true) };
+                return tell_content(item, message, line, body, dialect, out);
             }
+        }
+        Ok(true)
+    }
+}
+
+fn tell_content(
+    item: &FetchItem,
+    message: &mut Message,
+    line: &mut FetchLine,
+    body: &mut Option<Body>,
+    dialect: Dialect,
+    out: &mut Output,
+) -> Result<bool, Error> {
+    match item {
+        FetchItem::Envelope => {
+            let Some(fields) = message.envelope_at_hand()? else { return Ok(false) };
+            line.envelope(&envelope(&fields), dialect, out);
+        }
+        FetchItem::Preview => line.preview(short(message.record()?.preview()?), dialect, out),
+        FetchItem::Body | FetchItem::BodyStructure => {
+            let Some(tree) = message.tree_at_hand()? else { return Ok(false) };
+            match item {
+                FetchItem::Body => line.body(&structure(tree), dialect, out),
+                _ => line.body_structure(&structure(tree), dialect, out),
+            }
+        }
+        item => {
+            let Some(opened) = Body::at_hand(item, message)? else { return Ok(false) };
+            opened.announce(item, line, out);
+            *body = Some(opened);
         }
     }
     Ok(true)
 }
 
+/// Writes an item, or begins its body, with what has to be read for it; false if its transfer encoding is unknown.
 async fn begin_content(
     item: &FetchItem,
-    message: &mut Message,
-    line: &mut FetchLine,
-    body: &mut Option<Body>,
-    mail: &mail::Mail,
-    dialect: Dialect,
+    open: &mut Open,
+    user: &User,
     out: &mut Output,
 ) -> Result<bool, Error> {
+    let (mail, dialect) = (&user.mail, user.dialect);
+    let Open { row, line, body, .. } = open;
+    let Some(message) = row.message.as_mut() else { return Ok(true) };
     match item {
-        FetchItem::Envelope => line.envelope(&envelope(&message.envelope(mail).await?), dialect, out),
-        FetchItem::Preview => line.preview(short(message.record()?.preview()?), dialect, out),
+        FetchItem::Envelope => line.envelope(&envelope(&message.header(mail).await?), dialect, out),
         FetchItem::Body => line.body(&structure(message.tree(mail).await?), dialect, out),
         FetchItem::BodyStructure => line.body_structure(&structure(message.tree(mail).await?), dialect, out),
         item => match Body::open(item, message, mail).await? {

@@ -70,30 +70,39 @@ impl Message {
         self.record.as_ref().ok_or(Error::Torn)
     }
 
+    /// The bytes, if they were read with those of others.
+    pub(in super::super) fn source_at_hand(&mut self) -> Result<Option<&Source>, Error> {
+        if self.source.is_none()
+            && let Some(sealed) = self.sealed.take()
+        {
+            self.source = Some(sealed.open()?);
+        }
+        Ok(self.source.as_ref())
+    }
+
     /// The bytes, opened once.
     pub(in super::super) async fn source(&mut self, mail: &Mail) -> Result<&Source, Error> {
-        if self.source.is_none() {
-            self.source = Some(match self.sealed.take() {
-                Some(sealed) => sealed.open()?,
-                None => {
-                    let record = self.record()?;
-                    mail.source(record.account(), record.email()).await?
-                }
-            });
+        if self.source_at_hand()?.is_none() {
+            let record = self.record()?;
+            self.source = Some(mail.source(record.account(), record.email()).await?);
         }
         self.source.as_ref().ok_or(Error::Torn)
     }
 
+    /// The MIME tree, if the record has all of it.
+    pub(in super::super) fn tree_at_hand(&mut self) -> Result<Option<&Tree>, Error> {
+        if self.tree.is_none() && !self.record()?.cuts()?.contains(Cuts::STRUCTURE) {
+            self.tree = Some(self.record()?.structure()?);
+        }
+        Ok(self.tree.as_ref())
+    }
+
     /// The MIME tree; read anew from the source where the record has only part of it.
     pub(in super::super) async fn tree(&mut self, mail: &Mail) -> Result<&Tree, Error> {
-        if self.tree.is_none() {
-            self.tree = Some(if self.record()?.cuts()?.contains(Cuts::STRUCTURE) {
-                let source = self.source(mail).await?;
-                let raw = source.read(0..source.size()).await?;
-                ingest::structure(&raw, &ingest::Limits::default()).0
-            } else {
-                self.record()?.structure()?
-            });
+        if self.tree_at_hand()?.is_none() {
+            let source = self.source(mail).await?;
+            let raw = source.read(0..source.size()).await?;
+            self.tree = Some(ingest::structure(&raw, &ingest::Limits::default()).0);
         }
         self.tree.as_ref().ok_or(Error::Torn)
     }
@@ -108,20 +117,14 @@ impl Message {
         })
     }
 
-    /// Header fields, among them all that ENVELOPE is made of.
-    pub(in super::super) async fn envelope(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        if let Some(fields) = self.record()?.fields_if_covered(&ENVELOPE)? {
-            return Ok(fields);
-        }
-        self.header(mail).await
+    /// Header fields, among them all that ENVELOPE is made of, if the record has these.
+    pub(in super::super) fn envelope_at_hand(&self) -> Result<Option<Bytes>, Error> {
+        Ok(self.record()?.fields_if_covered(&ENVELOPE)?)
     }
 
     /// The message's own header, with the empty line after it.
     pub(in super::super) async fn header(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        if self.tree.is_none() && !self.record()?.cuts()?.contains(Cuts::STRUCTURE) {
-            self.tree = Some(self.record()?.structure()?);
-        }
-        let range = match &self.tree {
+        let range = match self.tree_at_hand()? {
             Some(tree) => header_of(tree),
             // What was cut from the record is not at its beginning.
             None => header_of(&self.record()?.structure()?),

@@ -35,6 +35,20 @@ enum Supply {
 }
 
 impl Body {
+    /// Opens what `item` names, if that is all of the message or a stretch of it, and in memory.
+    pub(super) fn at_hand(item: &FetchItem, message: &mut Message) -> Result<Option<Self>, Error> {
+        let partial = match item {
+            FetchItem::Section { partial, .. } if is_whole(item) => *partial,
+            item if is_whole(item) => None,
+            _ => return Ok(None),
+        };
+        let Some(source) = message.source_at_hand()? else { return Ok(None) };
+        let range = part_of(0..source.size(), partial);
+        let size = range.end - range.start;
+        let held = source.held(range);
+        Ok(held.map(|bytes| Self { size: Some(size), left: size, skip: 0, from: Supply::Bytes(bytes) }))
+    }
+
     /// Opens what `item` names; `None` if its transfer encoding is unknown.
     pub(super) async fn open(
         item: &FetchItem,
@@ -68,6 +82,17 @@ impl Body {
             FetchItem::BinarySize(part) => line.binary_size(part, self.size.unwrap_or(0), out),
             _ => {}
         }
+    }
+
+    /// Sends all of it, if it is in memory; false if it has to be read.
+    pub(super) fn send_at_once(&mut self, out: &mut Output) -> bool {
+        let Supply::Bytes(bytes) = &mut self.from else { return self.left == 0 };
+        if self.skip > 0 || self.left != bytes.len() as u64 {
+            return false;
+        }
+        self.left = 0;
+        out.body(std::mem::take(bytes));
+        true
     }
 
     /// Sends the next chunk; true when all is sent. What was announced must come: a body that cannot be read to its
@@ -167,6 +192,15 @@ impl Body {
         let size = wanted.end - wanted.start;
         let from = Supply::Decoded(Box::new((source.stream(range), decoder)));
         Ok(Some(Self { size: Some(size), left: size, skip: wanted.start, from }))
+    }
+}
+
+/// Whether an item shows a message as it is, or a stretch of it.
+pub(super) fn is_whole(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Section { section, .. } => section.part.is_empty() && section.text == SectionText::All,
+        FetchItem::Rfc822(what) => *what == Rfc822::Whole,
+        _ => false,
     }
 }
 
