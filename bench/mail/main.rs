@@ -1,6 +1,6 @@
 //! The mail core against what the machine can do, in one run: durable deliveries, listings, and what 100,000
-//! messages take in memory and on disk; and a mailbox of a million. `MAGPIE_BENCH_DIR` says on which disk, `MAGPIE_BENCH_SECONDS` how long
-//! each rate is measured.
+//! messages take in memory and on disk; what sessions cost without their sockets; and a mailbox of a million.
+//! `MAGPIE_BENCH_DIR` says on which disk, `MAGPIE_BENCH_SECONDS` how long each rate is measured.
 #![allow(clippy::print_stdout, reason = "a measuring program prints its figures")]
 
 mod deliveries;
@@ -8,6 +8,7 @@ mod large;
 mod letters;
 mod lists;
 mod machine;
+mod sessions;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,15 @@ use store::bus::Bus;
 use store::kv::{Embedded, EmbeddedOptions, Kv};
 use types::Clock;
 
+/// As in the server: what is measured frees much of what it takes on another thread, or long after.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The stores of one run, as the server opens them.
 pub(crate) struct Stores {
     pub(crate) engine: Arc<Embedded>,
     pub(crate) kv: Kv,
+    pub(crate) bus: Bus,
     pub(crate) mail: Mail,
 }
 
@@ -35,8 +41,8 @@ impl Stores {
         let segments = Segments::open(&directory.join("blobs"), clock.clone(), SegmentsOptions::default())?;
         let blobs = Blobs::new(kv.clone(), Arc::new(segments), clock.clone(), BlobsOptions::default());
         let bus = Bus::in_process(clock.clone());
-        let mail = Mail::new(kv.clone(), blobs, bus, clock, MailOptions::default());
-        Ok(Self { engine, kv, mail })
+        let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock, MailOptions::default());
+        Ok(Self { engine, kv, bus, mail })
     }
 }
 
@@ -57,6 +63,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let lists_at = directory.path().join("lists");
         let stores = Stores::open(&lists_at)?;
         runtime.block_on(lists::run(stores, &lists_at, span))?;
+    }
+    if wanted("sessions") {
+        let stores = Stores::open(&directory.path().join("sessions"))?;
+        runtime.block_on(sessions::run(&stores, span))?;
     }
     if wanted("large") {
         runtime.block_on(large::run(&directory.path().join("large")))?;
