@@ -102,7 +102,7 @@ impl Notifier {
             ..Origin::default()
         };
         let why = format!("it tells the sender of message {} what became of it", about.id);
-        let message = rendered.pieces.concat();
+        let message = Bytes::from(rendered.pieces.concat());
         let (recipients, elsewhere) = match self.directory.resolve(&to).await? {
             Resolution::Local { recipients, forwards } => {
                 (recipients, forwards.iter().map(|forward| forward.address.to_string()).collect())
