@@ -18,6 +18,7 @@
 //! ```
 
 mod admin;
+mod budget;
 mod cli;
 mod config;
 mod data_dir;

@@ -20,9 +20,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin::Counter;
+use crate::budget::Budget;
 use crate::config::{CheckSettings, HttpSettings, ListenerSettings, Protocol, Settings, ShutdownSettings};
 use crate::data_dir::DataDir;
-use crate::driver::budget::Budget;
 use crate::driver::http::HttpDriver;
 use crate::driver::imap::ImapServer;
 use crate::driver::pop3::Pop3Server;

@@ -12,7 +12,6 @@ use types::{AccountId, Keywords, MailboxId};
 use super::examination::{Examination, Examined};
 use super::notices::Arrival;
 use super::{Inbound, notices};
-use crate::driver::smtp::why;
 use crate::junk;
 use crate::meters::{self, Became, Why};
 use crate::reporting::Author;
@@ -90,7 +89,7 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
             Err(mail::Error::Withdrawn(_)) => return Err(Error::LeaseLost(lease.id())),
             Err(error) => {
                 let outcome = judge(&error);
-                count(&outcome, why(&error));
+                count(&outcome, Why::of(&error));
                 outcomes.push((*number, outcome));
             }
         }

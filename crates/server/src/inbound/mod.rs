@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 
 use self::load::Load;
 pub(crate) use self::taking::{Taking, Waiting};
-use crate::driver::budget::Budget;
+use crate::budget::Budget;
 use crate::net::Lifecycle;
 use crate::node::Node;
 use crate::notice::Notifier;

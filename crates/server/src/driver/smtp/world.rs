@@ -13,8 +13,8 @@ use types::{AccountId, Clock};
 
 use super::SmtpServer;
 use super::retries::Retries;
+use crate::budget::{Budget, BudgetLimits};
 use crate::config::Settings;
-use crate::driver::budget::{Budget, BudgetLimits};
 use crate::driver::port::Port;
 use crate::inbound::{Inbound, InboundOptions};
 use crate::meters::PortMeters;

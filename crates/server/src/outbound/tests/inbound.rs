@@ -5,8 +5,8 @@ use tokio::time::timeout;
 use queue::{Body, LegState, NewEntry, NewLeg};
 
 use super::*;
+use crate::budget::{Budget, BudgetLimits};
 use crate::config::Settings;
-use crate::driver::budget::{Budget, BudgetLimits};
 use crate::inbound::{Inbound, InboundOptions};
 use crate::net::Lifecycle;
 use crate::notice::Notifier;

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::text::date_time;
 
 pub(crate) use self::decision::{Decide, Decided, Decision, Selection};
-pub(crate) use self::view::{LineView, Message, Row, State, Still, cause_name};
+pub(crate) use self::view::{LineView, Message, Row, State, Still};
 pub(crate) use self::words::{Explanation, Happening};
 
 /// How much of the list one answer looks at, and how many recipients it names before it ends: a message may have ten
