@@ -15,9 +15,9 @@ use tokio::time::sleep;
 use types::{Randomness, Timestamp};
 
 use super::{Reporting, is_ours};
+use crate::leaving::Leaving;
 use crate::meters;
 use crate::net::Lifecycle;
-use crate::outbound::Leaving;
 use crate::signers::{self, Unsigned};
 
 /// How often what was seen is written down, and what is due is looked for.

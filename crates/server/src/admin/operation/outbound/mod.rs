@@ -12,8 +12,8 @@ use self::view::{KnownLines, still};
 use super::Part as PartOf;
 use super::queue::entry_id;
 use crate::admin::Operation;
+use crate::leaving;
 use crate::node::Node;
-use crate::outbound;
 use crate::problem::Problem;
 use crate::text::date_time;
 
@@ -221,7 +221,7 @@ async fn learn(node: &Node, entry: &Entry, lines: &mut KnownLines) -> Result<(),
 
 /// A destination as the queue names it.
 fn place(text: &str) -> String {
-    outbound::destination(text)
+    leaving::destination(text)
 }
 
 #[cfg(test)]
