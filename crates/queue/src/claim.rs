@@ -143,6 +143,20 @@ impl Queue {
         Ok(())
     }
 
+    /// Keeps a lease in this worker's hands while something is under way for it, which is in vain when this returns.
+    pub async fn keep(&self, lease: &Lease) -> Error {
+        let mut lease = lease.clone();
+        loop {
+            tokio::time::sleep(self.options().lease / 3).await;
+            match self.renew(&mut lease).await {
+                Ok(()) => {}
+                Err(error @ Error::LeaseLost(_)) => return error,
+                // It may work the next time.
+                Err(error) => tracing::warn!(id = %lease.id(), %error, "a lease cannot be renewed"),
+            }
+        }
+    }
+
     /// Gives leases back that were not worked on, as if they had never been taken.
     pub async fn give_back(&self, leases: &[Lease]) -> Result<(), Error> {
         for lease in leases {

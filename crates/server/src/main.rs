@@ -10,6 +10,7 @@
 //!         │                          ├── driver: smtp and lmtp, imap, pop3, http
 //!         │                          ├── inbound: the queue behind smtp, and what delivers from it
 //!         │                          ├── outbound: the queue for other servers, and what brings it there
+//!         │                          ├── notice: what senders are told, through these queues
 //!         │                          ├── admin: the socket that the other commands talk to
 //!         │                          └── upkeep
 //!         └── other commands ──> admin::Desk ──> the running server, or a node of their own
@@ -18,6 +19,7 @@
 //! ```
 
 mod admin;
+mod budget;
 mod cli;
 mod config;
 mod data_dir;
@@ -26,6 +28,7 @@ mod driver;
 mod import;
 mod inbound;
 mod junk;
+mod leaving;
 mod log;
 mod meters;
 mod net;

@@ -20,9 +20,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin::Counter;
+use crate::budget::Budget;
 use crate::config::{CheckSettings, HttpSettings, ListenerSettings, Protocol, Settings, ShutdownSettings};
 use crate::data_dir::DataDir;
-use crate::driver::budget::Budget;
 use crate::driver::http::HttpDriver;
 use crate::driver::imap::ImapServer;
 use crate::driver::pop3::Pop3Server;
@@ -34,7 +34,7 @@ use crate::net::tls::{self, Certificates};
 use crate::net::{House, Lifecycle, Listener};
 use crate::node::Node;
 use crate::notice::Notifier;
-use crate::outbound::{Notifications, Outbound};
+use crate::outbound::Outbound;
 use crate::problem::{Kind, Problem};
 use crate::reporting::Reporting;
 use crate::service_manager::notify;
@@ -100,17 +100,15 @@ impl Server {
         let budget = Budget::new(settings.memory);
         let checks = checks(&settings.checks, &node)?;
         let notifier = Notifier::new(&node, &settings.hostname);
-        let notifications = Notifications::new(&settings.hostname, &node);
         let reporting = reporting(&settings, &node, &lifecycle)?;
         let witness = Arc::new(reporting.clone());
-        let outbound = Outbound::open(&settings, &node, &notifications, witness)?;
+        let outbound = Outbound::open(&settings, &node, &notifier, witness)?;
         let inbound = Inbound::new(
             &node,
             budget.clone(),
             settings.inbound,
             checks.clone(),
             notifier.clone(),
-            notifications,
             reporting.clone(),
         );
         Ok(Self {

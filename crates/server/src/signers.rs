@@ -1,7 +1,9 @@
-//! Signing what leaves (RFC 6376): with every key that is active of each author's domain, if the domain is ours.
+//! Signing what leaves with the keys of our domains (RFC 6376, RFC 8617).
 
+use bytes::Bytes;
 use checks::{KeyKind, Signer, Signing, SigningError, SigningKey};
-use directory::{Directory, DkimAlgorithm, DomainName};
+use directory::{Directory, DkimAlgorithm, DkimSecret, DomainName};
+use memchr::memmem;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 use types::Timestamp;
@@ -19,21 +21,8 @@ pub(crate) enum Unsigned {
     Stopping,
 }
 
-/// The domains that sign, each once.
-pub(crate) fn domains(authors: &[String]) -> Vec<DomainName> {
-    let mut domains: Vec<DomainName> = Vec::new();
-    for author in authors {
-        let domain = author.rsplit_once('@').and_then(|(_, domain)| DomainName::parse(domain).ok());
-        if let Some(domain) = domain
-            && !domains.contains(&domain)
-        {
-            domains.push(domain);
-        }
-    }
-    domains
-}
-
-/// The `DKIM-Signature:` fields for a header whose body has streamed through `signing`; none where no key is active.
+/// The `DKIM-Signature:` fields for a header whose body has streamed through `signing`: with every key that is active of
+/// each domain. None where no key is active.
 pub(crate) async fn sign(
     directory: &Directory,
     domains: Vec<DomainName>,
@@ -41,6 +30,59 @@ pub(crate) async fn sign(
     header: Vec<u8>,
     at: Timestamp,
 ) -> Result<String, Unsigned> {
+    with_signers(directory, domains, move |signers| signing.sign(&header, signers, at)).await
+}
+
+/// The same for a message that is all there.
+pub(crate) async fn sign_whole(
+    directory: &Directory,
+    domains: Vec<DomainName>,
+    message: Bytes,
+    at: Timestamp,
+) -> Result<String, Unsigned> {
+    let work = move |signers: &[Signer]| {
+        let end = memmem::find(&message, b"\r\n\r\n").map_or(message.len(), |end| end + 4);
+        let (header, body) = message.split_at(end);
+        let mut signing = Signing::default();
+        signing.body(body);
+        signing.sign(header, signers, at)
+    };
+    with_signers(directory, domains, work).await
+}
+
+/// The same for a message that the server itself writes, in the name of a host: by the keys of the host's own domain, or of the
+/// nearest above it that has any, which DMARC takes for the same (RFC 7489 §3.1.1).
+pub(crate) async fn sign_for_host(
+    directory: &Directory,
+    host: &str,
+    message: &Bytes,
+    at: Timestamp,
+) -> Result<String, Unsigned> {
+    let mut name = host;
+    while name.contains('.') {
+        if let Ok(domain) = DomainName::parse(name) {
+            let fields = sign_whole(directory, vec![domain], message.clone(), at).await?;
+            if !fields.is_empty() {
+                return Ok(fields);
+            }
+        }
+        name = name.split_once('.').map_or("", |(_, above)| above);
+    }
+    Ok(String::new())
+}
+
+/// What seals in the name of a domain (ARC): its RSA key, for other algorithms are not known there. None where no such key
+/// is active.
+pub(crate) async fn sealer(directory: &Directory, domain: &DomainName) -> Result<Option<Signer>, Unsigned> {
+    let mut secrets = directory.signing_keys(domain).await?;
+    secrets.retain(|secret| secret.algorithm == DkimAlgorithm::Rsa);
+    Ok(usable(domain, &secrets)?.into_iter().next())
+}
+
+async fn with_signers<F>(directory: &Directory, domains: Vec<DomainName>, work: F) -> Result<String, Unsigned>
+where
+    F: FnOnce(&[Signer]) -> Result<String, SigningError> + Send + 'static,
+{
     let mut keys = Vec::new();
     for domain in domains {
         let secrets = directory.signing_keys(&domain).await?;
@@ -52,67 +94,35 @@ pub(crate) async fn sign(
     let work = spawn_blocking(move || {
         let mut signers = Vec::new();
         for (domain, secrets) in keys {
-            let before = signers.len();
-            for secret in &secrets {
-                match signer(&domain, secret) {
-                    Ok(signer) => signers.push(signer),
-                    Err(error) => {
-                        tracing::error!(%domain, selector = %secret.selector, %error, "a DKIM key cannot sign");
-                    }
-                }
-            }
-            if signers.len() == before && !secrets.is_empty() {
-                return Err(Unsigned::Keys(domain));
-            }
+            signers.extend(usable(&domain, &secrets)?);
         }
-        Ok(signing.sign(&header, &signers, at)?)
+        Ok(work(&signers)?)
     });
     work.await.map_err(|_stopping| Unsigned::Stopping)?
 }
 
-/// The `DKIM-Signature:` fields for a message that the server itself writes, in the name of a host: those of the host's own
-/// domain, or of the nearest above it that has keys, which DMARC takes for the same (RFC 7489 §3.1.1).
-pub(crate) async fn sign_for_host(
-    directory: &Directory,
-    host: &str,
-    message: &[u8],
-    at: Timestamp,
-) -> Result<String, Unsigned> {
-    let mut name = host;
-    while name.contains('.') {
-        if let Ok(domain) = DomainName::parse(name)
-            && !directory.signing_keys(&domain).await?.is_empty()
-        {
-            let body = memchr::memmem::find(message, b"\r\n\r\n").map_or(message.len(), |end| end + 4);
-            let (header, body) = message.split_at(body);
-            let mut signing = Signing::default();
-            signing.body(body);
-            return sign(directory, vec![domain], signing, header.to_vec(), at).await;
+/// What signs with the keys of a domain. One that cannot be used is left out, as long as there is another.
+fn usable(domain: &DomainName, secrets: &[DkimSecret]) -> Result<Vec<Signer>, Unsigned> {
+    let mut signers = Vec::new();
+    for secret in secrets {
+        match signer(domain, secret) {
+            Ok(signer) => signers.push(signer),
+            Err(error) => {
+                tracing::error!(%domain, selector = %secret.selector, %error, "a DKIM key cannot sign");
+            }
         }
-        name = name.split_once('.').map_or("", |(_, above)| above);
     }
-    Ok(String::new())
+    if signers.is_empty() && !secrets.is_empty() {
+        return Err(Unsigned::Keys(domain.clone()));
+    }
+    Ok(signers)
 }
 
-/// What signs with a key of a domain.
-pub(crate) fn signer(domain: &DomainName, secret: &directory::DkimSecret) -> Result<Signer, SigningError> {
+fn signer(domain: &DomainName, secret: &DkimSecret) -> Result<Signer, SigningError> {
     let kind = match secret.algorithm {
         DkimAlgorithm::Rsa => KeyKind::Rsa,
         DkimAlgorithm::Ed25519 => KeyKind::Ed25519,
     };
     let key = SigningKey::from_pkcs8(kind, secret.private())?;
     Signer::new(domain.as_str(), secret.selector.as_str(), key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_domain_signs_once() {
-        let authors = ["a@x.test", "b@X.test", "c@y.test", "no address"].map(str::to_owned);
-        let domains = domains(&authors);
-        let names: Vec<&str> = domains.iter().map(DomainName::as_str).collect();
-        assert_eq!(names, ["x.test", "y.test"]);
-    }
 }

@@ -70,6 +70,19 @@ pub enum Cause {
     Local,
 }
 
+impl Cause {
+    /// It in a word, as in metrics and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Connection => "connection",
+            Self::Security => "security",
+            Self::Refusal => "refusal",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// The state of a destination that is not simply working.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]

@@ -25,7 +25,7 @@ pub(crate) use self::listener::{ListenerSettings, Protocol};
 pub(crate) use self::relay::{OutboundSettings, RelaySettings, RouteSettings, host};
 use self::section::Section;
 pub(crate) use self::value::Material;
-use crate::driver::budget::BudgetLimits;
+use crate::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
 use crate::log::LogFormat;
 use crate::net::{Bind, LinkTimes, Network};

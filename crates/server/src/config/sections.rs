@@ -18,7 +18,7 @@ use super::{
     CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, LogSettings, ShutdownSettings,
     SmtpSettings, SubmissionSettings, TlsSettings,
 };
-use crate::driver::budget::BudgetLimits;
+use crate::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
 use crate::log::LogFormat;
 use crate::node::NodeOptions;

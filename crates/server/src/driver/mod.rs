@@ -1,6 +1,5 @@
 //! Drivers: a thin layer of sockets and time around each protocol's session machine.
 
-pub(crate) mod budget;
 pub(crate) mod conversation;
 pub(crate) mod http;
 pub(crate) mod imap;

@@ -12,7 +12,6 @@ use types::{AccountId, Keywords, MailboxId};
 use super::examination::{Examination, Examined};
 use super::notices::Arrival;
 use super::{Inbound, notices};
-use crate::driver::smtp::why;
 use crate::junk;
 use crate::meters::{self, Became, Why};
 use crate::reporting::Author;
@@ -82,6 +81,11 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
             Ok(done) => {
                 let why = if done.duplicate { Why::Duplicate } else { Why::New };
                 meters::delivered("queue", Became::Delivered(why));
+                // Of a delivery that was made before, whoever made it has told.
+                if !done.duplicate {
+                    let mine = notices.iter().filter(|arrival| arrival.number == *number);
+                    mine.for_each(|arrival| arrival.letter.told());
+                }
                 tracing::info!(
                     id = %lease.id(), account = %delivery.account, attempt = lease.attempt(),
                     ms = began.elapsed().as_millis(), duplicate = done.duplicate, "delivered from the queue"
@@ -90,7 +94,7 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
             Err(mail::Error::Withdrawn(_)) => return Err(Error::LeaseLost(lease.id())),
             Err(error) => {
                 let outcome = judge(&error);
-                count(&outcome, why(&error));
+                count(&outcome, Why::of(&error));
                 outcomes.push((*number, outcome));
             }
         }
@@ -133,7 +137,7 @@ impl Companion for Strike<'_> {
         let struck = async {
             self.queue.strike(tx, self.lease, &done).await?;
             for arrival in self.notices.iter().filter(|arrival| done.contains(&arrival.number)) {
-                arrival.notice.join(tx, arrival.name).await?;
+                arrival.letter.join(tx, arrival.name).await?;
             }
             Ok(())
         };
@@ -227,7 +231,7 @@ async fn settle(inbound: &Inbound, lease: &Lease, outcomes: Vec<(usize, Outcome)
     let why = said.first().map(String::as_str).unwrap_or_default();
     let (id, attempt) = (lease.id(), lease.attempt());
     let settled = if lease.origin().submitter.is_some() {
-        inner.notifications.settle(&inner.queue, lease, outcomes).await?
+        inner.notifier.settle(&inner.queue, lease, outcomes).await?
     } else {
         inner.queue.settle(lease, outcomes).await?
     };

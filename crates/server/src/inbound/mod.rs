@@ -26,11 +26,10 @@ use tokio::sync::Semaphore;
 
 use self::load::Load;
 pub(crate) use self::taking::{Taking, Waiting};
-use crate::driver::budget::Budget;
+use crate::budget::Budget;
 use crate::net::Lifecycle;
 use crate::node::Node;
 use crate::notice::Notifier;
-use crate::outbound::Notifications;
 use crate::reporting::Reporting;
 
 /// How many messages may wait for their checks besides those that are being delivered: what waits for DNS must not keep
@@ -76,9 +75,8 @@ struct Inner {
     budget: Budget,
     /// What messages are checked with that were not checked before they came here.
     checks: Option<Checks>,
+    /// Tells our own senders what became of their mail.
     notifier: Notifier,
-    /// Tells those of our own senders what became of their mail.
-    notifications: Notifications,
     /// Messages that are being checked, besides those that workers deliver.
     checking: Arc<Semaphore>,
     reporting: Reporting,
@@ -91,7 +89,6 @@ impl Inbound {
         options: InboundOptions,
         checks: Option<Checks>,
         notifier: Notifier,
-        notifications: Notifications,
         reporting: Reporting,
     ) -> Self {
         Self {
@@ -104,7 +101,6 @@ impl Inbound {
                 budget,
                 checks,
                 notifier,
-                notifications,
                 checking: Arc::new(Semaphore::new(CHECKING)),
                 reporting,
             }),

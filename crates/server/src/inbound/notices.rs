@@ -3,18 +3,18 @@
 
 use bytes::Bytes;
 use compose::{Action, Outcome, Status};
-use queue::{Handover, Lease, Recipient};
+use queue::{Error, Handover, Lease, Recipient};
 use types::Randomness;
 
 use super::Inbound;
-use crate::notice::{About, Notice, NoticeError, of_arrival};
+use crate::notice::{About, Letter, of_arrival, original};
 use crate::origin::SUCCESS;
 
 /// What is told when a recipient gets the message.
 pub(super) struct Arrival {
     /// The recipient's number in the leg.
     pub(super) number: usize,
-    pub(super) notice: Notice,
+    pub(super) letter: Letter,
     pub(super) name: Handover,
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn due(
     lease: &Lease,
     numbers: &[usize],
     message: &Bytes,
-) -> Result<Vec<Arrival>, NoticeError> {
+) -> Result<Vec<Arrival>, Error> {
     let wanted = |recipient: &Recipient| recipient.notify.is_some_and(|notify| notify & SUCCESS != 0);
     let mut notices = Vec::new();
     for (number, recipient) in lease.pending().filter(|(number, one)| numbers.contains(number) && wanted(one))
@@ -34,23 +34,23 @@ pub(super) async fn due(
             origin: lease.origin(),
             received: lease.received(),
             octets: message.clone(),
+            whole: true,
             outcomes: vec![arrived(recipient)],
         };
-        let notice = inbound.inner.notifier.draw_up(about).await?;
+        let letter = inbound.inner.notifier.write(about).await?;
         let name = match &recipient.delivery {
             Some(delivery) => of_arrival(delivery, &recipient.address),
             None => Handover(Randomness::bytes()),
         };
-        notices.extend(notice.map(|notice| Arrival { number, notice, name }));
+        notices.push(Arrival { number, letter, name });
     }
     Ok(notices)
 }
 
 fn arrived(recipient: &Recipient) -> Outcome {
-    let original = recipient.orcpt.as_deref().and_then(|orcpt| orcpt.split_once(';'));
     Outcome {
         address: recipient.address.clone(),
-        original: original.map(|(kind, address)| (kind.to_owned(), address.to_owned())),
+        original: original(recipient),
         action: Action::Delivered,
         status: Status::success(0, 0),
         reply: None,

@@ -84,18 +84,6 @@ async fn work(inbound: &Inbound, lease: Lease, mut place: OwnedSemaphorePermit) 
         place = other;
     }
     let queue = &inbound.inner.queue;
-    let mut renewed = lease.clone();
-    let renewing = async {
-        loop {
-            sleep(queue.options().lease / 3).await;
-            match queue.renew(&mut renewed).await {
-                Ok(()) => {}
-                Err(error @ Error::LeaseLost(_)) => return error,
-                // It may work the next time.
-                Err(error) => tracing::warn!(id = %lease.id(), %error, "a lease cannot be renewed"),
-            }
-        }
-    };
     tokio::select! {
         done = attempt::attempt(inbound, &lease) => match done {
             Ok(()) => {}
@@ -104,7 +92,7 @@ async fn work(inbound: &Inbound, lease: Lease, mut place: OwnedSemaphorePermit) 
                 tracing::warn!(id = %lease.id(), %error, "what became of a queued message cannot be written down");
             }
         },
-        lost = renewing => tracing::warn!(id = %lease.id(), error = %lost, "a delivery is given up"),
+        lost = queue.keep(&lease) => tracing::warn!(id = %lease.id(), error = %lost, "a delivery is given up"),
     }
     drop(place);
 }

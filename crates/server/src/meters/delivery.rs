@@ -47,6 +47,17 @@ pub(crate) enum Why {
     Failure,
 }
 
+impl Why {
+    /// Why a delivery fails.
+    pub(crate) const fn of(error: &mail::Error) -> Self {
+        match error {
+            mail::Error::OverQuota { .. } => Self::OverQuota,
+            mail::Error::TooLarge { .. } => Self::TooLarge,
+            _ => Self::Failure,
+        }
+    }
+}
+
 /// Why a message was refused whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {

@@ -7,8 +7,7 @@ use http_api::{Exporter, ProcessGauges};
 use queue::{Ages, Cause, Depth, Heap, Queue, Standing, Standstill};
 use tokio::time::timeout;
 
-use crate::admin::operation::outbound::cause_name;
-use crate::driver::budget::Budget;
+use crate::budget::Budget;
 use crate::net::tls::Certificates;
 
 /// How much of a queue is looked at for its oldest delivery. Names are random: beyond that, it is a fair sample.
@@ -139,7 +138,7 @@ fn by_destination(standing: &Standing) -> (Series, Series) {
 /// The lines by what keeps their destinations: those that are always told, so that nothing vanishes from a graph.
 fn by_cause(standing: &Standing) -> Vec<(&'static str, Heap)> {
     let causes = [Cause::Name, Cause::Connection, Cause::Security, Cause::Refusal, Cause::Local];
-    let failing = causes.map(|cause| (cause_name(cause), (Standstill::Failing, Some(cause))));
+    let failing = causes.map(|cause| (cause.as_str(), (Standstill::Failing, Some(cause))));
     let others = [("busy", (Standstill::Busy, None)), ("held", (Standstill::Held, None))];
     let heap = |kind| standing.kinds.get(&kind).copied().unwrap_or_default();
     failing.into_iter().chain(others).map(|(name, kind)| (name, heap(kind))).collect()

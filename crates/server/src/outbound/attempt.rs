@@ -88,7 +88,7 @@ async fn settle(outbound: &Outbound, lease: &Lease, outcomes: Vec<(usize, Outcom
     if outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Done | Outcome::Passed(..))) {
         meters::relayed_after(inner.clock.now().since(lease.received()));
     }
-    let settled = insist(|| inner.notifications.settle(&inner.queue, lease, outcomes.clone())).await?;
+    let settled = insist(|| inner.notifier.settle(&inner.queue, lease, outcomes.clone())).await?;
     let (id, destination, attempt) = (lease.id(), lease.destination(), lease.attempt());
     match settled {
         Settled::Failed => tracing::error!(

@@ -4,17 +4,15 @@
 //!   Leaving ──> queue ──> worker ──> attempt ──> relay ──> another server
 //!                 ^          │          └──> verdict ──> what the queue writes down
 //!                 │          └─ a place is free: the next one in the line of that destination
-//!                 └── notification: a report to the sender, in the same transaction
+//!                 └── notice: a report to the sender, in the same transaction
 //! ```
 //!
 //! What belongs to a message is written down before anything else is done with it; what another server has taken is
 //! written down even if that takes a while, for else it would be sent again.
 
 mod attempt;
-mod leaving;
 mod message;
 mod network;
-mod notification;
 mod policies;
 mod setup;
 mod verdict;
@@ -32,13 +30,12 @@ use queue::Queue;
 use relay::Relay;
 use types::Clock;
 
-pub(crate) use self::leaving::{Leaving, destination};
-pub(crate) use self::notification::Notifications;
 pub(crate) use self::policies::trim as trim_policies;
 pub(crate) use self::witness::{LogBook, Sighting, Witness};
 use crate::config::Settings;
 use crate::net::Lifecycle;
 use crate::node::Node;
+use crate::notice::Notifier;
 use crate::problem::Problem;
 
 /// How mail leaves.
@@ -61,7 +58,7 @@ struct Inner {
     queue: Queue,
     mail: Mail,
     relay: Relay,
-    notifications: Notifications,
+    notifier: Notifier,
     clock: Clock,
     /// Who hears how connections were protected.
     witness: Arc<dyn Witness>,
@@ -75,7 +72,7 @@ impl Outbound {
     pub(crate) fn open(
         settings: &Settings,
         node: &Node,
-        notifications: &Notifications,
+        notifier: &Notifier,
         witness: Arc<dyn Witness>,
     ) -> Result<Option<Self>, Problem> {
         if !settings.relay.enabled {
@@ -87,18 +84,18 @@ impl Outbound {
             // Two thirds, so that what is given back is written down in time.
             farewell: settings.shutdown.drain * 2 / 3,
         };
-        Ok(Some(Self::new(options, node, relay, notifications.clone(), witness)))
+        Ok(Some(Self::new(options, node, relay, notifier.clone(), witness)))
     }
 
     fn new(
         options: OutboundOptions,
         node: &Node,
         relay: Relay,
-        notifications: Notifications,
+        notifier: Notifier,
         witness: Arc<dyn Witness>,
     ) -> Self {
         let (queue, mail, clock) = (node.outbound.clone(), node.mail.clone(), node.clock.clone());
-        Self { inner: Arc::new(Inner { options, queue, mail, relay, notifications, clock, witness }) }
+        Self { inner: Arc::new(Inner { options, queue, mail, relay, notifier, clock, witness }) }
     }
 
     /// Starts the worker; it ends with the server.

@@ -257,18 +257,6 @@ impl Worker {
 /// time left to finish; then the leg is given back as if nobody had tried.
 async fn work(outbound: &Outbound, lifecycle: &Lifecycle, lease: Lease) {
     let queue = &outbound.inner.queue;
-    let mut renewed = lease.clone();
-    let renewing = async {
-        loop {
-            sleep(queue.options().lease / 3).await;
-            match queue.renew(&mut renewed).await {
-                Ok(()) => {}
-                Err(error @ Error::LeaseLost(_)) => return error,
-                // It may work the next time.
-                Err(error) => tracing::warn!(id = %lease.id(), %error, "a lease cannot be renewed"),
-            }
-        }
-    };
     let too_late = async {
         lifecycle.stopping().await;
         sleep(outbound.inner.options.farewell).await;
@@ -281,7 +269,7 @@ async fn work(outbound: &Outbound, lifecycle: &Lifecycle, lease: Lease) {
                 tracing::warn!(id = %lease.id(), %error, "what became of a message cannot be written down");
             }
         },
-        lost = renewing => tracing::warn!(id = %lease.id(), error = %lost, "an attempt is given up"),
+        lost = queue.keep(&lease) => tracing::warn!(id = %lease.id(), error = %lost, "an attempt is given up"),
         () = too_late => {
             tracing::info!(id = %lease.id(), "an attempt is broken off, because the server stops");
             if let Err(error) = queue.give_back(&[lease]).await {

@@ -5,21 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use checks::{KeyKind, Signer, Signing, SigningError, SigningKey};
-use directory::{DkimAlgorithm, DkimSecret, DomainName};
+use directory::DomainName;
 use dns::Resolver;
 use queue::{EntryId, NewEntry, Origin, Protection, Queue, Recipient};
 use reports::{Claim, Content, Error, Kind, Nothing, Outlet, Reader, Rendered, Wish, render};
 use store::kv::Transaction;
 use thiserror::Error as ThisError;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use types::{Randomness, Timestamp};
 
 use super::{Reporting, is_ours};
+use crate::leaving::Leaving;
 use crate::meters;
 use crate::net::Lifecycle;
-use crate::outbound::Leaving;
+use crate::signers::{self, Unsigned};
 
 /// How often what was seen is written down, and what is due is looked for.
 const EVERY: Duration = Duration::from_mins(1);
@@ -43,9 +42,7 @@ enum NotYet {
     )]
     NoKey(String),
     #[error(transparent)]
-    Signing(#[from] SigningError),
-    #[error("the server is going down")]
-    Stopping,
+    Unsigned(#[from] Unsigned),
 }
 
 /// Starts the rounds; they end with the server.
@@ -178,12 +175,13 @@ impl Reporting {
         let name = self.inner.options.sender.domain();
         let no_key = || NotYet::NoKey(name.to_owned());
         let domain = DomainName::parse(name).map_err(|_| no_key())?;
-        let secrets = self.inner.node.directory.signing_keys(&domain).await?;
-        if secrets.is_empty() {
+        let message = Bytes::from(message);
+        let directory = &self.inner.node.directory;
+        let fields = signers::sign_whole(directory, vec![domain], message.clone(), at).await?;
+        if fields.is_empty() {
             return Err(no_key());
         }
-        let work = spawn_blocking(move || sign(&domain, &secrets, message, at));
-        work.await.map_err(|_stopping| NotYet::Stopping)?
+        Ok([fields.as_bytes(), &message].concat())
     }
 
     async fn entry(&self, claim: &Claim, message: Vec<u8>, readers: &[String]) -> Result<NewEntry, NotYet> {
@@ -215,29 +213,6 @@ impl Reporting {
         };
         Ok(leaving.entry())
     }
-}
-
-fn sign(
-    domain: &DomainName,
-    secrets: &[DkimSecret],
-    message: Vec<u8>,
-    at: Timestamp,
-) -> Result<Vec<u8>, NotYet> {
-    let mut signers = Vec::new();
-    for secret in secrets {
-        let kind = match secret.algorithm {
-            DkimAlgorithm::Rsa => KeyKind::Rsa,
-            DkimAlgorithm::Ed25519 => KeyKind::Ed25519,
-        };
-        let key = SigningKey::from_pkcs8(kind, secret.private())?;
-        signers.push(Signer::new(domain.as_str(), secret.selector.as_str(), key)?);
-    }
-    let body = memchr::memmem::find(&message, b"\r\n\r\n").map_or(message.len(), |at| at + 4);
-    let (header, body) = message.split_at(body);
-    let mut signing = Signing::default();
-    signing.body(body);
-    let fields = signing.sign(header, &signers, at)?;
-    Ok([fields.as_bytes(), &message].concat())
 }
 
 /// Puts the message into the queue.

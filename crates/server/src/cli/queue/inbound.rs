@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::came_from;
 use crate::admin::Desk;
 use crate::admin::operation::queue::{Drop, List, RecipientFate, Release, Retry, Show, View};
 use crate::cli::output::{Output, confirm};
@@ -150,11 +151,7 @@ fn details(message: &View) -> String {
     pairs.row(["From", &sender(message)]);
     pairs.row(["Received", &message.received]);
     pairs.row(["Size", &size(message.size)]);
-    let client = &message.client;
-    let name = client.name.as_deref().unwrap_or(&client.hello);
-    let address = client.address.as_deref().unwrap_or("a local socket");
-    let tls = client.tls.as_deref().map(|tls| format!(", {tls}")).unwrap_or_default();
-    pairs.row(["Came from", &format!("{name} ({address}{tls})")]);
+    pairs.row(["Came from", &came_from(&message.client)]);
     for part in &message.parts {
         for recipient in &part.recipients {
             let fate = match recipient.state {

@@ -1,5 +1,6 @@
 //! `magpie queue list`, `show` and `explain`.
 
+use super::came_from;
 use crate::admin::Desk;
 use crate::admin::operation::outbound::{Explanation, Happening, List, Message, Row, State, Still};
 use crate::admin::operation::queue::RecipientFate;
@@ -56,15 +57,7 @@ pub(super) fn details(message: &Message) -> String {
     pairs.row(["From", shown(&message.sender)]);
     pairs.row(["Received", &message.received]);
     pairs.row(["Size", &size(message.size)]);
-    let client = &message.client;
-    let name = client.name.as_deref().unwrap_or(&client.hello);
-    let tls = client.tls.as_deref().map(|tls| format!(", {tls}")).unwrap_or_default();
-    let came_from = match (&client.address, name) {
-        (Some(address), _) => format!("{name} ({address}{tls})"),
-        (None, "") => "this server".to_owned(),
-        (None, name) => name.to_owned(),
-    };
-    pairs.row(["Came from", &came_from]);
+    pairs.row(["Came from", &came_from(&message.client)]);
     let body =
         if message.smtputf8 { format!("{}, SMTPUTF8", message.transfer) } else { message.transfer.clone() };
     pairs.row(["Body", &body]);

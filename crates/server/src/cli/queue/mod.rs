@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use super::output::Output;
 use crate::admin::Desk;
 use crate::admin::operation::outbound::{Decision, Explain, List, Selection, Show};
+use crate::admin::operation::queue::Client;
 use crate::data_dir::DataDir;
 use crate::problem::Problem;
 
@@ -155,6 +156,43 @@ impl Chosen {
             Self { sender: Some(sender), .. } => Selection::Sender(sender),
             Self { failed: true, .. } => Selection::Failed,
             Self { ids, .. } => Selection::Ids(ids),
+        }
+    }
+}
+
+/// From where a message came.
+fn came_from(client: &Client) -> String {
+    let name = client.name.as_deref().unwrap_or(&client.hello);
+    match (&client.address, name) {
+        (Some(address), _) => {
+            let tls = client.tls.as_deref().map(|tls| format!(", {tls}")).unwrap_or_default();
+            format!("{name} ({address}{tls})")
+        }
+        (None, "") => "this server".to_owned(),
+        (None, _) => format!("{name} (a local socket)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_messages_come_from() {
+        let client = |address: Option<&str>, hello: &str, tls: Option<&str>| Client {
+            address: address.map(str::to_owned),
+            name: None,
+            hello: hello.to_owned(),
+            tls: tls.map(str::to_owned),
+        };
+        let table = [
+            (client(Some("192.0.2.1"), "a.test", Some("TLSv1.3")), "a.test (192.0.2.1, TLSv1.3)"),
+            (client(Some("192.0.2.1"), "a.test", None), "a.test (192.0.2.1)"),
+            (client(None, "a.test", None), "a.test (a local socket)"),
+            (client(None, "", None), "this server"),
+        ];
+        for (client, wanted) in table {
+            assert_eq!(came_from(&client), wanted);
         }
     }
 }

@@ -477,16 +477,7 @@ fn became(fate: &Result<Safe, mail::Error>) -> Became {
         Ok(Safe::Delivered { duplicate: false }) => Became::Delivered(Why::New),
         Ok(Safe::Delivered { duplicate: true }) => Became::Delivered(Why::Duplicate),
         Ok(Safe::Queued(why)) => Became::Queued(*why),
-        Err(error) => Became::Refused(why(error)),
-    }
-}
-
-/// Why a delivery fails, for counters.
-pub(crate) const fn why(error: &mail::Error) -> Why {
-    match error {
-        mail::Error::OverQuota { .. } => Why::OverQuota,
-        mail::Error::TooLarge { .. } => Why::TooLarge,
-        _ => Why::Failure,
+        Err(error) => Became::Refused(Why::of(error)),
     }
 }
 

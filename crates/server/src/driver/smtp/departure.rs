@@ -15,8 +15,8 @@ use super::SmtpServer;
 use super::forwarding::Forwarding;
 use super::recipients::{Recipients, Route};
 use super::retries::Fingerprint;
+use crate::leaving::Leaving;
 use crate::origin::{member, origin, recipient};
-use crate::outbound::Leaving;
 
 /// How often a message is packed anew because what it shares with others was swept meanwhile.
 const ATTEMPTS: u32 = 3;

@@ -11,14 +11,14 @@
 
 use bytes::Bytes;
 use checks::{Checks, Results, Signer};
-use directory::{DkimAlgorithm, DomainName};
+use directory::DomainName;
 use smtp::ForwardPath;
 use tokio::task::spawn_blocking;
 use types::Timestamp;
 
 use super::SmtpServer;
 use super::departure::Bound;
-use crate::signers::signer;
+use crate::signers;
 
 /// For whom and in whose name a message is sent on.
 pub(super) struct Forwarding {
@@ -69,18 +69,17 @@ impl Forwarding {
     /// What the domain seals with. A seal helps; that there is none keeps no message back.
     async fn signer(&self, server: &SmtpServer) -> Option<Signer> {
         let domain = &self.domain;
-        let keys = server.directory.signing_keys(domain).await;
-        let keys = keys.map_err(|error| tracing::error!(%domain, %error, "a message is sent on unsealed"));
-        let keys = keys.ok()?;
-        let Some(key) = keys.iter().find(|key| key.algorithm == DkimAlgorithm::Rsa) else {
-            tracing::debug!(%domain, "a message is sent on unsealed: no RSA key is active");
-            return None;
-        };
-        let made = signer(domain, key);
-        made.map_err(|error| {
-            tracing::error!(%domain, selector = %key.selector, %error, "a message is sent on unsealed");
-        })
-        .ok()
+        match signers::sealer(&server.directory, domain).await {
+            Ok(Some(signer)) => Some(signer),
+            Ok(None) => {
+                tracing::debug!(%domain, "a message is sent on unsealed: no RSA key is active");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%domain, %error, "a message is sent on unsealed");
+                None
+            }
+        }
     }
 }
 

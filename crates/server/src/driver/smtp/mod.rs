@@ -29,10 +29,9 @@ use store::kv::Kv;
 use tokio::net::TcpStream;
 use types::Clock;
 
-pub(crate) use self::delivery::why;
 use self::retries::Retries;
-use super::budget::Budget;
 use super::port::Port;
+use crate::budget::Budget;
 use crate::inbound::Inbound;
 use crate::net::Lifecycle;
 use crate::notice::Notifier;

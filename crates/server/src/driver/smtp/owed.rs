@@ -71,13 +71,8 @@ impl Incoming<'_> {
         let octets = examined.bytes.slice(examined.top.min(examined.bytes.len())..);
         for (outcomes, name) in due {
             let (id, received, octets) = (plan.id, plan.received, octets.clone());
-            let about = About { id, origin: &origin, received, octets, outcomes };
-            let sent = async {
-                match self.server.notifier.draw_up(about).await? {
-                    Some(notice) => notice.send(name).await,
-                    None => Ok(()),
-                }
-            };
+            let about = About { id, origin: &origin, received, octets, whole: true, outcomes };
+            let sent = async { self.server.notifier.write(about).await?.send(name).await };
             if let Err(error) = sent.await {
                 tracing::error!(%id, %error, "a sender cannot be notified");
                 return Debt::Open;

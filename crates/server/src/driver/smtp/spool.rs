@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
-use crate::driver::budget::{Budget, Memory};
+use crate::budget::{Budget, Memory};
 
 /// The most that one message holds in memory while it is received, in bytes.
 const IN_MEMORY: usize = 1 << 20;
@@ -159,7 +159,7 @@ async fn nameless(directory: PathBuf) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::budget::BudgetLimits;
+    use crate::budget::BudgetLimits;
 
     async fn round_trip(size: usize, limits: BudgetLimits) -> bool {
         let directory = tempfile::tempdir().unwrap();

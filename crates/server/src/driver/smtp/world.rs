@@ -13,8 +13,8 @@ use types::{AccountId, Clock};
 
 use super::SmtpServer;
 use super::retries::Retries;
+use crate::budget::{Budget, BudgetLimits};
 use crate::config::Settings;
-use crate::driver::budget::{Budget, BudgetLimits};
 use crate::driver::port::Port;
 use crate::inbound::{Inbound, InboundOptions};
 use crate::meters::PortMeters;
@@ -22,7 +22,6 @@ use crate::net::tls::{Certificates, acceptor, install_provider};
 use crate::net::{Lifecycle, LinkTimes, TlsMode};
 use crate::node::Node;
 use crate::notice::Notifier;
-use crate::outbound::Notifications;
 use crate::reporting::Reporting;
 
 /// One store, and services on it that work or do not.
@@ -105,9 +104,8 @@ impl World {
 
 pub(super) fn inbound(node: &Node) -> Inbound {
     let notifier = Notifier::new(node, "mx.example.test");
-    let notifications = Notifications::new("mx.example.test", node);
     let (budget, options) = (Budget::new(BudgetLimits::default()), InboundOptions::default());
-    Inbound::new(node, budget, options, None, notifier, notifications, reporting(node))
+    Inbound::new(node, budget, options, None, notifier, reporting(node))
 }
 
 fn reporting(node: &Node) -> Reporting {

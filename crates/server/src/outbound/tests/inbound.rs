@@ -5,11 +5,10 @@ use tokio::time::timeout;
 use queue::{Body, LegState, NewEntry, NewLeg};
 
 use super::*;
+use crate::budget::{Budget, BudgetLimits};
 use crate::config::Settings;
-use crate::driver::budget::{Budget, BudgetLimits};
 use crate::inbound::{Inbound, InboundOptions};
 use crate::net::Lifecycle;
-use crate::notice::Notifier;
 use crate::reporting::Reporting;
 
 /// Queues a message from alice to somebody here, and works until nothing waits.
@@ -26,14 +25,13 @@ async fn deliver(node: &Node, origin: Origin, recipient: Recipient) {
         legs: vec![NewLeg { recipients: vec![recipient], ..NewLeg::default() }],
     };
     node.inbound.enqueue(&entry).await.unwrap();
-    let notifications = Notifications::new("mail.example.test", node);
     let budget = Budget::new(BudgetLimits::default());
     let lifecycle = Lifecycle::default();
     let reports = Settings::new("mail.example.test", "unused".into()).reports;
     let reporting = Reporting::new(reports, node, None, &lifecycle);
     let notifier = Notifier::new(node, "mail.example.test");
     let options = InboundOptions::default();
-    Inbound::new(node, budget, options, None, notifier, notifications, reporting).start(&lifecycle);
+    Inbound::new(node, budget, options, None, notifier, reporting).start(&lifecycle);
     let empty = async {
         while node.inbound.depth().await.unwrap().waiting > 0 {
             tokio::task::yield_now().await;

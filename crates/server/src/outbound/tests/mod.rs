@@ -24,8 +24,10 @@ use types::{AccountId, Clock, ManualClock, Timestamp};
 
 use self::peer::{Manner, Peers, Wire};
 use super::attempt::attempt;
-use super::{Leaving, LogBook, Notifications, Outbound, OutboundOptions};
+use super::{LogBook, Outbound, OutboundOptions};
+use crate::leaving::Leaving;
 use crate::node::Node;
+use crate::notice::Notifier;
 
 const START: Timestamp = Timestamp(1_795_000_000_000);
 const ZONE: &str =
@@ -103,8 +105,8 @@ impl World {
             Some(1),
         );
         let options = OutboundOptions { workers: 10, farewell: Duration::from_millis(50) };
-        let notifications = Notifications::new("mail.example.test", node);
-        Outbound::new(options, node, relay, notifications, Arc::new(LogBook))
+        let notifier = Notifier::new(node, "mail.example.test");
+        Outbound::new(options, node, relay, notifier, Arc::new(LogBook))
     }
 }
 

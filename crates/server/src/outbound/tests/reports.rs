@@ -156,3 +156,24 @@ async fn a_lease_that_was_taken_over_tells_nobody() {
     assert_eq!(all(&node.inbound).await.len(), 1);
     is_sound(&node).await;
 }
+
+/// As all mail to that address does.
+#[tokio::test]
+async fn a_sender_whose_alias_leads_here_and_elsewhere_is_told_at_both_places() {
+    let world = World::new();
+    let node = world.node();
+    let alice = create(&node, "alice").await;
+    let address = |text: &str| Address::parse(text).unwrap();
+    let targets = [address(ALICE), address("sam@y.test")];
+    node.directory.create_alias(&address("both@example.test"), &targets).await.unwrap();
+    let outbound = world.outbound(&node, 4);
+    world.peers.set(X, REFUSED);
+    send(&node, "both@example.test", vec![to("b@x.test")]).await;
+    work(&outbound, &node).await;
+    let (entry, _) = only(&node, &node.inbound).await;
+    assert_eq!(entry.legs[0].recipients[0].account, Some(alice));
+    let mail = world.peers.mail.lock().clone();
+    let [report] = mail.as_slice() else { panic!("{mail:?}") };
+    assert!(report.contains("RCPT TO:<sam@y.test>"), "{report}");
+    is_sound(&node).await;
+}

@@ -12,13 +12,13 @@ use self::view::{KnownLines, still};
 use super::Part as PartOf;
 use super::queue::entry_id;
 use crate::admin::Operation;
+use crate::leaving;
 use crate::node::Node;
-use crate::outbound;
 use crate::problem::Problem;
 use crate::text::date_time;
 
 pub(crate) use self::decision::{Decide, Decided, Decision, Selection};
-pub(crate) use self::view::{LineView, Message, Row, State, Still, cause_name};
+pub(crate) use self::view::{LineView, Message, Row, State, Still};
 pub(crate) use self::words::{Explanation, Happening};
 
 /// How much of the list one answer looks at, and how many recipients it names before it ends: a message may have ten
@@ -221,7 +221,7 @@ async fn learn(node: &Node, entry: &Entry, lines: &mut KnownLines) -> Result<(),
 
 /// A destination as the queue names it.
 fn place(text: &str) -> String {
-    outbound::destination(text)
+    leaving::destination(text)
 }
 
 #[cfg(test)]

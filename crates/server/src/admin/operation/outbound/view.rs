@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use queue::{Cause, Entry, Leg, LegState, Line, Protection, RecipientState, Return, Standstill, Transfer};
+use queue::{Entry, Leg, LegState, Line, Protection, RecipientState, Return, Standstill, Transfer};
 use serde::{Deserialize, Serialize};
 use types::Timestamp;
 
@@ -275,7 +275,7 @@ impl LineView {
             cause: line
                 .cause
                 .filter(|_| line.why == Standstill::Failing)
-                .map(|cause| cause_name(cause).to_owned()),
+                .map(|cause| cause.as_str().to_owned()),
             failures: line.attempts,
             next: line.next.map(date_time),
             said: line.said,
@@ -285,17 +285,6 @@ impl LineView {
             waiting: line.depth,
             oldest: line.oldest.map(date_time),
         }
-    }
-}
-
-/// A cause in a word, as in metrics and in JSON.
-pub(crate) const fn cause_name(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Name => "name",
-        Cause::Connection => "connection",
-        Cause::Security => "security",
-        Cause::Refusal => "refusal",
-        Cause::Local => "local",
     }
 }
 

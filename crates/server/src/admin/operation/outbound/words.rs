@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use types::Timestamp;
 
 use super::view::State;
-use crate::outbound::destination;
+use crate::leaving::destination;
 use crate::text::{ago, ahead, count, date_time, lasting, number};
 
 /// What an explanation is made from.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use checks::{ArcResult, KeyKind, SigningKey};
-use directory::{Address, NewDkimKey, Resolution, Selector};
+use directory::{Address, DkimAlgorithm, NewDkimKey, Resolution, Selector};
 use smtp::{
     BodyType, Client, DeliveryVerdict, Envelope, Greeting, Hello, Notify, Origin, Protocol, Recipient,
     RecipientVerdict, ReversePath, Submission,

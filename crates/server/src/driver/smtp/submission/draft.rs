@@ -9,8 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use checks::Signing;
 use compose::{Stamp, Submitted};
-use directory::Authenticated;
-use memchr::memmem;
+use directory::{Authenticated, DomainName};
 use smtp::{BodyType, Refusal, Trace};
 
 use super::super::SmtpServer;
@@ -18,7 +17,7 @@ use super::super::connection::{no_room, try_again};
 use super::super::examination::{Arrived, Examined, Place, in_lines};
 use super::super::spool::Spool;
 use crate::meters::Refused;
-use crate::signers;
+use crate::signers::{self, Unsigned};
 
 /// A message whose header has come and was found well.
 pub(in crate::driver::smtp) struct Draft {
@@ -67,11 +66,7 @@ impl Draft {
             }
             None => {
                 let lined = in_lines(whole.under(&header, &[])).await?;
-                let body = memmem::find(&lined, b"\r\n\r\n").map_or(lined.len(), |end| end + 4);
-                let mut signing = Signing::default();
-                signing.body(lined.get(body..).unwrap_or_default());
-                let header = lined.get(..body).unwrap_or_default().to_vec();
-                let signatures = self.sign(server, message, signing, header).await?;
+                let signatures = self.sign_whole(server, message, lined.clone()).await?;
                 Bytes::from([return_path.as_bytes(), signatures.as_bytes(), &lined].concat())
             }
         };
@@ -89,6 +84,7 @@ impl Draft {
         self.header.complete(&stamp, |address| self.own.iter().any(|own| own == address))
     }
 
+    /// The signatures for a message whose body has been hashed as it came.
     async fn sign(
         &self,
         server: &SmtpServer,
@@ -96,13 +92,56 @@ impl Draft {
         signing: Signing,
         header: Vec<u8>,
     ) -> Result<String, (Refusal, Refused)> {
+        let signed = signers::sign(&server.directory, self.domains(), signing, header, message.at).await;
+        signed.map_err(|error| not_signed(message, &error))
+    }
+
+    /// The signatures for a message that was changed since it came.
+    async fn sign_whole(
+        &self,
+        server: &SmtpServer,
+        message: Arrived<'_>,
+        lined: Bytes,
+    ) -> Result<String, (Refusal, Refused)> {
+        let signed = signers::sign_whole(&server.directory, self.domains(), lined, message.at).await;
+        signed.map_err(|error| not_signed(message, &error))
+    }
+
+    /// The domains that sign: those of the authors.
+    fn domains(&self) -> Vec<DomainName> {
         let authors = self.header.authors();
-        let authors = if authors.is_empty() { vec![self.account.clone()] } else { authors };
-        let domains = signers::domains(&authors);
-        let signed = signers::sign(&server.directory, domains, signing, header, message.at).await;
-        signed.map_err(|error| {
-            tracing::error!(id = message.id, %error, "a message is turned away: it cannot be signed");
-            (try_again(), Refused::Failure)
-        })
+        if authors.is_empty() { domains(std::slice::from_ref(&self.account)) } else { domains(&authors) }
+    }
+}
+
+fn not_signed(message: Arrived<'_>, error: &Unsigned) -> (Refusal, Refused) {
+    tracing::error!(id = message.id, %error, "a message is turned away: it cannot be signed");
+    (try_again(), Refused::Failure)
+}
+
+/// The domains of these addresses, each once.
+fn domains(authors: &[String]) -> Vec<DomainName> {
+    let mut domains: Vec<DomainName> = Vec::new();
+    for author in authors {
+        let domain = author.rsplit_once('@').and_then(|(_, domain)| DomainName::parse(domain).ok());
+        if let Some(domain) = domain
+            && !domains.contains(&domain)
+        {
+            domains.push(domain);
+        }
+    }
+    domains
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_domain_signs_once() {
+        let authors = ["a@x.test", "b@X.test", "c@y.test", "no address"].map(str::to_owned);
+        let domains = domains(&authors);
+        let names: Vec<&str> = domains.iter().map(DomainName::as_str).collect();
+        assert_eq!(names, ["x.test", "y.test"]);
     }
 }

@@ -26,18 +26,8 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
-    /// The message as the outbound queue takes it: recipients with the same domain go together.
+    /// The message as the outbound queue takes it.
     pub(crate) fn entry(self) -> NewEntry {
-        let mut legs: BTreeMap<String, Vec<Recipient>> = BTreeMap::new();
-        for recipient in self.recipients {
-            legs.entry(destination(&recipient.address)).or_default().push(recipient);
-        }
-        let legs = legs.into_iter().map(|(destination, recipients)| NewLeg {
-            destination,
-            recipients,
-            after: self.after,
-            ..NewLeg::default()
-        });
         NewEntry {
             id: self.id,
             origin: self.origin,
@@ -45,9 +35,20 @@ impl Leaving {
             size: self.size,
             body: Body { row: self.packed.row, blobs: self.packed.blobs },
             why: self.why,
-            legs: legs.collect(),
+            legs: legs(self.recipients, self.after),
         }
     }
+}
+
+/// The legs of a message for these recipients, of which those with the same domain go together. It is sent `after` a
+/// while, counted from now, at the earliest.
+pub(crate) fn legs(recipients: Vec<Recipient>, after: Duration) -> Vec<NewLeg> {
+    let mut legs: BTreeMap<String, Vec<Recipient>> = BTreeMap::new();
+    for recipient in recipients {
+        legs.entry(destination(&recipient.address)).or_default().push(recipient);
+    }
+    let leg = |(destination, recipients)| NewLeg { destination, recipients, after, ..NewLeg::default() };
+    legs.into_iter().map(leg).collect()
 }
 
 /// Where mail for an address goes: its domain as DNS is asked for it, or an address literal in its brackets.
