@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use queue::{Error, EventKind, LegState, Outcome, Settled};
+use queue::{Error, EventKind, LegState, Options, Outcome, Settled};
 
-use crate::world::{MINUTE, SECOND, World};
+use crate::world::{MINUTE, SECOND, START, World};
 
 #[tokio::test]
 async fn a_leg_has_one_worker_at_a_time() {
@@ -69,6 +69,31 @@ async fn a_renewed_lease_lasts() {
     other.hand.advance(one.queue.options().lease);
     assert_eq!(other.claims().await, 1);
     assert!(matches!(one.queue.renew(&mut lease).await, Err(Error::LeaseLost(_))));
+}
+
+#[tokio::test]
+async fn whoever_keeps_a_lease_hears_that_it_is_lost() {
+    let world = World::new();
+    let options = Options { lease: Duration::from_millis(3), ..Options::inbound() };
+    let node = || world.node_on(world.engine.clone(), START, options.clone());
+    let (one, other) = (node(), node());
+    let id = one.enqueue(1, &["a@example.test"]).await;
+    let lease = one.claim_one().await;
+    other.queue.tick().await.unwrap();
+    one.hand.advance(SECOND);
+    let kept = async {
+        while one.show(id).await.legs[0].due < START.plus(SECOND) {
+            tokio::task::yield_now().await;
+        }
+        other.hand.advance(MINUTE);
+        assert_eq!(other.claims().await, 1);
+        std::future::pending::<()>().await;
+    };
+    let lost = tokio::select! {
+        lost = one.queue.keep(&lease) => lost,
+        () = kept => unreachable!("it waits"),
+    };
+    assert_eq!(lost, Error::LeaseLost(id));
 }
 
 #[tokio::test]
