@@ -4,15 +4,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use mail::ingest::{self, What, header_fields};
-use mail::record::metadata::Cuts;
 use mail::record::metadata_parts::Structure as Tree;
-use mail::{Mail, Record, Sealed, Source};
+use mail::{Mail, Opened, Record, Sealed, Source};
 
 use super::super::error::Error;
 use crate::wire::{Section, SectionText};
-
-/// The longest header block that is read as a whole, in bytes.
-const HEADER: u64 = 8 * 1024 * 1024;
 
 /// The header fields that ENVELOPE is made of.
 const ENVELOPE: [&str; 10] =
@@ -20,12 +16,7 @@ const ENVELOPE: [&str; 10] =
 
 /// A message whose content is being shown.
 pub(in super::super) struct Message {
-    record: Record,
-    /// Its bytes, if they were read with those of others.
-    sealed: Option<Sealed>,
-    source: Option<Source>,
-    /// The whole tree, once somebody has asked for it.
-    tree: Option<Tree>,
+    opened: Opened,
 }
 
 /// What a section names.
@@ -41,48 +32,33 @@ pub(in super::super) enum Content {
 
 impl Message {
     pub(in super::super) const fn new(record: Record) -> Self {
-        Self { record, sealed: None, source: None, tree: None }
+        Self { opened: Opened::new(record) }
     }
 
     /// Has the bytes at hand, for when somebody asks for them.
     pub(in super::super) fn bring(&mut self, sealed: Sealed) {
-        self.sealed = Some(sealed);
+        self.opened.bring(sealed);
     }
 
     pub(in super::super) const fn record(&self) -> &Record {
-        &self.record
+        self.opened.record()
     }
 
     /// The bytes, opened once.
     pub(in super::super) async fn source(&mut self, mail: &Mail) -> Result<&Source, Error> {
-        if self.source.is_none() {
-            self.source = Some(match self.sealed.take() {
-                Some(sealed) => sealed.open()?,
-                None => mail.source(self.record.account(), self.record.email()).await?,
-            });
-        }
-        self.source.as_ref().ok_or(Error::Torn)
+        Ok(self.opened.source(mail).await?)
     }
 
     /// The MIME tree; read anew from the source where the record has only part of it.
     pub(in super::super) async fn tree(&mut self, mail: &Mail) -> Result<&Tree, Error> {
-        if self.tree.is_none() {
-            self.tree = Some(if self.record.cuts()?.contains(Cuts::STRUCTURE) {
-                let source = self.source(mail).await?;
-                let raw = source.read(0..source.size()).await?;
-                ingest::structure(&raw, &ingest::Limits::default()).0
-            } else {
-                self.record.structure()?
-            });
-        }
-        self.tree.as_ref().ok_or(Error::Torn)
+        Ok(self.opened.tree(mail).await?)
     }
 
     /// Whether the bytes are needed to show `section`.
     pub(in super::super) fn needs_source(&self, section: &Section) -> Result<bool, Error> {
         Ok(match &section.text {
             SectionText::Fields(names) if section.part.is_empty() => {
-                !self.record.header()?.covers(names_of(names))
+                !self.record().header()?.covers(names_of(names))
             }
             _ => true,
         })
@@ -90,29 +66,15 @@ impl Message {
 
     /// Header fields, among them all that ENVELOPE is made of.
     pub(in super::super) async fn envelope(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        if self.record.header()?.covers(ENVELOPE) {
-            return Ok(self.record.kept_fields()?);
+        if self.record().header()?.covers(ENVELOPE) {
+            return Ok(self.record().kept_fields()?);
         }
         self.header(mail).await
     }
 
     /// The message's own header, with the empty line after it.
     pub(in super::super) async fn header(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        if self.tree.is_none() && !self.record.cuts()?.contains(Cuts::STRUCTURE) {
-            self.tree = Some(self.record.structure()?);
-        }
-        let range = match &self.tree {
-            Some(tree) => header_of(tree),
-            // What was cut from the record is not at its beginning.
-            None => header_of(&self.record.structure()?),
-        };
-        self.read(mail, range).await
-    }
-
-    /// A header as a whole, or as much of it as anybody would want to read.
-    async fn read(&mut self, mail: &Mail, range: Range<u64>) -> Result<Bytes, Error> {
-        let end = range.end.min(range.start.saturating_add(HEADER));
-        Ok(self.source(mail).await?.read(range.start..end).await?)
+        Ok(self.opened.header(mail).await?)
     }
 
     /// What `section` names.
@@ -122,7 +84,9 @@ impl Message {
         section: &Section,
     ) -> Result<Content, Error> {
         let (what, names, not): (_, &[Bytes], _) = match &section.text {
-            SectionText::All if section.part.is_empty() => return Ok(Content::Range(0..self.record.size()?)),
+            SectionText::All if section.part.is_empty() => {
+                return Ok(Content::Range(0..self.record().size()?));
+            }
             SectionText::All => (What::Body, &[], false),
             SectionText::Header => (What::Header, &[], false),
             SectionText::Text => (What::Text, &[], false),
@@ -135,7 +99,7 @@ impl Message {
         if by_fields
             && !not
             && section.part.is_empty()
-            && let Some(fields) = self.record.header()?.select(&names)
+            && let Some(fields) = self.record().header()?.select(&names)
         {
             return Ok(Content::Bytes(fields.into()));
         }
@@ -144,7 +108,7 @@ impl Message {
         if !by_fields {
             return Ok(Content::Range(range));
         }
-        let header = self.read(mail, range).await?;
+        let header = self.opened.read_header(mail, range).await?;
         Ok(Content::Bytes(header_fields(&header, &names, not).into()))
     }
 
@@ -155,7 +119,7 @@ impl Message {
         path: &[u32],
     ) -> Result<Option<(Range<u64>, String)>, Error> {
         if path.is_empty() {
-            return Ok(Some((0..self.record.size()?, String::new())));
+            return Ok(Some((0..self.record().size()?, String::new())));
         }
         let tree = self.tree(mail).await?;
         let part = tree.index_of(path).and_then(|index| tree.part(index));
@@ -165,11 +129,6 @@ impl Message {
             (part.body..part.end, if plain { String::new() } else { part.encoding.clone() })
         }))
     }
-}
-
-/// Where the message's own header is.
-fn header_of(tree: &Tree) -> Range<u64> {
-    tree.part(0).map_or(0..0, |root| root.header..root.body)
 }
 
 fn names_of(names: &[Bytes]) -> impl Iterator<Item = &str> {
