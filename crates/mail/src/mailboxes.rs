@@ -345,6 +345,7 @@ impl Mail {
             subscribed,
             uidvalidity: edit.state().next_uidvalidity,
             deleting: false,
+            sort_order: 0,
         })?;
         let _given_out = edit.new_uidvalidity();
         if new.role == Some(Role::Trash) {

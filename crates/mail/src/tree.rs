@@ -24,6 +24,8 @@ pub struct MailboxInfo {
     pub role: Option<Role>,
     /// Whether the owner wants to see it in mail apps.
     pub subscribed: bool,
+    /// Where the owner wants it among its siblings: lower ones come first.
+    pub sort_order: u32,
     /// Never given to two mailboxes of the account.
     pub uidvalidity: UidValidity,
     /// The UID that the next email gets.
@@ -191,6 +193,7 @@ impl Tree {
             parent: record.parent,
             role: record.role.and_then(Role::from_number),
             subscribed: record.subscribed,
+            sort_order: record.sort_order,
             uidvalidity: record.uidvalidity,
             uidnext: counters.uidnext,
             modseq: counters.modseq,

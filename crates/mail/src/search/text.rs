@@ -2,6 +2,8 @@
 //!
 //! Most mail is ASCII in a plain transfer encoding: that is searched without becoming a string of its own first.
 
+use std::ops::Range;
+
 use memchr::memmem::Finder;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
@@ -106,9 +108,40 @@ impl Folded {
     }
 }
 
-/// A character as [`Folded::push`] folds it when it stands alone: for finding in a text what was found in its folded form.
-pub fn fold_char(c: char) -> impl Iterator<Item = char> {
-    std::iter::once(c).nfkc().flat_map(char::to_lowercase)
+/// Where a text contains any of the needles: ranges of it that do not overlap, at most `most`. It is folded character by
+/// character, so that what is composed of several is found only as it stands.
+pub fn occurrences(text: &str, needles: &[&Needle], most: usize) -> Vec<Range<usize>> {
+    let mut folded = Vec::with_capacity(text.len());
+    // For each octet of the folded text, where the character begins that it comes from.
+    let mut origins = Vec::with_capacity(text.len());
+    let mut bytes = [0; 4];
+    for (at, c) in text.char_indices() {
+        for folded_char in std::iter::once(c).nfkc().flat_map(char::to_lowercase) {
+            folded.extend_from_slice(folded_char.encode_utf8(&mut bytes).as_bytes());
+        }
+        origins.resize(folded.len(), at);
+    }
+    let end_of =
+        |at: usize| at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for needle in needles.iter().filter(|needle| !needle.text.is_empty()) {
+        for begin in needle.finder.find_iter(&folded).take(most) {
+            let last = begin + needle.text.len() - 1;
+            if let (Some(first), Some(last)) = (origins.get(begin), origins.get(last)) {
+                found.push(*first..end_of(*last));
+            }
+        }
+    }
+    found.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut apart: Vec<Range<usize>> = Vec::with_capacity(found.len());
+    for range in found {
+        match apart.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart.truncate(most);
+    apart
 }
 
 /// Characters of which the common ones of Chinese, Japanese and Korean are some; none of them has a lower case.
