@@ -14,6 +14,7 @@ use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::api::{self, Api};
 use crate::routes::{Asker, Services, router};
 
 /// How much a client may send, and how long it may take.
@@ -46,6 +47,12 @@ impl HttpServer {
     /// A server with these limits.
     pub fn new(services: Services, limits: HttpLimits) -> Self {
         Self { router: router(services), limits }
+    }
+
+    /// The same with JMAP.
+    #[must_use]
+    pub fn with_jmap(self, api: Api) -> Self {
+        Self { router: self.router.merge(api::router(api)), ..self }
     }
 
     /// Serves one connection of a client to its end. When `stopping` resolves, the request that is under way is the

@@ -3,15 +3,17 @@
 //! A blob's id says where its octets are, not that anybody may have them: each access reads whether the email is there,
 //! in the account that was named and that the user may see.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use mail::record::{Part, Structure};
 use mail::{Mail, Source, SourceStream, ingest};
-use types::AccountId;
+use types::{AccountId, EmailId};
 
 use crate::email::body::decoded;
 use crate::email::letter::slice;
 use crate::error::TransferError;
-use crate::wire::id::BlobId;
+use crate::wire::id::{BlobId, BlobRoot};
 
 /// The largest message or part that is unpacked in memory to find a part of it.
 const UNPACKED: u64 = 128 << 20;
@@ -55,42 +57,50 @@ impl Download {
 /// Opens a blob of an account.
 pub(crate) async fn open(mail: &Mail, account: AccountId, blob: &str) -> Result<Download, TransferError> {
     let blob = BlobId::parse(blob).ok_or(TransferError::NotFound)?;
-    let source = source(mail, account, &blob).await?;
-    match blob.parts.split_first() {
-        None => Ok(Download::stream(&source)),
-        Some((first, rest)) => {
-            let structure = structure(mail, account, &blob, &source).await?;
-            Ok(Download::memory(unpack(&source, &structure, *first, rest).await?))
+    match blob.root {
+        BlobRoot::Email(email) if blob.parts.is_empty() => {
+            Ok(Download::stream(&source(mail, account, email).await?))
         }
+        _ => Ok(Download::memory(read(mail, account, &blob).await?)),
     }
 }
 
 /// All octets of a blob.
 pub(crate) async fn read(mail: &Mail, account: AccountId, blob: &BlobId) -> Result<Bytes, TransferError> {
-    let source = source(mail, account, blob).await?;
-    match blob.parts.split_first() {
-        None => Ok(source.read(0..source.size()).await?),
-        Some((first, rest)) => {
-            let structure = structure(mail, account, blob, &source).await?;
-            unpack(&source, &structure, *first, rest).await
+    let email = match blob.root {
+        BlobRoot::Email(email) => email,
+        BlobRoot::Upload(hash) => {
+            let content = mail.upload_content(account, hash).await?.ok_or(TransferError::NotFound)?;
+            return inwards(content, &blob.parts);
         }
+    };
+    let source = source(mail, account, email).await?;
+    let Some((first, rest)) = blob.parts.split_first() else {
+        return Ok(source.read(0..source.size()).await?);
+    };
+    let structure = structure(mail, account, email, &source).await?;
+    let part = named(&structure, *first)?;
+    if part.size() > UNPACKED {
+        return Err(TransferError::NotFound);
     }
+    let body = source.read(part.body..part.end).await?;
+    inwards(owned(part, &body), rest)
 }
 
 /// The message of an email that is there: expunged ones are not, though their octets may still be.
-async fn source(mail: &Mail, account: AccountId, blob: &BlobId) -> Result<Source, TransferError> {
-    let found = mail.email(account, &[blob.email]).await?;
+async fn source(mail: &Mail, account: AccountId, email: EmailId) -> Result<Source, TransferError> {
+    let found = mail.email(account, &[email]).await?;
     found.into_iter().flatten().next().ok_or(TransferError::NotFound)?;
-    Ok(mail.source(account, blob.email).await?)
+    Ok(mail.source(account, email).await?)
 }
 
 async fn structure(
     mail: &Mail,
     account: AccountId,
-    blob: &BlobId,
+    email: EmailId,
     source: &Source,
 ) -> Result<Structure, TransferError> {
-    let records = mail.records(account, &[blob.email]).await?;
+    let records = mail.records(account, &[email]).await?;
     let record = records.into_iter().flatten().next().ok_or(TransferError::NotFound)?;
     if record.cuts()?.contains(mail::record::Cuts::STRUCTURE) {
         let raw = source.read(0..source.size()).await?;
@@ -100,22 +110,11 @@ async fn structure(
 }
 
 /// Goes from part to part, each in the message that the one before holds.
-async fn unpack(
-    source: &Source,
-    structure: &Structure,
-    first: u32,
-    rest: &[u32],
-) -> Result<Bytes, TransferError> {
-    let part = named(structure, first)?;
-    if part.size() > UNPACKED {
-        return Err(TransferError::NotFound);
-    }
-    let body = source.read(part.body..part.end).await?;
-    let mut content: Bytes = owned(part, body);
-    for index in rest {
-        let (inner, _) = ingest::structure(&content, &ingest::Limits::default());
-        let part = named(&inner, *index)?;
-        content = owned(part, slice(&content, part.body..part.end));
+fn inwards(mut content: Bytes, parts: &[u32]) -> Result<Bytes, TransferError> {
+    for index in parts {
+        let (structure, _) = ingest::structure(&content, &ingest::Limits::default());
+        let part = named(&structure, *index)?;
+        content = owned(part, &slice(&content, part.body..part.end));
     }
     Ok(content)
 }
@@ -126,9 +125,9 @@ fn named(structure: &Structure, index: u32) -> Result<&Part, TransferError> {
     part.filter(|part| !part.is_multipart()).ok_or(TransferError::NotFound)
 }
 
-fn owned(part: &Part, body: Bytes) -> Bytes {
-    match decoded(part, &body) {
-        std::borrow::Cow::Borrowed(same) if same.len() == body.len() => body.clone(),
-        decoded => decoded.into_owned().into(),
+fn owned(part: &Part, body: &Bytes) -> Bytes {
+    match decoded(part, body) {
+        Cow::Borrowed(same) => body.slice_ref(same),
+        Cow::Owned(decoded) => decoded.into(),
     }
 }

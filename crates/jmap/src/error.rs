@@ -79,6 +79,12 @@ pub(crate) enum MethodError {
     /// The log does not reach back that far, or the state is none of ours.
     #[error("changes since that state cannot be calculated: fetch the current state instead")]
     CannotCalculateChanges,
+    /// `ifInState` is not the state any more.
+    #[error("the account is in another state by now")]
+    StateMismatch,
+    /// The account to copy from is not there.
+    #[error("there is no such account to copy from")]
+    FromAccountNotFound,
     /// More changes than the client takes.
     #[error("there are more changes than maxChanges allows: query anew")]
     TooManyChanges,
@@ -110,6 +116,8 @@ impl MethodError {
             Self::AccountNotFound => "accountNotFound",
             Self::RequestTooLarge(_) => "requestTooLarge",
             Self::CannotCalculateChanges => "cannotCalculateChanges",
+            Self::StateMismatch => "stateMismatch",
+            Self::FromAccountNotFound => "fromAccountNotFound",
             Self::TooManyChanges => "tooManyChanges",
             Self::AnchorNotFound => "anchorNotFound",
             Self::UnsupportedSort(_) => "unsupportedSort",
@@ -126,6 +134,7 @@ impl From<mail::Error> for MethodError {
     fn from(error: mail::Error) -> Self {
         match error {
             mail::Error::CannotCalculateChanges => Self::CannotCalculateChanges,
+            mail::Error::Changed => Self::StateMismatch,
             mail::Error::TooMuch(_) | mail::Error::TooMany { .. } => Self::RequestTooLarge(error.to_string()),
             error if error.is_temporary() => {
                 tracing::warn!(%error, "a method call failed");
@@ -148,6 +157,73 @@ impl From<directory::Error> for MethodError {
     }
 }
 
+/// Why one object of a `/set` was not created, updated or destroyed (RFC 8620 §5.3, RFC 8621 §2.5 and §4.6).
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct SetError {
+    kind: &'static str,
+    description: String,
+    properties: Vec<String>,
+    further: Map<String, Value>,
+}
+
+impl SetError {
+    /// An error of a kind that needs no more than words.
+    pub(crate) fn new(kind: &'static str, description: impl Into<String>) -> Self {
+        Self { kind, description: description.into(), properties: Vec::new(), further: Map::new() }
+    }
+
+    /// There is no such object.
+    pub(crate) fn not_found() -> Self {
+        Self::new("notFound", "there is no such object")
+    }
+
+    /// These properties cannot be so.
+    pub(crate) fn properties(names: &[&str], description: impl Into<String>) -> Self {
+        let properties = names.iter().map(|name| (*name).to_owned()).collect();
+        Self { properties, ..Self::new("invalidProperties", description) }
+    }
+
+    /// With a further member.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.further.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// As it stands in a response.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut error = self.further.clone();
+        error.insert("type".to_owned(), self.kind.into());
+        error.insert("description".to_owned(), self.description.as_str().into());
+        if !self.properties.is_empty() {
+            error.insert("properties".to_owned(), self.properties.clone().into());
+        }
+        Value::Object(error)
+    }
+
+    /// What `mail` has refused, of one object; what has nothing to do with it fails the whole call.
+    pub(crate) fn of(error: mail::Error) -> Result<Self, MethodError> {
+        use mail::Error as E;
+        let text = error.to_string();
+        Ok(match error {
+            E::NoSuchEmail => Self::not_found(),
+            E::NoSuchMailbox | E::Nowhere => Self::properties(&["mailboxIds"], text),
+            E::Exists | E::Name(_) => Self::properties(&["name"], text),
+            E::RoleTaken => Self::properties(&["role"], text),
+            E::Loop => Self::properties(&["parentId"], text),
+            E::HasChildren => Self::new("mailboxHasChild", text),
+            E::HasEmails => Self::new("mailboxHasEmail", text),
+            E::Inbox => Self::new("forbidden", text),
+            E::OverQuota { .. } | E::TooManyMailboxes { .. } => Self::new("overQuota", text),
+            E::TooLarge { .. } => Self::new("tooLarge", text),
+            E::TooManyKeywords { .. } => Self::new("tooManyKeywords", text),
+            E::TooManyPlaces { .. } => Self::new("tooManyMailboxes", text),
+            E::TooMany { .. } | E::OutOfUids => Self::new("forbidden", text),
+            E::Empty => Self::new("invalidEmail", text),
+            error => return Err(error.into()),
+        })
+    }
+}
+
 /// Why octets were neither taken nor given.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum TransferError {
@@ -160,12 +236,41 @@ pub enum TransferError {
     /// What is stored is damaged.
     #[error("what is stored could not be read")]
     Damaged,
+    /// A file that is larger than files may be.
+    #[error("a file may have {0} octets")]
+    TooLarge(u64),
+}
+
+impl TransferError {
+    /// The status of the HTTP answer.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::Unavailable => 503,
+            Self::Damaged => 500,
+            Self::TooLarge(_) => 413,
+        }
+    }
+
+    /// The problem details (RFC 7807).
+    pub fn to_json(&self) -> Value {
+        let (name, limit) = match self {
+            Self::TooLarge(_) => ("urn:ietf:params:jmap:error:limit", Some("maxSizeUpload")),
+            _ => ("about:blank", None),
+        };
+        let mut problem = json!({"type": name, "status": self.status(), "detail": self.to_string()});
+        if let (Some(limit), Some(problem)) = (limit, problem.as_object_mut()) {
+            problem.insert("limit".to_owned(), limit.into());
+        }
+        problem
+    }
 }
 
 impl From<mail::Error> for TransferError {
     fn from(error: mail::Error) -> Self {
         match error {
             mail::Error::NoSuchEmail => Self::NotFound,
+            mail::Error::TooLarge { limit, .. } => Self::TooLarge(limit),
             error if error.is_temporary() => {
                 tracing::warn!(%error, "a blob could not be read");
                 Self::Unavailable
@@ -181,7 +286,7 @@ impl From<mail::Error> for TransferError {
 impl From<TransferError> for MethodError {
     fn from(error: TransferError) -> Self {
         match error {
-            TransferError::NotFound => Self::InvalidArguments(error.to_string()),
+            TransferError::NotFound | TransferError::TooLarge(_) => Self::InvalidArguments(error.to_string()),
             TransferError::Unavailable => Self::ServerUnavailable,
             TransferError::Damaged => Self::ServerFail(error.to_string()),
         }

@@ -29,6 +29,7 @@ mod user;
 pub mod wire;
 
 pub use blob::Download;
+pub use email::header::{Form, HeaderProperty};
 pub use error::{Problem, TransferError};
 pub use limits::Limits;
 pub use service::{Jmap, Services};

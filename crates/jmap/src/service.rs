@@ -11,6 +11,7 @@ use types::Clock;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::method::Method;
+use crate::wire::id::{self, BlobId};
 use crate::wire::{Arguments, Call, Object, Pointer, Request, Using};
 use crate::{Limits, Problem, TransferError, User, blob, session};
 
@@ -85,6 +86,28 @@ impl Jmap {
         }
         response.insert("sessionState".to_owned(), session::state(user, limits).into());
         Ok(to_bytes(&Value::Object(response)))
+    }
+
+    /// Keeps a file of the user's (RFC 8620 §6.1), and says what it is called now.
+    pub async fn upload(
+        &self,
+        user: &User,
+        account: &str,
+        media_type: &str,
+        content: Bytes,
+    ) -> Result<Bytes, TransferError> {
+        let limit = self.inner.limits.size_upload;
+        if content.len() as u64 > limit {
+            return Err(TransferError::TooLarge(limit));
+        }
+        let account = user.open(account).map_err(|_| TransferError::NotFound)?;
+        let upload = self.inner.services.mail.upload(account, content, media_type).await?;
+        Ok(to_bytes(&json!({
+            "accountId": id::of_account(account),
+            "blobId": BlobId::of_upload(upload.hash).to_string(),
+            "type": upload.media_type,
+            "size": upload.size,
+        })))
     }
 
     /// Opens a blob for its reader (RFC 8620 §6.2). Whoever may not see the account, and whoever asks for a blob that

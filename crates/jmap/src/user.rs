@@ -29,6 +29,11 @@ impl User {
         &self.name
     }
 
+    /// The domain of the user's address.
+    pub(crate) fn domain(&self) -> &str {
+        self.name.rsplit_once('@').map_or("localhost", |(_, domain)| domain)
+    }
+
     /// The account of that id, if the user may see it. One that the user may not see is like one that does not exist.
     pub(crate) fn open(&self, id: &str) -> Result<AccountId, MethodError> {
         id::account(id).filter(|account| *account == self.account).ok_or(MethodError::AccountNotFound)

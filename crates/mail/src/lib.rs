@@ -46,7 +46,9 @@ mod subscriptions;
 mod table;
 mod transfer;
 mod tree;
+mod update;
 mod upkeep;
+mod uploads;
 mod verify;
 mod view;
 
@@ -60,7 +62,7 @@ pub use flags::{FlagAction, FlagChange, Stored};
 pub use follow::{Followed, Standing};
 pub use import::{ImportId, ImportItem, Imported};
 pub use list::{Cursor, Email, ListPage, ListRequest, ListRow};
-pub use mailboxes::{DeleteScope, NewMailbox};
+pub use mailboxes::{DeleteScope, MailboxUpdate, NewMailbox};
 pub use message::Message;
 pub use name::{MailboxName, MailboxPath, NameError};
 pub use news::{MailboxEvent, News, Placed, Stirred};
@@ -74,7 +76,9 @@ pub use service::{Mail, MailOptions, Usage};
 pub use source::{Sealed, Source, SourceStream};
 pub use transfer::Copied;
 pub use tree::MailboxInfo;
+pub use update::{EmailUpdate, SetChange};
 pub use upkeep::UpkeepReport;
+pub use uploads::Upload;
 pub use verify::Finding;
 pub use view::{MailboxChanges, Member, Missed, Selected};
 

@@ -1,5 +1,6 @@
 //! What each method does: one file per method, in a folder per type. [`METHODS`] lists them all.
 
+pub(crate) mod blob;
 pub(crate) mod changes;
 pub(crate) mod collation;
 pub(crate) mod core;
@@ -9,6 +10,7 @@ pub(crate) mod get;
 pub(crate) mod mailbox;
 pub(crate) mod query_changes;
 pub(crate) mod search_snippet;
+pub(crate) mod set;
 pub(crate) mod thread;
 pub(crate) mod window;
 
@@ -46,16 +48,21 @@ macro_rules! method {
 /// All methods.
 pub(crate) const METHODS: &[Method] = &[
     method!("Core/echo", Core, core::echo),
+    method!("Blob/copy", Core, blob::copy),
     method!("Mailbox/get", Mail, mailbox::get),
     method!("Mailbox/changes", Mail, mailbox::changes),
     method!("Mailbox/query", Mail, mailbox::query),
     method!("Mailbox/queryChanges", Mail, mailbox::query_changes),
+    method!("Mailbox/set", Mail, mailbox::set),
     method!("Thread/get", Mail, thread::get),
     method!("Thread/changes", Mail, thread::changes),
     method!("Email/get", Mail, email::get),
     method!("Email/changes", Mail, email::changes),
     method!("Email/query", Mail, email::query),
     method!("Email/queryChanges", Mail, email::query_changes),
+    method!("Email/set", Mail, email::set),
+    method!("Email/copy", Mail, email::copy),
+    method!("Email/import", Mail, email::import),
     method!("Email/parse", Mail, email::parse),
     method!("SearchSnippet/get", Mail, search_snippet::get),
 ];

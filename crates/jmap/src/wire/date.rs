@@ -55,6 +55,35 @@ pub fn parse_utc(text: &str) -> Option<Timestamp> {
     Some(if seconds < 0 { moment } else { Timestamp(moment.0.saturating_add(millis)) })
 }
 
+/// A `Date` as it stands in a `Date:` field (RFC 5322 §3.3).
+pub(crate) fn to_rfc5322(text: &str) -> Option<String> {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (date, time) = text.split_once('T')?;
+    let zone = time.find(['Z', '+', '-'])?;
+    let (time, zone) = time.split_at_checked(zone)?;
+    let zone = match zone {
+        "Z" => "+0000".to_owned(),
+        zone => {
+            let (sign, digits) = zone.split_at_checked(1)?;
+            let (hours, minutes) = digits.split_once(':')?;
+            let number = |text: &str, below: u8| {
+                (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten().filter(|n| *n < below)
+            };
+            format!("{sign}{:02}{:02}", number(hours, 24)?, number(minutes, 60)?)
+        }
+    };
+    let time = time.split('.').next().unwrap_or_default();
+    // Checked as if it were in UTC: the fields are what they are in their own zone.
+    parse_utc(&format!("{date}T{time}Z"))?;
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let days = days_since_1970(year, month, day);
+    let weekday = DAYS.get(usize::try_from(days.rem_euclid(7)).ok()?)?;
+    let month = MONTHS.get(usize::try_from(month - 1).ok()?)?;
+    Some(format!("{weekday}, {day} {month} {year:04} {time} {zone}"))
+}
+
 /// Numbers of so many digits each.
 fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
     let mut numbers = [0; 3];
@@ -125,6 +154,22 @@ mod tests {
         assert_eq!(zoned(1_057_049_557, 120), "2003-07-01T10:52:37+02:00");
         assert_eq!(zoned(1_057_069_320, -210), "2003-07-01T10:52:00-03:30");
         assert_eq!(zoned(-1, 0), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn dates_for_headers() {
+        for (text, field) in [
+            ("2003-07-01T10:52:37+02:00", "Tue, 1 Jul 2003 10:52:37 +0200"),
+            ("2026-01-02T03:04:05.5Z", "Fri, 2 Jan 2026 03:04:05 +0000"),
+            ("1969-07-20T20:17:40-04:30", "Sun, 20 Jul 1969 20:17:40 -0430"),
+        ] {
+            assert_eq!(to_rfc5322(text).as_deref(), Some(field));
+        }
+        for text in
+            ["", "2003-07-01", "2003-07-01T10:52:37", "2003-07-01T10:52:37+0200", "2003-02-30T10:52:37Z"]
+        {
+            assert_eq!(to_rfc5322(text), None, "{text}");
+        }
     }
 
     #[test]

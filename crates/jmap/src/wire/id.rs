@@ -5,7 +5,7 @@
 //!   A7          account 7                      B12        the message of email 12
 //!   F3          mailbox 3, as IMAP's MAILBOXID  B12-4      what part 4 of it holds, decoded
 //!   T5          thread 5                        B12-4-1    part 1 of the message that part 4 holds
-//!   M12T5       email 12, in thread 5
+//!   M12T5       email 12, in thread 5           Uabc…      an upload, by the hash of its content
 //! ```
 //!
 //! A thread's id is part of an email's, because that never changes in JMAP (RFC 8621 §4.1.1): an email that moves to
@@ -21,43 +21,93 @@ pub const MAX_LEN: usize = 255;
 /// Messages within messages that a blob's id can lead through.
 const MAX_STEPS: usize = 8;
 
-/// Octets that can be downloaded: a message, or what a part of it holds.
+/// Octets that can be downloaded: a message, an upload, or what a part of them holds.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BlobId {
-    /// The email.
-    pub email: EmailId,
+    /// Where it begins.
+    pub root: BlobRoot,
     /// From its message inwards: the index of a part in the message at hand. None: the message itself.
     pub parts: Vec<u32>,
+}
+
+/// Where a blob begins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum BlobRoot {
+    /// An email's message.
+    Email(EmailId),
+    /// An upload, by its hash.
+    Upload([u8; 32]),
 }
 
 impl BlobId {
     /// An email's message.
     pub const fn of(email: EmailId) -> Self {
-        Self { email, parts: Vec::new() }
+        Self { root: BlobRoot::Email(email), parts: Vec::new() }
+    }
+
+    /// An upload.
+    pub const fn of_upload(hash: [u8; 32]) -> Self {
+        Self { root: BlobRoot::Upload(hash), parts: Vec::new() }
     }
 
     /// What a part of the message that this names holds.
     pub fn part(&self, index: usize) -> Self {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let parts = self.parts.iter().copied().chain([index]).collect();
-        Self { email: self.email, parts }
+        Self { root: self.root, parts }
     }
 
     /// Reads one.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.strip_prefix('B')?.split('-');
-        let email = EmailId(number(numbers.next()?)?);
+        let mut numbers = text.split('-');
+        let first = numbers.next()?;
+        let root = match first.strip_prefix('B') {
+            Some(email) => BlobRoot::Email(EmailId(number(email)?)),
+            None => BlobRoot::Upload(hash_of(first.strip_prefix('U')?)?),
+        };
         let step = |text| number(text).and_then(|number| u32::try_from(number).ok());
         let parts: Vec<u32> = numbers.map(step).collect::<Option<_>>()?;
-        (parts.len() <= MAX_STEPS).then_some(Self { email, parts })
+        (parts.len() <= MAX_STEPS).then_some(Self { root, parts })
     }
 }
 
 impl fmt::Display for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "B{}", self.email)?;
+        match &self.root {
+            BlobRoot::Email(email) => write!(f, "B{email}")?,
+            BlobRoot::Upload(hash) => write!(f, "U{}", hash_text(hash))?,
+        }
         self.parts.iter().try_for_each(|part| write!(f, "-{part}"))
     }
+}
+
+/// Five bits each.
+const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Digits of a hash: the last one holds a single bit.
+const HASH_DIGITS: usize = 52;
+
+/// A hash in base32 (RFC 4648 §6), in lower case and without padding.
+fn hash_text(hash: &[u8; 32]) -> String {
+    let bit = |at: usize| hash.get(at / 8).map_or(0, |byte| byte >> (7 - at % 8) & 1);
+    let digit = |at: usize| (0..5).fold(0_u8, |digit, bit_at| digit << 1 | bit(at * 5 + bit_at));
+    (0..HASH_DIGITS)
+        .map(|at| char::from(DIGITS.get(usize::from(digit(at))).copied().unwrap_or(b'a')))
+        .collect()
+}
+
+/// The hash in a text, if there is one in its one form.
+fn hash_of(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    for (at, digit) in text.bytes().enumerate() {
+        let value = DIGITS.iter().position(|known| *known == digit)?;
+        for bit in 0..5 {
+            if value >> (4 - bit) & 1 == 1 {
+                let at = at * 5 + bit;
+                *hash.get_mut(at / 8)? |= 1 << (7 - at % 8);
+            }
+        }
+    }
+    (text.len() == HASH_DIGITS && hash_text(&hash) == text).then_some(hash)
 }
 
 /// Whether a text can be an id at all (RFC 8620 §1.2).
@@ -129,6 +179,11 @@ mod tests {
             assert!(is_id(text));
         }
         assert_eq!(BlobId::of(EmailId(1)).part(2).part(3).to_string(), "B1-2-3");
+        for hash in [[0; 32], [255; 32], std::array::from_fn(|at| at as u8 * 7)] {
+            let id = BlobId::of_upload(hash).part(3);
+            assert_eq!(BlobId::parse(&id.to_string()), Some(id.clone()));
+            assert!(is_id(&id.to_string()) && id.to_string().len() == 55);
+        }
     }
 
     #[test]
@@ -139,7 +194,19 @@ mod tests {
         for text in ["M1", "M1T", "M01T1", "M1T1T1", "MT1", "T1"] {
             assert_eq!(email(text), None, "{text}");
         }
-        for text in ["B", "B1-", "B-1", "B1-01", "B1--1", "B1-1-1-1-1-1-1-1-1-1", "B1-4294967296"] {
+        for text in [
+            "B",
+            "B1-",
+            "B-1",
+            "B1-01",
+            "B1--1",
+            "B1-1-1-1-1-1-1-1-1-1",
+            "B1-4294967296",
+            "U",
+            "Uaa",
+            &format!("U{}", "b".repeat(52)),
+            &format!("U{}", "a".repeat(53)),
+        ] {
             assert_eq!(BlobId::parse(text), None, "{text}");
         }
         for text in ["", "a b", "é", "a.b", &"a".repeat(256)] {

@@ -45,7 +45,7 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    const ALL: [(&str, Protocol, u16, TlsMode); 7] = [
+    const ALL: [(&str, Protocol, u16, TlsMode); 8] = [
         ("smtp", Protocol::Smtp, 25, TlsMode::StartTls),
         ("lmtp", Protocol::Lmtp, 24, TlsMode::StartTls),
         ("imap", Protocol::Imap, 143, TlsMode::StartTls),
@@ -53,6 +53,7 @@ impl Ports {
         ("pop3", Protocol::Pop3, 110, TlsMode::StartTls),
         ("pop3s", Protocol::Pop3, 995, TlsMode::Implicit),
         ("http", Protocol::Http, 80, TlsMode::Off),
+        ("https", Protocol::Http, 443, TlsMode::Implicit),
     ];
 
     /// The port of a listener.
@@ -96,6 +97,8 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     settings.checks.options.exempt = Vec::new();
     settings.tls.self_signed = ["localhost", DOMAIN, &format!("*.{DOMAIN}")].map(str::to_owned).to_vec();
     settings.node.directory.default_domain = Some(DomainName::parse(DOMAIN)?);
+    // Whoever tries things out may try what is not whole yet.
+    settings.jmap.enabled = true;
     // Whoever tries things out may choose any password.
     settings.node.directory.password_min_chars = 1;
     Ok(settings)

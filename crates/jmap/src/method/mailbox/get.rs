@@ -12,7 +12,7 @@ use crate::method::get::{Get, check_number, response};
 use crate::wire::{Arguments, Object, id};
 
 /// The properties of a mailbox.
-const PROPERTIES: [&str; 11] = [
+pub(super) const PROPERTIES: [&str; 11] = [
     "id",
     "name",
     "parentId",
@@ -66,7 +66,7 @@ fn show(context: &mut Context<'_>, info: &MailboxInfo, properties: &[&str]) -> R
     Ok(shown)
 }
 
-fn property(info: &MailboxInfo, name: &str) -> Value {
+pub(super) fn property(info: &MailboxInfo, name: &str) -> Value {
     match name {
         "id" => id::of_mailbox(info.id).into(),
         "name" => info.name.as_str().into(),

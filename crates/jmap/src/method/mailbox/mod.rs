@@ -4,3 +4,4 @@ pub(super) mod changes;
 pub(super) mod get;
 pub(super) mod query;
 pub(super) mod query_changes;
+pub(super) mod set;
