@@ -126,7 +126,9 @@ fn with_kept(value: Value, kept: &BTreeMap<String, Value>) -> Value {
         Value::String(text) => kept.get(&text).cloned().unwrap_or(Value::String(text)),
         Value::Array(items) => items.into_iter().map(|item| with_kept(item, kept)).collect(),
         Value::Object(members) => {
-            let name = |name: String| kept.get(&name).and_then(Value::as_str).map_or(name, str::to_owned);
+            // The paths of a patch may name what was kept, too.
+            let step = |step: &str| kept.get(step).and_then(Value::as_str).unwrap_or(step).to_owned();
+            let name = |name: String| name.split('/').map(step).collect::<Vec<_>>().join("/");
             members.into_iter().map(|(key, value)| (name(key), with_kept(value, kept))).collect()
         }
         other => other,
