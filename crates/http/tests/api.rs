@@ -280,7 +280,8 @@ async fn no_more_at_once_than_was_announced() {
 async fn fault_9_a_body_that_never_ends_is_not_waited_for() {
     let world = World::new(|_| {}).await;
     let mut stream = world.connect();
-    let request = request("POST /jmap/api", &[JSON], "{}").replace("Content-Length: 2", "Content-Length: 900");
+    let request =
+        request("POST /jmap/api", &[JSON], "{}").replace("Content-Length: 2", "Content-Length: 900");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
