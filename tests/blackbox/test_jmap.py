@@ -172,3 +172,17 @@ def test_49_requests_that_are_refused_whole(client: Client) -> None:
         assert error.value.code == 400
         assert json.load(error.value)["type"] == f"urn:ietf:params:jmap:error:{kind}"
     assert client.call("Core/echo", still="here")["still"] == "here"
+
+
+def test_an_event_source_hears_of_a_delivery(magpie: Magpie, client: Client, address: str) -> None:
+    url = client.session["eventSourceUrl"]
+    for variable, value in {"types": "EmailDelivery", "closeafter": "state", "ping": "0"}.items():
+        url = url.replace(f"{{{variable}}}", value)
+    state = client.call("Email/get", ids=[])["state"]
+    magpie.deliver(address, giants.letter(3))
+    # It comes late, says what it knows, and hears of what it has missed.
+    lines = client.open(url, Last_Event_ID=state).decode().splitlines()
+    assert lines[0] == "event: state"
+    assert lines[1] == f"id: {client.call('Email/get', ids=[])['state']}"
+    changed = json.loads(lines[2].removeprefix("data: "))["changed"]
+    assert list(changed[client.account]) == ["EmailDelivery"]

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::api::{self, Api};
@@ -36,6 +37,10 @@ pub struct Traffic {
     /// That went.
     pub sent: Counter,
 }
+
+/// Whether the server is going down: what does not end by itself ends then.
+#[derive(Clone)]
+pub(crate) struct Leaving(pub(crate) watch::Receiver<bool>);
 
 /// Serves HTTP/1.1.
 pub struct HttpServer {
@@ -68,7 +73,9 @@ impl HttpServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = Patient::new(stream, self.limits.stall, traffic);
-        let service = TowerToHyperService::new(self.router.clone().layer(Extension(Asker(client))));
+        let (leave, leaving) = watch::channel(false);
+        let router = self.router.clone().layer(Extension(Asker(client))).layer(Extension(Leaving(leaving)));
+        let service = TowerToHyperService::new(router);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_time)
@@ -81,6 +88,7 @@ impl HttpServer {
                 ended = connection.as_mut() => return ended,
                 () = stopping.as_mut(), if !told => {
                     told = true;
+                    let _nobody_listens = leave.send(true);
                     connection.as_mut().graceful_shutdown();
                 }
             }

@@ -19,7 +19,7 @@ mod exporter;
 mod process;
 mod routes;
 
-pub use api::{Api, ApiLimits, Download, JmapService, Refused};
+pub use api::{Api, ApiLimits, Download, EventQuestion, JmapService, Refused, ServerEvent};
 pub use connection::{HttpLimits, HttpServer, Traffic};
 pub use exporter::Exporter;
 pub use process::ProcessGauges;

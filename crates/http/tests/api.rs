@@ -13,9 +13,11 @@ use directory::{
     Protocol, Scopes,
 };
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
 use http_api::{
-    Api, ApiLimits, Download, Exporter, HttpLimits, HttpServer, JmapService, Refused, Services, Traffic,
+    Api, ApiLimits, Download, EventQuestion, Exporter, HttpLimits, HttpServer, JmapService, Refused,
+    ServerEvent, Services, Traffic,
 };
 use metrics::Counter;
 use store::bus::Bus;
@@ -72,7 +74,22 @@ impl JmapService for Echo {
         }
         .boxed()
     }
+
+    fn events<'s>(
+        &'s self,
+        _: &'s Authenticated,
+        question: EventQuestion<'s>,
+    ) -> BoxFuture<'s, Result<BoxStream<'static, ServerEvent>, Refused>> {
+        let asked = format!("{question:?}");
+        async move {
+            let first = ServerEvent { id: Some("s1".to_owned()), data: asked, ..STATE };
+            Ok(stream::iter([first]).chain(stream::pending()).boxed())
+        }
+        .boxed()
+    }
 }
+
+const STATE: ServerEvent = ServerEvent { name: "state", id: None, data: String::new() };
 
 struct World {
     server: Arc<HttpServer>,
@@ -117,6 +134,7 @@ impl World {
                 upload: 2000,
                 requests_at_once: 1,
                 uploads_at_once: 1,
+                event_sources_at_once: 1,
                 body_time: Duration::from_secs(30),
                 upload_time: Duration::from_secs(30),
             },
@@ -136,11 +154,15 @@ impl World {
     }
 
     fn connect(&self) -> DuplexStream {
+        self.connect_until(std::future::pending())
+    }
+
+    fn connect_until(&self, stopping: impl Future<Output = ()> + Send + 'static) -> DuplexStream {
         let (near, far) = duplex(1 << 20);
         let server = self.server.clone();
         let traffic = Traffic { received: Counter::noop(), sent: Counter::noop() };
         let client = "192.0.2.1".parse().unwrap();
-        tokio::spawn(async move { server.serve(far, client, traffic, std::future::pending()).await.ok() });
+        tokio::spawn(async move { server.serve(far, client, traffic, stopping).await.ok() });
         near
     }
 
@@ -274,6 +296,32 @@ async fn no_more_at_once_than_was_announced() {
     first.read_to_string(&mut answer).await.unwrap();
     assert_eq!(status(&answer), 200);
     assert_eq!(status(&world.ask("POST /jmap/api", &[JSON], "{}").await), 200);
+}
+
+#[tokio::test]
+async fn events_go_on_until_the_server_goes_down() {
+    let world = World::new(|_| {}).await;
+    let stop = Arc::new(Notify::new());
+    let told = stop.clone();
+    let mut stream = world.connect_until(async move { told.notified().await });
+    let line = "GET /jmap/events?types=Email%2CThread&closeafter=no&ping=30";
+    let asked = request(line, &["Last-Event-ID: s0"], "").replace("Connection: close\r\n", "");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let mut piece = [0; 4096];
+    while !answer.contains("\n\n\r\n") {
+        let read = stream.read(&mut piece).await.unwrap();
+        answer.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+    }
+    assert!(answer.contains("content-type: text/event-stream"), "{answer}");
+    assert!(answer.contains("event: state\nid: s1\ndata: EventQuestion"), "{answer}");
+    for told in ["types: \"Email,Thread\"", "ping: \"30\"", "last: Some(\"s0\")"] {
+        assert!(answer.contains(told), "{told} {answer}");
+    }
+    assert_eq!(status(&world.ask("GET /jmap/events", &[], "").await), 429);
+    stop.notify_one();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("0\r\n\r\n"), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use crate::error::MethodError;
 use crate::method::Method;
 use crate::wire::id::{self, BlobId};
 use crate::wire::{Arguments, Call, Object, Pointer, Request, Using};
-use crate::{Limits, Problem, TransferError, User, blob, session};
+use crate::{EventRequest, Events, Limits, Problem, TransferError, User, blob, meter, session};
 
 /// What JMAP stands on.
 #[derive(Clone)]
@@ -63,7 +63,9 @@ impl Jmap {
         let mut context = Context { services, limits, user, created, room: limits.answer };
         let mut answered = Answered { responses: Vec::new(), room: limits.values };
         for Call { method, arguments, id } in calls {
-            match answered.run(&mut context, &using, &method, arguments).await {
+            let result = answered.run(&mut context, &using, &method, arguments).await;
+            meter::count(&method, result.is_err());
+            match result {
                 Ok(responses) => {
                     answered.responses.extend(responses.into_iter().map(|(name, arguments)| Invocation {
                         name: name.into(),
@@ -108,6 +110,16 @@ impl Jmap {
             "type": upload.media_type,
             "size": upload.size,
         })))
+    }
+
+    /// Begins to tell of changes in the user's account (RFC 8620 §7.3).
+    pub async fn events(
+        &self,
+        user: &User,
+        request: EventRequest,
+        last: Option<&str>,
+    ) -> Result<Events, TransferError> {
+        Ok(Events::begin(self.inner.services.mail.clone(), user.account(), request, last).await?)
     }
 
     /// Opens a blob for its reader (RFC 8620 §6.2). Whoever may not see the account, and whoever asks for a blob that

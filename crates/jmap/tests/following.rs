@@ -42,7 +42,8 @@ impl Copy {
             for id in ids("destroyed") {
                 self.things.remove(&id);
             }
-            let got = world.call(&format!("{}/get", self.kind), json!({"accountId": "A1", "ids": changed})).await;
+            let got =
+                world.call(&format!("{}/get", self.kind), json!({"accountId": "A1", "ids": changed})).await;
             for thing in got["list"].as_array().unwrap() {
                 self.things.insert(thing["id"].as_str().unwrap().to_owned(), thing.clone());
             }

@@ -37,7 +37,8 @@ async fn an_answer_has_an_end() {
     for n in 0..10 {
         world.append(1, &[], 1_767_000_000_000 + n, &long).await;
     }
-    let wanted = json!({"accountId": "A1", "ids": null, "properties": ["bodyValues"], "fetchAllBodyValues": true});
+    let wanted =
+        json!({"accountId": "A1", "ids": null, "properties": ["bodyValues"], "fetchAllBodyValues": true});
     let told = world.call("Email/get", wanted).await;
     assert_eq!(told["type"], "requestTooLarge", "{told}");
     let wanted = json!({"accountId": "A1", "ids": null, "properties": ["bodyValues"], "fetchAllBodyValues": true,

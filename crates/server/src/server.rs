@@ -42,6 +42,8 @@ use crate::upkeep;
 /// Files that are open besides connections.
 const FILES: u64 = 1_000;
 
+/// Event sources of one user at once: one for each app, and some for connections that are lost and do not know it.
+const EVENT_SOURCES: usize = 20;
 /// How long the body of a request to JMAP may take.
 const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long an upload may take: the largest at some 60 kilobytes a second.
@@ -276,6 +278,7 @@ impl Server {
                 upload: usize::try_from(limits.size_upload).unwrap_or(usize::MAX),
                 requests_at_once: limits.concurrent_requests,
                 uploads_at_once: limits.concurrent_upload,
+                event_sources_at_once: EVENT_SOURCES,
                 body_time: BODY_TIME,
                 upload_time: UPLOAD_TIME,
             },

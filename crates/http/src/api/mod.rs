@@ -10,6 +10,7 @@
 //! heard: such a request says where it is from, or that it is no JSON.
 
 mod body;
+mod events;
 mod login;
 mod origin;
 mod places;
@@ -64,6 +65,37 @@ pub trait JmapService: Send + Sync {
         account: &'s str,
         blob: &'s str,
     ) -> BoxFuture<'s, Result<Download, Refused>>;
+
+    /// Begins to tell of changes.
+    fn events<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        question: EventQuestion<'s>,
+    ) -> BoxFuture<'s, Result<BoxStream<'static, ServerEvent>, Refused>>;
+}
+
+/// What a client wants to hear of: the variables of the event source's URL, and where it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventQuestion<'q> {
+    /// `types`
+    pub types: &'q str,
+    /// `closeafter`
+    pub close_after: &'q str,
+    /// `ping`
+    pub ping: &'q str,
+    /// `Last-Event-ID`
+    pub last: Option<&'q str>,
+}
+
+/// An event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerEvent {
+    /// Its type.
+    pub name: &'static str,
+    /// Its id, if it has one.
+    pub id: Option<String>,
+    /// What it says, on one line.
+    pub data: String,
 }
 
 /// A blob that is being sent.
@@ -113,6 +145,8 @@ pub struct ApiLimits {
     pub requests_at_once: usize,
     /// Uploads of one user at once.
     pub uploads_at_once: usize,
+    /// Event sources of one user at once.
+    pub event_sources_at_once: usize,
     /// How long the body of a request may take.
     pub body_time: Duration,
     /// How long an upload may take.
@@ -134,6 +168,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/jmap/api", post(request))
         .route("/jmap/upload/{account}", post(transfer::upload))
         .route("/jmap/upload/{account}/", post(transfer::upload))
+        .route("/jmap/events", get(events::events))
         .route("/jmap/download/{account}/{blob}/{name}", get(transfer::download))
         .layer(from_fn_with_state(shared.clone(), login::check))
         // Before the login: a browser asks without one whether it may ask.

@@ -84,7 +84,7 @@ fn wanted_type(query: &str) -> Option<String> {
 }
 
 /// `%XX` undone; nothing for what is no UTF-8 then.
-fn unescaped(text: &str) -> Option<String> {
+pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((octet, behind)) = rest.split_first() {

@@ -5,9 +5,10 @@ use std::io;
 use bytes::Bytes;
 use directory::Authenticated;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
-use http_api::{Download, JmapService, Refused};
-use jmap::{Jmap, Problem, TransferError, User};
+use http_api::{Download, EventQuestion, JmapService, Refused, ServerEvent};
+use jmap::{Event, EventRequest, Jmap, Problem, TransferError, User};
 
 /// JMAP, as HTTP asks for it.
 pub(crate) struct JmapDriver(pub(crate) Jmap);
@@ -62,7 +63,31 @@ impl JmapService for JmapDriver {
         }
         .boxed()
     }
+
+    fn events<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        question: EventQuestion<'s>,
+    ) -> BoxFuture<'s, Result<BoxStream<'static, ServerEvent>, Refused>> {
+        async move {
+            let EventQuestion { types, close_after, ping, last } = question;
+            let bad = || Refused { status: 400, problem: BAD_QUESTION.into() };
+            let request = EventRequest::read(types, close_after, ping).ok_or_else(bad)?;
+            let events = self.0.events(&User::new(user), request, last).await;
+            let events = events.map_err(|error| not_transferred(&error))?;
+            let events = stream::unfold(events, |mut events| async move {
+                let Event { name, id, data } = events.next().await?;
+                Some((ServerEvent { name, id, data }, events))
+            });
+            Ok(events.boxed())
+        }
+        .boxed()
+    }
 }
+
+/// Variables of the event source that are none.
+const BAD_QUESTION: &str =
+    "{\"type\":\"about:blank\",\"status\":400,\"detail\":\"closeafter must be state or no, ping a number\"}";
 
 fn refused(problem: &Problem) -> Refused {
     Refused { status: problem.status(), problem: problem.to_json().to_string().into() }

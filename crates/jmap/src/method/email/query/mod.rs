@@ -76,7 +76,6 @@ pub(in super::super) async fn run(
         ("accountId", id::of_account(account).into()),
         ("queryState", state::to_text(standing).into()),
         ("canCalculateChanges", true.into()),
-        ("collapseThreads", query.collapse.into()),
         ("position", position.min(known.len()).into()),
         ("ids", ids.into()),
     ]);
