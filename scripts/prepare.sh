@@ -49,6 +49,25 @@ install_servers() {
     return $status
 }
 
+# OpenSMTPD, of which Debian allows no machine to have more than the files when it has Postfix. They go to
+# .cache/opensmtpd, and what they need is installed.
+unpack_opensmtpd() {
+    local folder=$PWD/.cache/opensmtpd parts
+    [[ -x $folder/usr/sbin/smtpd ]] && return 0
+    have apt-get || die "OpenSMTPD is missing and this is not a Debian machine: put its files below $folder"
+    say "unpacking OpenSMTPD into .cache/opensmtpd"
+    as_root apt-get update -qq
+    parts=$(mktemp -d)
+    (cd "$parts" && apt-get download -qq opensmtpd 2>/dev/null)
+    # A half of it would be taken for the whole next time.
+    mkdir -p "$folder.new"
+    dpkg-deb -x "$parts"/opensmtpd_*.deb "$folder.new"
+    rm -rf "$parts"
+    mapfile -t parts < <(apt-cache depends opensmtpd | sed -nE 's/^ *(Pre)?Depends: (lib[a-z0-9.+-]+)$/\2/p')
+    [[ -z $(ldd "$folder.new/usr/sbin/smtpd" | grep 'not found') ]] || install_packages "${parts[@]}"
+    mv "$folder.new" "$folder"
+}
+
 check_rust() {
     local wanted found
     wanted=$(sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
@@ -81,6 +100,7 @@ if [[ $purpose == test ]]; then
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || test_packages+=(python3-venv)
     need swaks swaks
+    need msmtp msmtp
     # swaks speaks TLS only with this Perl module.
     perl -MNet::SSLeay -e 1 2>/dev/null || test_packages+=(libnet-ssleay-perl)
     need curl curl
@@ -95,6 +115,7 @@ if [[ $purpose == test ]]; then
     need offlineimap offlineimap3
     need getmail getmail6
     need fetchmail fetchmail
+    need unshare util-linux
     need smtp-source postfix
     need mkfs.ext4 e2fsprogs
     need losetup mount
@@ -106,6 +127,8 @@ servers=()
 if [[ $purpose == test ]]; then
     # The stage `dovecot` asks it the same questions as Magpie.
     have dovecot || [[ -x /usr/sbin/dovecot ]] || servers+=(dovecot-core)
+    # The authority for the names of the tests' own internet.
+    [[ -x /usr/sbin/knotd ]] || servers+=(knot)
     [[ -x /usr/lib/dovecot/imap ]] || servers+=(dovecot-imapd)
     # Brings promtool, which checks what /metrics tells.
     have promtool || servers+=(prometheus)
@@ -121,6 +144,7 @@ if [[ $purpose == compare ]]; then
 fi
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
+[[ $purpose != test ]] || unpack_opensmtpd
 install_servers "${servers[@]}"
 check_rust
 

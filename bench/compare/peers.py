@@ -164,10 +164,10 @@ class Dovecot:
 
 
 class Postfix:
-    """Postfix, which takes mail by SMTP and hands it to LMTP."""
+    """Postfix, which takes mail by SMTP and hands it to LMTP, or on as `settings` say."""
 
-    def __init__(self, folder: Path, lmtp: int):
-        self.folder, self.lmtp = folder, lmtp
+    def __init__(self, folder: Path, lmtp: int, settings: str = ""):
+        self.folder, self.lmtp, self.settings = folder, lmtp, settings
         self.ports: dict[str, int] = {}
         self.process: subprocess.Popen | None = None
 
@@ -177,7 +177,8 @@ class Postfix:
             folder.mkdir(parents=True)
         shutil.chown(data, "postfix")
         self.ports = dict(zip(("smtp", "hold"), free_ports(2)))
-        (etc / "main.cf").write_text(POSTFIX_MAIN.format(folder=self.folder, domain=DOMAIN, lmtp=self.lmtp))
+        main = POSTFIX_MAIN.format(folder=self.folder, domain=DOMAIN, lmtp=self.lmtp)
+        (etc / "main.cf").write_text(main + self.settings)
         (etc / "master.cf").write_text(POSTFIX_MASTER.format(**self.ports))
         # `check` makes the queue's folders, with their owners.
         subprocess.run(["postfix", "-c", str(etc), "check"], check=True, stderr=subprocess.DEVNULL)

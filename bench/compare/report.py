@@ -6,7 +6,7 @@ import statistics
 import time
 from pathlib import Path
 
-from rows import FIGURES, IDLE_AIM, IDLE_SESSIONS, IDLE_TITLE, MAGPIE, ROWS, Aim
+from rows import BACKLOG_AIM, BACKLOG_TITLE, FIGURES, IDLE_AIM, IDLE_SESSIONS, IDLE_TITLE, MAGPIE, ROWS, Aim
 
 
 def summary(rounds: list[dict]) -> dict:
@@ -62,6 +62,12 @@ class Results:
                 for name, figures in taken["servers"].items():
                     lines.append(f"| {title} | {name} | {figures['memory_kib']:.1f} KiB | | | | | {memory(figures)} |")
                     title = ""
+        if taken := self.rows.get("backlog"):
+            title = BACKLOG_TITLE.format(next(iter(taken["servers"].values()))["messages"])
+            verdicts.append(aim_line(title, BACKLOG_AIM, taken["servers"]))
+            for name, figures in taken["servers"].items():
+                lines.append(backlog_line(title, name, figures))
+                title = ""
         return "\n".join([*lines, "", *verdicts]) + "\n"
 
 
@@ -84,7 +90,18 @@ def figure_lines(title: str, shows: tuple[str, ...], servers: dict[str, dict]) -
             f"| {number(figures['cpu_ms'])} ms | {syncs} | {memory(figures)} |"
         )
         title = ""
+        if each := figures.get("operations_each"):
+            lines.append(
+                f"| | of it, each | {', '.join(f'{number(value)} {what}' for what, value in each.items())} | | | | | |"
+            )
     return lines
+
+
+def backlog_line(title: str, name: str, figures: dict) -> str:
+    """What waiting mail takes, and what is left of the rate for others."""
+    added = f"{figures['added'] / 2**20:+,.0f} MB"
+    rates = f"{number(figures['beside'])}/s, {number(figures['alone'])}/s without"
+    return f"| {title} | {name} | {rates} | | | | | {memory(figures)} ({added}) |"
 
 
 def aim_line(title: str, aim: Aim, servers: dict[str, dict]) -> str:

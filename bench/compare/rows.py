@@ -16,6 +16,8 @@ RECIPIENTS = range(10, 110)
 IDLERS = range(110, 160)
 WAITER = 160
 ACCOUNTS = 160
+# The accounts of the servers that send.
+SENDERS = 20
 
 MESSAGES = 10_000
 SMALL = 500
@@ -55,6 +57,7 @@ FIGURES = {
     "syncs": ("syncs", ""),
     "mb_s": ("speed", "MB/s"),
     "memory_kib": ("memory", "KiB"),
+    "rate_kept": ("rate for others, of that without", ""),
 }
 
 
@@ -75,6 +78,8 @@ class Row:
     shows: tuple[str, ...] = ("rate", "p50_ms", "p99_ms")
     protocol: str = "imap"
     longest: float = field(default=60)
+    # Mail that goes on to smtp-sink: done when the sink has it all.
+    relays: bool = False
 
 
 def common(port: int, connections: int, accounts: range) -> list[str]:
@@ -100,6 +105,13 @@ def imap(work: str, *options: str, connections: int = 1, accounts: range = range
 
 def pop3(ports: dict[str, int]) -> list[str]:
     return ["pop3", *common(ports["pop3"], len(VISITORS), VISITORS)]
+
+
+def submit(connections: int, domain: str):
+    def load(ports: dict[str, int]) -> list[str]:
+        return ["submit", "--to", domain, *common(ports["submission"], connections, range(1, SENDERS + 1))]
+
+    return load
 
 
 def news(ports: dict[str, int]) -> list[str]:
@@ -175,7 +187,18 @@ ROWS = [
         (MAGPIE, DOVECOT), pop3,
         (Aim("rate", least=3, of=DOVECOT),), protocol="pop3",
     ),
+    Row(
+        "relay", "through the queue to smtp-sink, 10 KB, submitted over 20 connections", "message",
+        (MAGPIE, POSTFIX), submit(20, "alive.example"),
+        (Aim("rate", least=2, of=POSTFIX),),
+        writes=True, pair_count=400, shows=("rate",), relays=True,
+    ),
 ]  # fmt: skip
+
+# What waits for a server that is down: what it takes, and what it does to mail for others.
+BACKLOG = 100_000
+BACKLOG_TITLE = "{:,} messages wait for a server that is down"
+BACKLOG_AIM = Aim("rate_kept", least=0.9)
 
 # Not a rate but a state: how much memory sessions take that do nothing.
 IDLE_SESSIONS = (1_000, 5_000)

@@ -12,6 +12,7 @@ import os
 import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from harness.server import PASSWORD, Magpie  # noqa: E402
 from peers import Dovecot, Postfix, check_reachable, is_open  # noqa: E402
 from processes import Syncs, Tree  # noqa: E402
 from rows import DOVECOT, DURABLE_DOVECOT, MAGPIE, PAIR, POSTFIX, ROWS, Row  # noqa: E402
+from sending import DEAD, senders  # noqa: E402
 
 LOAD = Path(os.environ.get("MAGPIE_LOAD", ROOT / "target" / "release" / "load"))
 
@@ -41,8 +43,8 @@ class Subject:
 class Load:
     """The load generator at one kind of work, stopped where the servers are to be looked at."""
 
-    def __init__(self, *arguments: str):
-        command = [str(LOAD), *arguments, "--password", PASSWORD]
+    def __init__(self, *arguments: str, password: str = PASSWORD):
+        command = [str(LOAD), *arguments, "--password", password]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> "Load":
@@ -68,6 +70,78 @@ class Load:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait(60)
+
+
+class Relays:
+    """The servers that send, and the sink that all of it goes to."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace):
+        self.folder, self.options = folder, options
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Relays":
+        self.sink, self.servers = self.stack.enter_context(senders(self.folder, rows.SENDERS))
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stack.close()
+
+    def measure(self, row: Row) -> dict[str, dict]:
+        """Both servers, in turns."""
+        taken: dict[str, list[dict]] = {}
+        for number in range(self.options.rounds):
+            for server in self.servers:
+                count = int(row.pair_count * self.options.seconds)
+                taken.setdefault(server.name, []).append(self.round(row, server, count, number))
+        figures = {name: report.summary(rounds) for name, rounds in taken.items()}
+        for server in self.servers:
+            if not self.options.no_strace:
+                count = int(row.pair_count * self.options.seconds / 2)
+                with Syncs(server.tree) as syncs:
+                    self.round(row, server, count, 99)
+                figures[server.name]["syncs"] = syncs.count / count
+            figures[server.name]["operations_each"] = self.operations(row, server)
+        return figures
+
+    def round(self, row: Row, server, count: int, number: int) -> dict:
+        """So many messages, until the sink has the last one."""
+        arguments = [*row.load({"submission": server.port}), "--count", str(count), "--seed", str(1000 * (number + 1))]
+        with Load(*arguments, password=server.password) as load:
+            already, before, begun = self.sink.count, server.tree.cpu(), time.monotonic()
+            figures = load.go()
+            self.sink.until(already + count)
+            figures["seconds"] = time.monotonic() - begun
+            figures["cpu"] = server.tree.cpu() - before
+            figures["memory"] = server.tree.memory()
+        return figures
+
+    def operations(self, row: Row, server) -> dict[str, float]:
+        """What a message costs in the store, where the server counts it."""
+        if not (before := server.counters()):
+            return {}
+        count = 200
+        self.round(row, server, count, 98)
+        return {name: (value - before[name]) / count for name, value in server.counters().items()}
+
+    def backlog(self, row: Row, messages: int) -> dict[str, dict]:
+        """The rate without and with so much mail that waits for a dead server, and the memory that this takes."""
+        figures = {}
+        for server in self.servers:
+            count = int(row.pair_count * self.options.seconds)
+            alone = [count / self.round(row, server, count, n)["seconds"] for n in range(self.options.rounds)]
+            memory = settled(server.tree)
+            say(f"{server.name}: {messages:,} messages for a server that is down")
+            arguments = ["submit", "--to", DEAD, "--size", "2000", *rows.common(server.port, 20, range(1, 21))]
+            with Load(*arguments, "--count", str(messages), password=server.password) as load:
+                load.go()
+            with_it = settled(server.tree)
+            beside = [count / self.round(row, server, count, 10 + n)["seconds"] for n in range(self.options.rounds)]
+            figures[server.name] = {
+                "memory": with_it, "added": with_it - memory, "alone": statistics.median(alone),
+                "beside": statistics.median(beside),
+                "rate_kept": statistics.median(beside) / statistics.median(alone), "messages": messages,
+            }  # fmt: skip
+        return figures
 
 
 class Arena:
@@ -217,6 +291,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="the rows to measure, separated by commas")
     parser.add_argument("--no-strace", action="store_true", help="leave out the pass that counts syncs")
     parser.add_argument("--no-idle", action="store_true", help="leave out the idle sessions")
+    parser.add_argument("--backlog", type=int, default=rows.BACKLOG, help="how much mail waits for a dead server")
     parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument("--directory", type=Path, default=ROOT / ".cache" / "compare",
                         help="where the servers keep their mail: all on the same disk")  # fmt: skip
@@ -226,7 +301,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     if options.list:
-        print("\n".join(f"{row.key:16} {row.title}" for row in ROWS) + f"\n{'idle':16} memory of idle sessions")
+        print("\n".join(f"{row.key:16} {row.title}" for row in ROWS))
+        print(f"{'idle':16} memory of idle sessions\n{'backlog':16} {rows.BACKLOG_TITLE.format(rows.BACKLOG)}")
         return 0
     if os.geteuid() != 0:
         print("Dovecot and Postfix change to other users: run this as root", file=sys.stderr)
@@ -237,7 +313,7 @@ def main() -> int:
     # Thousands of connections, each a file to the system; the servers inherit it.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    keys = options.only.split(",") if options.only else [*(row.key for row in ROWS), "idle"]
+    keys = options.only.split(",") if options.only else [*(row.key for row in ROWS), "idle", "backlog"]
     wanted = [row for row in ROWS if row.key in keys]
     options.directory.mkdir(parents=True, exist_ok=True)
     check_reachable(options.directory)
@@ -245,15 +321,27 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     results = report.Results(options.directory / "results.json", options.rounds, options.seconds)
-    with room_for_watches(), Arena(folder, options) as arena:
-        arena.fill(wanted)
-        for row in wanted:
-            say(row.title)
-            results.add(row.key, arena.measure(row))
-        if "idle" in keys and not options.no_idle:
-            for sessions in rows.IDLE_SESSIONS:
+    stored = [row for row in wanted if not row.relays]
+    idle = "idle" in keys and not options.no_idle
+    if stored or idle:
+        with room_for_watches(), Arena(folder, options) as arena:
+            arena.fill(stored)
+            for row in stored:
+                say(row.title)
+                results.add(row.key, arena.measure(row))
+            for sessions in rows.IDLE_SESSIONS if idle else ():
                 say(rows.IDLE_TITLE.format(sessions))
                 results.add(f"idle-{sessions}", arena.idle(sessions))
+    relayed = [row for row in wanted if row.relays]
+    if relayed or "backlog" in keys:
+        with Relays(folder, options) as relays:
+            for row in relayed:
+                say(row.title)
+                results.add(row.key, relays.measure(row))
+            if "backlog" in keys:
+                say(rows.BACKLOG_TITLE.format(options.backlog))
+                row = next(row for row in ROWS if row.relays)
+                results.add("backlog", relays.backlog(row, options.backlog))
     shutil.rmtree(folder, ignore_errors=True)
     table = results.table()
     (options.directory / "results.md").write_text(table)

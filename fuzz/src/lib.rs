@@ -24,6 +24,7 @@ mod mbox;
 mod names;
 mod pop3_session;
 mod records;
+mod report;
 #[allow(dead_code, reason = "the driver of smtp's own transcripts, which can do more than is wanted here")]
 #[path = "../../crates/smtp/tests/support/mod.rs"]
 mod smtp_driver;
@@ -62,5 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "names", run: names::run, seeds: &[], longest: 1 << 10 },
     Target { name: "metadata", run: records::metadata, seeds: &[], longest: 4 << 10 },
     Target { name: "recipe", run: records::recipe, seeds: &[], longest: 1 << 10 },
+    Target { name: "report", run: report::plain, seeds: &["crates/reports/tests/data"], longest: 16 << 10 },
+    Target { name: "report_archive", run: report::archive, seeds: &[], longest: 4 << 10 },
     Target { name: "damaged_rows", run: records::damaged_rows, seeds: &[], longest: 1 << 10 },
 ];

@@ -115,6 +115,16 @@ fn recipe() {
 }
 
 #[test]
+fn report() {
+    replay("report");
+}
+
+#[test]
+fn report_archive() {
+    replay("report_archive");
+}
+
+#[test]
 fn damaged_rows() {
     replay("damaged_rows");
 }

@@ -1,14 +1,17 @@
 """What every black-box test is given: a running server, and an account of its own on it."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.internet import Internet, connected
+from harness.sender import Sender, sending
 from harness.server import Magpie
 
-USERS = 250
+USERS = 330
 numbers = itertools.count(1)
 domains = itertools.count(1)
 
@@ -80,3 +83,39 @@ def domain(anyhow: Magpie) -> str:
     name = f"domain{next(domains)}.example"
     anyhow.cli("domain", "create", name)
     return name
+
+
+@pytest.fixture(scope="session")
+def needs_root() -> None:
+    """For what takes ports below 1024, or servers that change to other users."""
+    if os.geteuid() != 0:
+        pytest.skip("this needs root: every host of the tests' internet has port 25 of an address of its own")
+
+
+@pytest.fixture(scope="session")
+def internet(needs_root: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
+    """Names, certificates, policies and hosts around the servers that send."""
+    with connected(tmp_path_factory.mktemp("internet")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def running_sender(internet: Internet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
+    with sending(tmp_path_factory.mktemp("sender"), internet) as site:
+        yield site
+
+
+@pytest.fixture
+def sender(running_sender: Sender) -> Iterator[Sender]:
+    """One server that sends into the internet, for all tests that do not configure it; afterwards it must still run."""
+    if not running_sender.running:
+        running_sender.process = None
+        running_sender.start()
+    yield running_sender
+    assert running_sender.running, f"the server died\n{running_sender.log_tail()}"
+
+
+@pytest.fixture
+def elsewhere() -> str:
+    """The name of a domain of others that no other test uses; nothing is known of it yet."""
+    return f"d{next(domains)}.test"

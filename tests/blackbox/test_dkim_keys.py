@@ -85,17 +85,17 @@ def test_records_of_a_domain(anyhow: Magpie, domain: str) -> None:
     ]
     assert texts(parsed, "@") == [b"v=spf1 mx -all"]
     assert texts(parsed, "mail") == [b"v=spf1 a -all"]
-    assert texts(parsed, "_dmarc")[0].startswith(b"v=DMARC1; p=none; rua=mailto:postmaster@")
+    assert texts(parsed, "_dmarc")[0].startswith(b"v=DMARC1; p=none; rua=mailto:postmaster+reports@")
     assert texts(parsed, "_smtp._tls")[0].startswith(b"v=TLSRPTv1; rua=")
     services = {
         name: [(record.priority, record.port, str(record.target.derelativize(parsed.origin))) for record in found]
-        for name in ("_imaps._tcp", "_imap._tcp", "_pop3s._tcp", "_submissions._tcp")
+        for name in ("_imaps._tcp", "_imap._tcp", "_pop3s._tcp", "_submissions._tcp", "_submission._tcp")
         if (found := parsed.get_rdataset(name, dns.rdatatype.SRV))
     }
     assert services["_imaps._tcp"] == [(0, 993, host + ".")]
     assert services["_imap._tcp"] == [(10, 143, host + ".")]
-    # Nobody can submit yet, and mail apps are told so.
-    assert services["_submissions._tcp"] == [(0, 0, ".")]
+    assert services["_submissions._tcp"] == [(0, 465, host + ".")]
+    assert services["_submission._tcp"] == [(10, 587, host + ".")]
     assert len([name for name in parsed.nodes if "_domainkey" in str(name)]) == 2
     records = anyhow.cli_json("domain", "dns", domain, "--host", host)["records"]
     assert {"MX", "TXT", "SRV"} <= {record["type"] for record in records if record["wanted"]}

@@ -2,13 +2,13 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness import corpus, giants, mailbox
+from harness import corpus, giants
+from harness.patience import inbox, until
 from harness.server import DOMAIN, Magpie
 from harness.wire import SmtpWire
 
@@ -22,26 +22,6 @@ def queueing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Magpie]:
     yield server
     if server.process:
         server.stop()
-
-
-def until(done: Callable[[], object], what: str, timeout: float = 60):
-    """Waits until `done` says something true, and returns that."""
-    deadline = time.monotonic() + timeout
-    while not (answer := done()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-    return answer
-
-
-def inbox(server: Magpie, user: str, count: int) -> list[bytes]:
-    """The mails in an INBOX, once there are so many."""
-
-    def look() -> list[bytes] | None:
-        with server.imap(user) as client:
-            mails = list(mailbox.fetch_all(client).values())
-        return mails if len(mails) >= count else None
-
-    return until(look, f"{user} does not get {count} mails")
 
 
 def entry(server: Magpie, message: str) -> dict | None:

@@ -1,32 +1,12 @@
 """imapflow and nodemailer, the libraries behind many web applications that read and send mail."""
 
 import email.policy
-import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from harness import giants, mailbox
-from harness.server import PASSWORD, ROOT, Magpie
-
-SCRIPTS = Path(__file__).parent / "node"
-MODULES = ROOT / ".cache" / "node" / "node_modules"
-
-
-def node(script: str, **settings):
-    """Runs a script with settings; returns the JSON that it prints."""
-    # Modules are looked for next to the script: there is a copy beside the modules.
-    copy = MODULES.parent / f"{os.getpid()}-{script}"
-    copy.write_bytes((SCRIPTS / script).read_bytes())
-    environment = dict(os.environ, SETTINGS=json.dumps(settings))
-    try:
-        done = subprocess.run(["node", str(copy)], env=environment, capture_output=True, text=True, timeout=90)
-    finally:
-        copy.unlink()
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return json.loads(done.stdout)
+from harness.node import node
+from harness.server import PASSWORD, Magpie
 
 
 @pytest.mark.parametrize("secure", [True, False])

@@ -9,18 +9,25 @@ from pathlib import Path
 from .server import BINARY, OFFSETS, Magpie
 
 # Listeners by the names that Magpie knows; each gets a port of its own on loopback.
-LISTENERS = ("smtp", "lmtp", "imap", "imaps", "pop3", "pop3s", "http")
+LISTENERS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "http")
 
 
 class Site(Magpie):
     """`settings` is what stands in the configuration besides hostname, data directory and the listeners' addresses;
-    `listeners` has further lines for single listeners."""
+    `listeners` has further lines for single listeners, of which `names` are there."""
 
-    def __init__(self, folder: Path, settings: str = "", listeners: dict[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        listeners: dict[str, str] | None = None,
+        names: tuple[str, ...] = LISTENERS,
+    ):
         super().__init__(folder / "data", users=0)
         self.config = folder / "magpie.toml"
         self.settings = settings
         self.listeners = listeners or {}
+        self.names = names
 
     def _command(self) -> list[str]:
         self.config.write_text(self.configuration())
@@ -29,7 +36,7 @@ class Site(Magpie):
     def configuration(self) -> str:
         text = f'hostname = "mail.example.test"\ndata = "{self.data}"\n'
         text += self.settings
-        for name in LISTENERS:
+        for name in self.names:
             text += f'[listener.{name}]\naddresses = "localhost:{self.base + OFFSETS[name]}"\n'
             text += self.listeners.get(name, "")
         return text

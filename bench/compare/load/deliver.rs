@@ -1,9 +1,11 @@
 //! SMTP and LMTP deliveries, as a relay does them: MAIL, RCPT and DATA in one packet (RFC 2920), many messages on
-//! one connection.
+//! one connection. The same for mail that is to go on to another server, with a login where one is wanted.
 
 use std::io;
 use std::net::SocketAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::ValueEnum;
 
 use crate::Common;
@@ -35,9 +37,16 @@ impl Mailing {
         Ok(mailing)
     }
 
+    /// Logs in by PLAIN (RFC 4616).
+    fn login(&mut self, account: &str, password: &str) -> io::Result<()> {
+        let response = BASE64.encode(format!("\0{account}\0{password}"));
+        self.connection.send(format!("AUTH PLAIN {response}\r\n").as_bytes())?;
+        self.reply(b"235")
+    }
+
     /// Sends one message to one recipient and waits for the server's word that it has it.
-    pub(crate) fn deliver(&mut self, recipient: &str, message: &[u8]) -> io::Result<()> {
-        let envelope = format!("MAIL FROM:<sender@example.net>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
+    pub(crate) fn deliver(&mut self, sender: &str, recipient: &str, message: &[u8]) -> io::Result<()> {
+        let envelope = format!("MAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
         self.connection.send(envelope.as_bytes())?;
         self.reply(b"250")?;
         self.reply(b"250")?;
@@ -59,30 +68,47 @@ impl Mailing {
     }
 }
 
-/// One connection's deliveries, to each of the accounts in turn.
+/// Who sends where nobody has logged in.
+pub(crate) const SENDER: &str = "sender@example.net";
+
+/// One connection's deliveries, to each of the recipients in turn.
 pub(crate) struct Delivering {
     mailing: Mailing,
     post: Post,
-    accounts: Vec<String>,
+    sender: String,
+    recipients: Vec<String>,
     turn: usize,
 }
 
 impl Delivering {
+    /// To the accounts of the server itself.
     pub(crate) fn connect(common: &Common, protocol: Protocol, place: usize, post: Post) -> io::Result<Self> {
         let mailing = Mailing::connect(common.address, protocol)?;
-        let accounts = (0..common.users.max(1)).map(|n| common.account(n)).collect();
+        let recipients = (0..common.users.max(1)).map(|n| common.account(n)).collect();
         // Steps that are coprime to the number of accounts keep connections from marching in step.
-        Ok(Self { mailing, post, accounts, turn: place * 37 })
+        Ok(Self { mailing, post, sender: SENDER.to_owned(), recipients, turn: place * 37 })
+    }
+
+    /// To another domain, from an account of the server, logged in as it if there is a password.
+    pub(crate) fn submit(common: &Common, domain: &str, place: usize, post: Post) -> io::Result<Self> {
+        let mut mailing = Mailing::connect(common.address, Protocol::Smtp)?;
+        let sender = common.account(place);
+        if !common.password.is_empty() {
+            mailing.login(&sender, &common.password)?;
+        }
+        let recipients = (0..100).map(|n| format!("recipient{n}@{domain}")).collect();
+        Ok(Self { mailing, post, sender, recipients, turn: place * 37 })
     }
 }
 
 impl Worker for Delivering {
     fn once(&mut self) -> io::Result<Done> {
-        let account = self.turn % self.accounts.len().max(1);
+        let recipient = self.turn % self.recipients.len().max(1);
         self.turn += 7;
         let message = self.post.next();
         let octets = message.len() as u64;
-        self.mailing.deliver(self.accounts.get(account).map_or("", String::as_str), message)?;
+        let recipient = self.recipients.get(recipient).map_or("", String::as_str);
+        self.mailing.deliver(&self.sender, recipient, message)?;
         Ok(Done { octets, took: None })
     }
 }

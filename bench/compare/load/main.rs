@@ -37,6 +37,20 @@ struct Cli {
 enum Work {
     /// SMTP or LMTP deliveries, each a transaction of its own, on connections that stay open.
     Deliver(Deliver),
+    /// Mail for another server, each a transaction of its own, on connections that stay open. With a password each logs in.
+    Submit {
+        #[command(flatten)]
+        common: Common,
+        /// The domain that it is for.
+        #[arg(long)]
+        to: String,
+        /// Octets of a message.
+        #[arg(long, default_value_t = 10_000)]
+        size: usize,
+        /// The same seed makes the same messages.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Connect, LOGIN, SELECT, LOGOUT.
     Login(Common),
     /// FETCH 1:* of some items.
@@ -165,6 +179,14 @@ fn main() -> io::Result<()> {
             let open = |n| {
                 let post = Post::new(kind, seed + n as u64, n, common.connections, rare.clone());
                 deliver::Delivering::connect(&common, protocol, n, post)
+            };
+            let workers: Vec<_> = (0..common.connections).map(open).collect::<io::Result<_>>()?;
+            run(workers, common.stint)
+        }
+        Work::Submit { common, to, size, seed } => {
+            let open = |n| {
+                let post = Post::new(Kind::Text(size), seed + n as u64, n, common.connections, None);
+                deliver::Delivering::submit(&common, &to, n, post.from(&common.account(n)))
             };
             let workers: Vec<_> = (0..common.connections).map(open).collect::<io::Result<_>>()?;
             run(workers, common.stint)

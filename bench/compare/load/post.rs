@@ -50,6 +50,14 @@ impl Post {
         Self { letters, made: 0, place: place as u64, places: places as u64, run, rare, message: Vec::new() }
     }
 
+    /// The same messages from somebody: without the trace of a way that they have not gone yet.
+    pub(crate) fn from(mut self, sender: &str) -> Self {
+        for letter in &mut self.letters {
+            *letter = Letter::new(written_by(&letter.text, sender));
+        }
+        self
+    }
+
     /// The next message. It ends in CRLF, and no line of it begins with a dot.
     pub(crate) fn next(&mut self) -> &[u8] {
         let turn = self.made * self.places + self.place;
@@ -87,6 +95,16 @@ impl Kind {
             }
         }
     }
+}
+
+/// A message that begins with its date, and is from somebody else.
+fn written_by(text: &[u8], sender: &str) -> Vec<u8> {
+    let find = |mark: &[u8]| text.windows(mark.len()).position(|w| w == mark);
+    let (Some(date), Some(from), Some(to)) = (find(b"Date: "), find(b"From: "), find(b"To: ")) else {
+        return text.to_vec();
+    };
+    let (date, rest) = (text.get(date..from), text.get(to..));
+    [date.unwrap_or_default(), format!("From: {sender}\r\n").as_bytes(), rest.unwrap_or_default()].concat()
 }
 
 impl Letter {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::Common;
-use crate::deliver::{Mailing, Protocol};
+use crate::deliver::{Mailing, Protocol, SENDER};
 use crate::imap::Imap;
 use crate::line::Connection;
 use crate::measure::{Done, Worker};
@@ -85,7 +85,7 @@ impl Worker for Waiting {
         // Mail comes when it comes: not in the rhythm of anything that the server does.
         self.number += 1;
         std::thread::sleep(Duration::from_micros(20_000 + self.number * 7919 % 50_000));
-        self.mailing.deliver(&self.account, self.post.next())?;
+        self.mailing.deliver(SENDER, &self.account, self.post.next())?;
         let sent = Instant::now();
         self.imap.news()?;
         Ok(Done { octets: 0, took: Some(sent.elapsed()) })

@@ -38,7 +38,7 @@ mod tags;
 
 pub use arc::{ArcCheck, ArcResult};
 pub use dkim::{DkimCheck, DkimResult, KeyKind, Signer, Signing, SigningError, SigningKey};
-pub use dmarc::{DmarcCheck, DmarcResult, Policy};
+pub use dmarc::{Applied, DmarcCheck, DmarcResult, Policy, organization};
 pub use iprev::{IprevCheck, IprevResult};
 pub use network::{Network, NetworkError};
 pub use policy::{Action, Enforcement, Options, Refused, WhenUnavailable};

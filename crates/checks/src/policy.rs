@@ -180,7 +180,7 @@ mod tests {
     use crate::arc::ArcResult;
 
     fn check(domain: &str, result: DmarcResult, policy: Option<Policy>) -> DmarcCheck {
-        DmarcCheck { domain: Name::parse(domain).unwrap(), result, policy }
+        DmarcCheck { domain: Name::parse(domain).unwrap(), result, policy, applied: None }
     }
 
     fn no_chain() -> ArcCheck {

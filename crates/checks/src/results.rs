@@ -35,7 +35,12 @@ pub struct Results {
 impl Results {
     /// The field with its CRLF, under the name that we go by.
     pub fn field(&self, authserv_id: &str) -> String {
-        let mut field = format!("Authentication-Results: {}", value(authserv_id));
+        format!("Authentication-Results: {}\r\n", self.payload(authserv_id))
+    }
+
+    /// What the field says, which seals repeat (RFC 8601 §2.2, RFC 8617 §4.1.1).
+    pub(crate) fn payload(&self, authserv_id: &str) -> String {
+        let mut field = value(authserv_id);
         let mut add = |result: String| {
             field.push_str(";\r\n\t");
             field.push_str(&result);
@@ -55,7 +60,6 @@ impl Results {
         }
         self.dmarc.iter().for_each(|check| add(dmarc_text(check)));
         add(self.arc_text());
-        field.push_str("\r\n");
         field
     }
 

@@ -10,10 +10,10 @@ use dns::{Name, Resolver};
 use futures::future::{join, join_all, join3};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
-use types::Clock;
+use types::{Clock, Timestamp};
 
 use crate::arc::{ArcCheck, Chain};
-use crate::dkim::{self, DkimCheck, KeyAnswer, Signed};
+use crate::dkim::{self, DkimCheck, KeyAnswer, Signed, Signer, SigningError};
 use crate::dmarc::{self, DmarcCheck, Evidence};
 use crate::header::{Header, author_domains};
 use crate::iprev::{self, IprevCheck};
@@ -81,6 +81,17 @@ impl Checks {
             asked.spawn(async move { inner.ask_about(client).await });
         }
         Pending { inner: self.inner.clone(), exempt, asked, origin: None }
+    }
+
+    /// Seals a message that was checked before it is sent on: see [`Results::seal`].
+    pub fn seal(
+        &self,
+        results: &Results,
+        message: &[u8],
+        signer: &Signer,
+        at: Timestamp,
+    ) -> Result<Option<String>, SigningError> {
+        results.seal(&self.inner.options.authserv_id, message, signer, at)
     }
 
     /// Checks a message that is there already.

@@ -118,6 +118,32 @@ async fn dkim_speaks_for_the_author() {
     }
 }
 
+/// What a report says: which record was applied, and each kind of proof by itself.
+#[tokio::test]
+async fn the_record_and_what_was_aligned() {
+    let zone = key_record("x.test")
+        + "x.test TXT v=spf1 ip4:192.0.2.1 -all\nsub.x.test TXT v=spf1 ip4:192.0.2.1 -all\n";
+    let table = [
+        ("p=reject; rua=mailto:d@x.test", "bob@x.test", "bob@x.test", (true, true)),
+        ("p=reject; rua=mailto:d@x.test", "bob@x.test", "bob@sub.x.test", (true, true)),
+        ("p=reject; aspf=s; rua=mailto:d@x.test", "bob@x.test", "bob@sub.x.test", (true, false)),
+        ("p=reject; rua=mailto:d@x.test", "bob@x.test", "bob@y.test", (true, false)),
+    ];
+    for (record, from, sender, aligned) in table {
+        let zone = Zone::new(&format!("{zone}_dmarc.x.test TXT v=DMARC1; {record}"));
+        let message = sign(&letter(from), "x.test", Canonicalization::Relaxed);
+        let verdict = check(&zone, sender, &message).await;
+        let applied = verdict.results.unwrap().dmarc[0].applied.clone().unwrap();
+        assert_eq!((applied.dkim_aligned, applied.spf_aligned), aligned, "{record} {sender}");
+        assert_eq!((applied.place, applied.reports), (name("x.test"), true));
+    }
+    // Nobody wants a report: what settles it is enough.
+    let zone = Zone::new(&format!("{zone}_dmarc.x.test TXT v=DMARC1; p=reject; sp=none"));
+    let verdict = check(&zone, "bob@sub.x.test", &letter("bob@sub.x.test")).await;
+    let applied = verdict.results.unwrap().dmarc[0].applied.clone().unwrap();
+    assert_eq!((applied.place, applied.asked.as_str(), applied.reports), (name("x.test"), "none", false));
+}
+
 #[tokio::test]
 async fn what_is_done() {
     let quarantine = Zone::new("_dmarc.x.test TXT v=DMARC1; p=quarantine");

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `Bcc:`, `Resent-Bcc:` | removed: nobody may learn whom they name (RFC 5322 §3.6.3) |
 //! | `Return-Path:` | removed: it is written where a message is delivered (RFC 5321 §4.4) |
+//! | `Authentication-Results:` | removed: nobody has checked a message that begins here (RFC 8601 §5) |
 //! | `From:` | added where it is missing |
 //! | `Date:`, `Message-ID:` | added where missing, replaced where it says nothing (§8.2, §8.3) |
 //! | `Sender:` | says who sent it where that is not the only author, and is gone where it is (§8.1) |
@@ -145,6 +146,21 @@ pub struct Stamp<'a> {
 }
 
 impl Submitted {
+    /// The fields as they came, without the empty line.
+    pub fn octets(&self) -> &[u8] {
+        &self.fields
+    }
+
+    /// Whether it has a `Message-ID:` that names the message. If it has none, two equal messages may both be meant.
+    pub fn has_id(&self) -> bool {
+        Header::parse(&self.fields).named("message-id").any(is_id)
+    }
+
+    /// Whether there is a `From:` that names nobody.
+    pub fn is_anonymous(&self) -> bool {
+        Header::parse(&self.fields).named("from").next().is_some() && self.authors().is_empty()
+    }
+
     /// The addresses in `From:`, in the form in which they stand there; what stands there may be no address.
     pub fn authors(&self) -> Vec<String> {
         self.addresses("from")
@@ -196,7 +212,8 @@ impl Submitted {
 }
 
 fn is_dropped(field: &Field<'_>) -> bool {
-    let never = ["bcc", "resent-bcc", "return-path"].iter().any(|name| field.is(name));
+    let never =
+        ["bcc", "resent-bcc", "return-path", "authentication-results"].iter().any(|name| field.is(name));
     never || (field.is("date") && !says_something(field)) || (field.is("message-id") && !is_id(field))
 }
 
@@ -278,7 +295,7 @@ mod tests {
     #[test]
     fn what_must_not_leave_is_removed() {
         let given = "Bcc: b@y.test,\r\n c@y.test\r\nFrom: a@x.test\r\nbcc : d@y.test\r\nReturn-Path: <e@y.test>\r\n\
-                     RESENT-BCC:f@y.test\r\nX-Bcc: kept\r\n\r\nBcc: in the body\r\n";
+                     RESENT-BCC:f@y.test\r\nAuthentication-Results: mx.x.test; dmarc=pass\r\nX-Bcc: kept\r\n\r\nBcc: in the body\r\n";
         assert_eq!(header(given), "From: a@x.test\r\nX-Bcc: kept\r\nDATE\nID\n");
         assert_eq!(complete(given).unwrap().1, "Bcc: in the body\r\n");
     }
@@ -325,6 +342,17 @@ mod tests {
         assert_eq!(complete(&format!("A: {}\r\n\r\n", "x".repeat(2_000))), Err(Fault::TooLarge(1_000)));
         assert_eq!(complete(&"A: x\r\n".repeat(500)), Err(Fault::TooLarge(1_000)));
         assert_eq!(complete(&format!("A: x\r\n\r\n{}", "x".repeat(2_000))).unwrap().1.len(), 2_000);
+    }
+
+    #[test]
+    fn what_a_header_says_of_its_message() {
+        let header = |text: &str| HeaderReader::new(1_000).push(text.as_bytes()).unwrap().unwrap().header;
+        let whole = header("From: a@x.test\r\nMessage-ID: <1@y>\r\n\r\n");
+        assert_eq!(whole.octets(), b"From: a@x.test\r\nMessage-ID: <1@y>\r\n");
+        assert!(whole.has_id() && !whole.is_anonymous());
+        let nobody = header("From: undisclosed:;\r\nMessage-ID: 17\r\n\r\n");
+        assert!(!nobody.has_id() && nobody.is_anonymous());
+        assert!(!header("Subject: s\r\n\r\n").is_anonymous(), "it is completed");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Aliases: further names for accounts, groups and other aliases of this service.
+//! Aliases: further names for accounts, groups and other aliases of this service, and for names at other servers, to
+//! which their mail is sent on.
 
 use store::kv::Transaction;
 use types::Timestamp;
@@ -8,7 +9,7 @@ use crate::directory::Directory;
 use crate::error::Error;
 use crate::name::{Address, DomainName, LocalPart, NameKey};
 use crate::page::{Page, PageRequest, list};
-use crate::resolve::Expansion;
+use crate::resolve::{Expansion, Place, locate};
 use crate::table::{AliasRow, NameRow, Named, Names, Sequences, Target, load_names_and_domains};
 
 /// An alias.
@@ -29,6 +30,8 @@ pub struct AliasTarget {
     pub address: Address,
     /// False if what had the name is gone, whoever has it now: the target gets nothing.
     pub exists: bool,
+    /// It is at another server.
+    pub elsewhere: bool,
 }
 
 impl Alias {
@@ -43,7 +46,8 @@ impl Alias {
 }
 
 impl Directory {
-    /// Creates an alias for 1 to [`Alias::MAX_TARGETS`] names that are here.
+    /// Creates an alias for 1 to [`Alias::MAX_TARGETS`] names that are here, or in domains that are not ours. What is at
+    /// another server now is looked for here as soon as its domain becomes ours.
     pub async fn create_alias(&self, address: &Address, targets: &[Address]) -> Result<Alias, Error> {
         address.check_new()?;
         let now = self.clock.now();
@@ -66,7 +70,7 @@ impl Directory {
                 let (name, mut row) = find(&tx, address).await?;
                 let found = find_targets(&tx, targets).await?;
                 for target in &found {
-                    let led = Expansion::of(&tx, vec![target.clone()], &self.options).await?;
+                    let led = Expansion::of(&tx, std::slice::from_ref(target), &self.options).await?;
                     led.check_apart(row.id, address, &target.address())?;
                 }
                 row.named = Named::Alias(AliasRow { targets: found });
@@ -83,7 +87,7 @@ impl Directory {
         Ok(row.and_then(|row| Alias::of(name, row)))
     }
 
-    /// Where an alias leads, and which of that is gone. Two reads.
+    /// Where an alias leads, which of that is gone, and which elsewhere. Two reads.
     pub async fn alias_targets(&self, address: &Address) -> Result<Vec<AliasTarget>, Error> {
         self.kv
             .run(|tx| async move {
@@ -91,11 +95,11 @@ impl Directory {
                 let Named::Alias(AliasRow { targets }) = row.named else {
                     return Err(Error::NoSuchAlias(address.clone()));
                 };
-                let names: Vec<_> = targets.iter().map(Target::key).collect();
-                let rows = tx.load_many::<Names>(&names).await?;
-                let shown = targets.iter().zip(rows).map(|(target, row)| AliasTarget {
+                let places = locate(&tx, &targets).await?;
+                let shown = targets.iter().zip(places).map(|(target, place)| AliasTarget {
                     address: target.address(),
-                    exists: row.is_some_and(|row| row.id == target.id),
+                    exists: !matches!(place, Place::Gone),
+                    elsewhere: matches!(place, Place::Elsewhere(_)),
                 });
                 Ok(shown.collect())
             })
@@ -135,14 +139,27 @@ async fn find_targets(tx: &Transaction, addresses: &[Address]) -> Result<Vec<Tar
     if addresses.is_empty() || addresses.len() > Alias::MAX_TARGETS {
         return Err(Error::TooMany { what: "targets of an alias (at least one)", limit: Alias::MAX_TARGETS });
     }
-    let names: Vec<_> = addresses.iter().map(Address::key).collect();
-    let (rows, _) = load_names_and_domains(tx, &names, &[]).await?;
     let mut targets: Vec<Target> = Vec::with_capacity(addresses.len());
-    for ((address, name), row) in addresses.iter().zip(&names).zip(rows) {
-        let row = row.ok_or_else(|| Error::NoSuchTarget(address.clone()))?;
-        if targets.iter().all(|known| known.id != row.id) {
-            targets.push(Target::new(name, &row));
+    for target in name_targets(tx, addresses).await? {
+        if !targets.iter().any(|known| known.is_same(&target)) {
+            targets.push(target);
         }
     }
     Ok(targets)
+}
+
+/// References to the addresses: to what has the name here, or to another server if the domain is not ours. One read.
+pub(crate) async fn name_targets(tx: &Transaction, addresses: &[Address]) -> Result<Vec<Target>, Error> {
+    let names: Vec<_> = addresses.iter().map(Address::key).collect();
+    let mut domains: Vec<_> = addresses.iter().map(|address| address.domain().clone()).collect();
+    domains.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    domains.dedup();
+    let (rows, domain_rows) = load_names_and_domains(tx, &names, &domains).await?;
+    let ours: Vec<_> = domains.iter().zip(domain_rows).filter_map(|(name, row)| row.map(|_| name)).collect();
+    let found = addresses.iter().zip(&names).zip(rows).map(|((address, name), row)| match row {
+        Some(row) => Ok(Target::new(name, &row)),
+        None if ours.contains(&address.domain()) => Err(Error::NoSuchTarget(address.clone())),
+        None => address.check_elsewhere().map(|()| Target::elsewhere(address)).map_err(Error::Name),
+    });
+    found.collect()
 }

@@ -9,6 +9,7 @@ use types::Clock;
 use crate::login::Logins;
 use crate::options::Options;
 use crate::password::{Hasher, Salts};
+use crate::srs::SenderKey;
 
 /// The directory. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub struct Directory {
     pub(crate) options: Arc<Options>,
     pub(crate) hasher: Hasher,
     pub(crate) salts: Salts,
+    pub(crate) sender_key: SenderKey,
     pub(crate) logins: Arc<Logins>,
 }
 
@@ -26,7 +28,15 @@ impl Directory {
     pub fn new(kv: Kv, bus: Bus, clock: Clock, options: Options) -> Self {
         let hasher = Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting);
         let logins = Arc::new(Logins::new(bus, clock.clone(), &options));
-        Self { kv, clock, options: Arc::new(options), hasher, salts: Salts::default(), logins }
+        Self {
+            kv,
+            clock,
+            options: Arc::new(options),
+            hasher,
+            salts: Salts::default(),
+            sender_key: SenderKey::default(),
+            logins,
+        }
     }
 
     /// How many password hashes have been computed by this process so far: a metric.

@@ -63,8 +63,8 @@ pub enum Error {
         /// What leads back.
         target: String,
     },
-    /// The target leads to more accounts, or over more steps, than the options allow.
-    #[error("{0} leads to too many accounts or over too many steps: mail to it would be refused")]
+    /// The target leads to more recipients, or over more steps, than the options allow.
+    #[error("{0} leads to too many recipients or over too many steps: mail to it would be refused")]
     TooLarge(Address),
     /// Too much of something.
     #[error("{what} may be at most {limit}")]

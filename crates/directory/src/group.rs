@@ -6,13 +6,14 @@ use store::kv::Transaction;
 use types::Timestamp;
 
 use crate::account::{new_row, vacant};
+use crate::alias::name_targets;
 use crate::directory::Directory;
 use crate::error::{Error, check_text};
 use crate::name::{Address, DomainName, LocalPart, NameKey};
 use crate::options::Options;
 use crate::page::{Page, PageRequest, list};
-use crate::resolve::Expansion;
-use crate::table::{GroupRow, MemberKey, MemberRow, Members, NameRow, Named, Names, Sequences, Target};
+use crate::resolve::{Expansion, Place, locate};
+use crate::table::{GroupRow, MemberKey, MemberRow, Members, NameRow, Named, Names, Sequences};
 
 /// A group.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,13 +28,15 @@ pub struct Group {
     pub created: Timestamp,
 }
 
-/// A member of a group: an account, an alias or another group.
+/// A member of a group: an account, an alias or another group, or a name at another server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
     /// The name that was meant when the member was added.
     pub address: Address,
     /// False if what had the name is gone, whoever has it now: the member gets nothing.
     pub exists: bool,
+    /// It is at another server.
+    pub elsewhere: bool,
 }
 
 const DESCRIPTION: usize = 500;
@@ -91,11 +94,12 @@ impl Directory {
         let id = self.kv.run(|tx| async move { Ok::<_, Error>(find(&tx, address).await?.1.id) }).await?;
         let target = |_: &MemberKey, row: MemberRow| Some(row.target);
         let Page { items, next } = list::<Members, _>(&self.kv, Members::range(id), page, target).await?;
-        let names: &Vec<_> = &items.iter().map(Target::key).collect();
-        let rows = self.kv.run(|tx| async move { tx.load_many::<Names>(names).await }).await?;
-        let members = items.iter().zip(rows).map(|(target, row)| Member {
+        let targets = &items;
+        let places = self.kv.run(|tx| async move { locate(&tx, targets).await }).await?;
+        let members = items.iter().zip(places).map(|(target, place)| Member {
             address: target.address(),
-            exists: row.is_some_and(|row| row.id == target.id),
+            exists: !matches!(place, Place::Gone),
+            elsewhere: matches!(place, Place::Elsewhere(_)),
         });
         Ok(Page { items: members.collect(), next })
     }
@@ -167,15 +171,11 @@ async fn take_in(
 ) -> Result<usize, Error> {
     let id = row.id;
     let Named::Group(group) = &mut row.named else { return Err(Error::NoSuchGroup(address.clone())) };
-    let names: Vec<_> = members.iter().map(Address::key).collect();
-    let rows = tx.load_many::<Names>(&names).await?;
     let mut added = HashSet::new();
-    for ((member, name), found) in members.iter().zip(names).zip(rows) {
-        let found = found.ok_or_else(|| Error::NoSuchTarget(member.clone()))?;
-        let target = Target::new(&name, &found);
-        let key = MemberKey { group: id, name };
+    for (member, target) in members.iter().zip(name_targets(tx, members).await?) {
+        let key = MemberKey { group: id, name: target.key() };
         let before = tx.load::<Members>(&key).await?;
-        if before.as_ref().is_some_and(|before| before.target.id == target.id) || added.contains(&target.id) {
+        if before.as_ref().is_some_and(|before| before.target.id == target.id) || added.contains(&key.name) {
             continue;
         }
         // A row of somebody who had the name before is replaced, and was counted.
@@ -186,9 +186,9 @@ async fn take_in(
             }
             group.members += 1;
         }
-        let led = Expansion::of(tx, vec![target.clone()], options).await?;
+        let led = Expansion::of(tx, std::slice::from_ref(&target), options).await?;
         led.check_apart(id, address, member)?;
-        added.insert(target.id);
+        added.insert(key.name.clone());
         tx.save::<Members>(&key, &MemberRow { target })?;
     }
     Ok(added.len())

@@ -1,7 +1,7 @@
 //! Who is here, and who may come in: domains, accounts, aliases, groups, passwords and logins.
 //!
 //! ```text
-//!   address ──> Directory::resolve ──────> Resolution: recipients, unknown user, not local, refused
+//!   address ──> Directory::resolve ──────> Resolution: recipients and forwards, unknown user, not local, refused
 //!                   domain? name? plus part? catch-all? then aliases and groups, level by level
 //!
 //!   login, secret, peer, protocol ──> Directory::authenticate ──> Authenticated, a token only made here
@@ -14,6 +14,8 @@
 //!   to stricter rules, so that none looks like another. One table row is one name, whatever has it.
 //! - **References** (an alias's targets, a group's members, a catch-all) hold the number of what they mean. A
 //!   name that is freed and given to somebody else does not inherit another's mail.
+//! - **Forwards** (targets and members at other servers) are looked up anew each time: once their domain is ours, what
+//!   has the name here gets the mail. Senders of forwarded mail are rewritten, and found again from there, by `srs`.
 //! - **Logins** take as long for those who do not exist as for those who do. Guessing is limited by name and by
 //!   peer; what was proven is remembered for minutes, in this process, so that apps which log in all the time
 //!   do not cost a password hash each time.
@@ -37,6 +39,7 @@ mod password;
 mod resolve;
 pub mod sasl;
 mod sending;
+mod srs;
 mod table;
 
 pub use account::{Account, AccountSpec, AccountState, Quota};
@@ -54,5 +57,6 @@ pub use password::{
     AppPassword, AppPasswordId, Cost, NewAppPassword, NewPassword, PasswordError, Protocol, Scopes,
     ScramIterations,
 };
-pub use resolve::{Recipient, Refusal, Resolution};
+pub use resolve::{Forward, Recipient, Refusal, Resolution};
 pub use sending::{SendingLimits, SentTooMuch};
+pub use srs::SrsError;

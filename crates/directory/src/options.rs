@@ -34,7 +34,7 @@ pub struct Options {
     pub proofs: usize,
     /// The most members of one group.
     pub group_members: usize,
-    /// The most recipients that one address may lead to.
+    /// The most recipients that one address may lead to, here and at other servers together.
     pub recipients: usize,
     /// How many aliases and groups may stand between an address and an account.
     pub nesting: usize,

@@ -10,7 +10,7 @@ use crate::directory::Directory;
 use crate::error::Error;
 use crate::login::Authenticated;
 use crate::name::Address;
-use crate::resolve::Search;
+use crate::resolve::{Search, find};
 use crate::table::{NameRow, Named, Names, Target};
 
 /// How much one account may send. What is over a limit is refused for now, and counts for nothing.
@@ -46,6 +46,16 @@ pub struct SentTooMuch {
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
+impl SentTooMuch {
+    /// Whether it was too many recipients, not too many messages.
+    pub fn is_of_recipients(&self) -> bool {
+        self.what == RECIPIENTS
+    }
+}
+
+const MESSAGES: &str = "messages";
+const RECIPIENTS: &str = "recipients";
+
 impl Directory {
     /// Whether whoever has logged in may write as an address: their own, with or without a detail, an alias that leads
     /// to them, perhaps over other aliases, and what the domain's catch-all gives them. A group is not its
@@ -58,7 +68,7 @@ impl Directory {
         let address = &address;
         self.kv
             .run(|tx| async move {
-                match self.find(&tx, Some(address.local()), address.domain()).await? {
+                match find(&tx, Some(address.local()), address.domain()).await? {
                     Search::Name(found) => leads_to(&tx, found.into_row(), account, nesting).await,
                     Search::UnknownUser | Search::NotLocal => Ok(false),
                 }
@@ -75,9 +85,9 @@ impl Directory {
         limits: &SendingLimits,
     ) -> Result<(), SentTooMuch> {
         let counters = [
-            ("messages", HOUR, limits.messages_per_hour, 1),
-            ("recipients", HOUR, limits.recipients_per_hour, recipients),
-            ("recipients", DAY, limits.recipients_per_day, recipients),
+            (MESSAGES, HOUR, limits.messages_per_hour, 1),
+            (RECIPIENTS, HOUR, limits.recipients_per_hour, recipients),
+            (RECIPIENTS, DAY, limits.recipients_per_day, recipients),
         ];
         let bus = self.logins.bus();
         let key = |name: &str| format!("sending/{name}/{}", account.0).into_bytes();
@@ -107,7 +117,8 @@ async fn leads_to(tx: &Transaction, row: NameRow, account: AccountId, nesting: u
                 Named::Account(_) if row.id == account.0 => return Ok(true),
                 Named::Alias(alias) if !passed.contains(&row.id) => {
                     passed.push(row.id);
-                    targets.extend(alias.targets);
+                    // What was elsewhere when it was named gives nobody here the right to this name.
+                    targets.extend(alias.targets.into_iter().filter(|target| !target.is_elsewhere()));
                 }
                 Named::Account(_) | Named::Alias(_) | Named::Group(_) => {}
             }

@@ -7,8 +7,8 @@ mod world;
 use std::future::Future;
 
 use directory::{
-    AccountSpec, Directory, DomainSettings, Error, NewPassword, Page, PageRequest, Protocol, Resolution,
-    Scopes,
+    AccountSpec, Directory, DomainSettings, Error, NewPassword, Page, PageRequest, Protocol, Refusal,
+    Resolution, Scopes,
 };
 use world::{World, address, domain};
 
@@ -93,6 +93,45 @@ async fn a_domain_does_not_vanish_under_a_new_account() {
             let resolved = world.resolve(&format!("alice@{name}")).await;
             assert_eq!(there, matches!(resolved, Resolution::Local { .. }), "{resolved:?}");
             assert_eq!(!there, resolved == Resolution::NotLocal, "{resolved:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_sent_on_to_a_domain_of_ours() {
+    for world in worlds().await {
+        for round in 0..8 {
+            at_once(&world, 3, move |directory, n| async move {
+                let name = domain(&format!("d{round}.test"));
+                let target = address(&format!("alice@d{round}.test"));
+                match n {
+                    0 => directory.create_domain(&name, DomainSettings::default()).await.map(|_| ()),
+                    1 => {
+                        let at = address(&format!("alias{round}@example.test"));
+                        directory.create_alias(&at, std::slice::from_ref(&target)).await.map(|_| ())
+                    }
+                    _ => {
+                        let at = address(&format!("group{round}@example.test"));
+                        directory.create_group(&at, None, &[target]).await.map(|_| ())
+                    }
+                }
+            })
+            .await;
+            for name in ["alias", "group"] {
+                let at = format!("{name}{round}@example.test");
+                let resolved = world.resolve(&at).await;
+                let nobody = Resolution::Refused(Refusal::Empty);
+                assert!(resolved == nobody || resolved == Resolution::UnknownUser, "{resolved:?}");
+            }
+            let alice = world.account(&format!("alice@d{round}.test")).await;
+            for name in ["alias", "group"] {
+                match world.resolve(&format!("{name}{round}@example.test")).await {
+                    Resolution::Local { recipients, forwards } => {
+                        assert_eq!((recipients[0].account, forwards), (alice, Vec::new()));
+                    }
+                    other => assert_eq!(other, Resolution::UnknownUser),
+                }
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ async fn a_look_up_costs_what_the_documentation_says() {
     world.alias("sales@example.test", &["alice@example.test"]).await;
     world.alias("shop@other.test", &["sales@example.test"]).await;
     world.group("team@example.test", &["alice@example.test", "bob@example.test", "sales@example.test"]).await;
+    world.alias("away@example.test", &["a@elsewhere.test", "b@elsewhere.test", "c@far.test"]).await;
     world.directory.set_catch_all(&domain("other.test"), Some(&address("bob@example.test"))).await.unwrap();
 
     let costs = [
@@ -44,6 +45,8 @@ async fn a_look_up_costs_what_the_documentation_says() {
         ("whoever+list@other.test", 2),
         // The name, the members, and what these are; then what the alias among them leads to is known already.
         ("team@example.test", 3),
+        // The name, and whether the domains that it leads to are ours.
+        ("away@example.test", 2),
     ];
     for (at, expected) in costs {
         let (rounds, _) = world.rounds(world.resolve(at)).await;
@@ -59,7 +62,9 @@ async fn a_recipient_is_told_how_the_mail_came() {
     let spec = AccountSpec { quota, ..AccountSpec::new(address("Alice@example.test"), None) };
     let alice = world.directory.create_account(spec).await.unwrap();
 
-    let Resolution::Local { recipients } = world.resolve("aLICE+Shop@Example.Test").await else { panic!() };
+    let Resolution::Local { recipients, .. } = world.resolve("aLICE+Shop@Example.Test").await else {
+        panic!()
+    };
     let [recipient] = recipients.as_slice() else { panic!() };
     assert_eq!(recipient.account, alice);
     assert_eq!(recipient.address.to_string(), "Alice@example.test");

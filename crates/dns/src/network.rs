@@ -1,6 +1,8 @@
 //! The resolver that asks the network.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,10 +11,10 @@ use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
-use hickory_resolver::proto::dnssec::Proof;
+use hickory_resolver::net::{DnsError as HickoryDnsError, NetError, NoRecords};
+use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record as WireRecord, RecordType};
 use thiserror::Error;
 
 use crate::{Answer, DnsError, Name, Question, Record, Resolver, Security, Tlsa};
@@ -36,7 +38,7 @@ pub enum DnsServers {
 }
 
 /// Whether answers are checked against their signatures.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Validation {
     /// They are not: every answer is [`Security::Insecure`].
     #[default]
@@ -44,12 +46,26 @@ pub enum Validation {
     /// They are, from the root down (RFC 4035 §5). The servers asked must hand out signatures: one that strips them makes
     /// every signed name unreachable.
     Dnssec,
+    /// Like that, but from the keys in this file down: DNSKEY records as a zone file has them, of the root or of other
+    /// domains. For a DNS of one's own, of which the root of the Internet knows nothing.
+    Anchored(PathBuf),
 }
 
 /// The resolver could not be set up.
 #[derive(Debug, Error)]
-#[error("cannot set up DNS ({0}); check /etc/resolv.conf, or name the servers in the configuration")]
-pub struct ResolverError(String);
+pub enum ResolverError {
+    /// The system's configuration cannot be read.
+    #[error("cannot set up DNS ({0}); check /etc/resolv.conf, or name the servers in the configuration")]
+    System(String),
+    /// The keys to trust cannot be read, or there are none.
+    #[error("cannot read the keys that DNSSEC should begin with from {}: {why}; it should have DNSKEY records such as \". 3600 IN DNSKEY 257 3 13 …\"", .file.display())]
+    Anchor {
+        /// Where they should be.
+        file: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
 
 /// Asks DNS servers, and keeps answers as long as they say.
 pub struct NetworkResolver(TokioResolver);
@@ -58,11 +74,11 @@ impl NetworkResolver {
     /// A resolver that asks these servers.
     ///
     /// # Errors
-    /// [`ResolverError`] if the system's configuration cannot be read.
+    /// [`ResolverError`] if the system's configuration, or the file with the keys, cannot be read.
     pub fn new(servers: &DnsServers, validation: Validation) -> Result<Self, ResolverError> {
         let builder = match servers {
             DnsServers::System => {
-                TokioResolver::builder_tokio().map_err(|error| ResolverError(error.to_string()))?
+                TokioResolver::builder_tokio().map_err(|error| ResolverError::System(error.to_string()))?
             }
             DnsServers::Addresses(addresses) => {
                 let servers = addresses.iter().map(|address| name_server(*address)).collect();
@@ -70,8 +86,11 @@ impl NetworkResolver {
                 TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
             }
         };
-        let builder = builder.with_options(options(validation));
-        Ok(Self(builder.build().map_err(|error| ResolverError(error.to_string()))?))
+        let mut builder = builder.with_options(options(&validation));
+        if let Validation::Anchored(file) = validation {
+            builder = builder.with_trust_anchor(Arc::new(anchors(&file)?));
+        }
+        Ok(Self(builder.build().map_err(|error| ResolverError::System(error.to_string()))?))
     }
 }
 
@@ -102,7 +121,7 @@ impl Resolver for NetworkResolver {
 /// What it means that there are no records.
 fn nothing(error: &NetError) -> Result<Answer, DnsError> {
     let (code, proof) = match error {
-        NetError::Dns(HickoryDnsError::NoRecordsFound(nothing)) => (nothing.response_code, Proof::Insecure),
+        NetError::Dns(HickoryDnsError::NoRecordsFound(nothing)) => (nothing.response_code, proof_of(nothing)),
         NetError::Dns(HickoryDnsError::Nsec { response, proof, .. }) => {
             (response.metadata.response_code, *proof)
         }
@@ -124,6 +143,16 @@ fn nothing(error: &NetError) -> Result<Answer, DnsError> {
     }
 }
 
+/// Whether it is proved that there are no records. Where signatures are checked, what does not follow from the NSEC records
+/// of an answer never comes this far: so they only have to be there, and signed.
+fn proof_of(nothing: &NoRecords) -> Proof {
+    let authorities = nothing.authorities.as_deref().unwrap_or_default();
+    let denies = |record: &WireRecord| matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3);
+    let is_proved =
+        authorities.iter().any(denies) && authorities.iter().all(|record| record.proof == Proof::Secure);
+    if is_proved { Proof::Secure } else { Proof::Insecure }
+}
+
 const fn kind_of(question: &Question) -> RecordType {
     match question {
         Question::Txt(_) => RecordType::TXT,
@@ -135,12 +164,24 @@ const fn kind_of(question: &Question) -> RecordType {
     }
 }
 
-fn options(validation: Validation) -> ResolverOpts {
+/// The keys in a file.
+fn anchors(file: &Path) -> Result<TrustAnchors, ResolverError> {
+    let unreadable = |why: String| ResolverError::Anchor { file: file.to_owned(), why };
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    // The parser takes a file without any record for one that trusts nobody, and then nothing is ever proved.
+    if !text.lines().any(|line| line.split(';').next().unwrap_or_default().contains("DNSKEY")) {
+        return Err(unreadable("there is none in it".to_owned()));
+    }
+    text.parse()
+        .map_err(|error: hickory_resolver::proto::serialize::txt::ParseError| unreadable(error.to_string()))
+}
+
+fn options(validation: &Validation) -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.cache_size = KEPT;
     options.positive_max_ttl = Some(LONGEST);
     options.negative_max_ttl = Some(LONGEST);
-    options.validate = validation == Validation::Dnssec;
+    options.validate = *validation != Validation::Off;
     options.timeout = PATIENCE;
     options.attempts = ATTEMPTS;
     // What this machine calls its neighbours is nothing that a sender may rely on.
@@ -182,5 +223,70 @@ fn read(data: &RData) -> Option<Record> {
         })),
         RData::PTR(name) => Some(Record::Ptr(Name::parse(&name.to_ascii())?)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = ". 3600 IN DNSKEY 257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==\n";
+
+    #[test]
+    fn anchors_are_read_or_refused_with_a_reason() {
+        let folder = std::env::temp_dir().join(format!("magpie-anchor-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("anchor");
+        let resolver = || {
+            let servers = DnsServers::Addresses(vec!["127.0.0.1:53".parse().unwrap()]);
+            NetworkResolver::new(&servers, Validation::Anchored(file.clone()))
+        };
+        let refused = |wanted: &str| {
+            let said = resolver().map(drop).unwrap_err().to_string();
+            assert!(said.contains(wanted) && said.contains("anchor"), "{said}");
+        };
+        refused("No such file");
+        for (text, wanted) in [
+            ("", "none in it"),
+            ("; DNSKEY to come\n", "none in it"),
+            (". 3600 IN DNSKEY 257 3\n", "cannot read"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            refused(wanted);
+        }
+        std::fs::write(&file, KEY).unwrap();
+        assert_eq!(anchors(&file).unwrap().len(), 1);
+        assert!(resolver().is_ok());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// A host without IPv6 is as well proved as one that has both.
+    #[test]
+    fn that_there_are_no_records_is_proved_where_what_denies_them_is_signed() {
+        use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, NSEC};
+        use hickory_resolver::proto::op::Query;
+        use hickory_resolver::proto::rr::Name as WireName;
+
+        let name = WireName::from_ascii("mx.x.test.").unwrap();
+        let record = |data: RData, proof| {
+            let mut record = WireRecord::from_rdata(name.clone(), 60, data);
+            record.proof = proof;
+            record
+        };
+        let denial = || RData::DNSSEC(DNSSECRData::NSEC(NSEC::new(name.clone(), [RecordType::A])));
+        let other = || RData::A(std::net::Ipv4Addr::LOCALHOST.into());
+        for (authorities, wanted) in [
+            (vec![], Security::Insecure),
+            (vec![record(other(), Proof::Secure)], Security::Insecure),
+            (vec![record(denial(), Proof::Insecure)], Security::Insecure),
+            (vec![record(denial(), Proof::Secure), record(other(), Proof::Insecure)], Security::Insecure),
+            (vec![record(other(), Proof::Secure), record(denial(), Proof::Secure)], Security::Secure),
+        ] {
+            let query = Query::query(name.clone(), RecordType::AAAA);
+            let mut none = NoRecords::new(query, ResponseCode::NoError);
+            none.authorities = Some(authorities.into());
+            let answer = nothing(&NetError::Dns(HickoryDnsError::NoRecordsFound(none))).unwrap();
+            assert_eq!((answer.records.len(), answer.security), (0, wanted));
+        }
     }
 }

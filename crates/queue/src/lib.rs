@@ -36,6 +36,7 @@ mod enqueue;
 mod error;
 mod id;
 mod line;
+mod once;
 mod operate;
 mod record;
 mod report;
@@ -55,7 +56,8 @@ pub use dice::Dice;
 pub use enqueue::{Body, NewEntry, NewLeg};
 pub use error::Error;
 pub use id::{EntryId, EntryIdError};
-pub use line::{Cause, Line, LinePage, Standstill};
+pub use line::{Cause, Heap, Line, LineDepth, LinePage, Standing, Standstill};
+pub use once::Handover;
 pub use record::{
     Client, Event, EventKind, Facts, LegState, Origin, Protection, Recipient, RecipientState, Return,
     Transfer, Unchecked,

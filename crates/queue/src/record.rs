@@ -42,6 +42,16 @@ pub struct Origin {
     pub submitter: Option<AccountId>,
 }
 
+impl Origin {
+    /// Whether this is its sender: local parts are compared by their letters, domains in whatever case.
+    pub fn is_from(&self, sender: &str) -> bool {
+        match (self.sender.rsplit_once('@'), sender.rsplit_once('@')) {
+            (Some((a, b)), Some((c, d))) => a == c && b.eq_ignore_ascii_case(d),
+            _ => self.sender == sender,
+        }
+    }
+}
+
 /// What a sender wants of the protection on the way to other servers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 #[cbor(index_only)]
@@ -400,6 +410,11 @@ impl LegRecord {
             warned: None,
             past: false,
         }
+    }
+
+    /// Whether somebody should have it in hand at a moment.
+    pub(crate) fn is_due_by(&self, moment: Moment) -> bool {
+        self.state == LegState::Waiting && self.due <= moment
     }
 
     /// Writes something into the history, whose middle is forgotten when it gets long.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use store::kv::{Table, Transaction, decode};
 
 use crate::claim::{Lease, is_held};
-use crate::clock::Moment;
+use crate::clock::{LAG, Moment};
 use crate::record::{EventKind, Facts, LegRecord, LegState, Recipient, RecipientState, cut};
 use crate::report::{Companion, Fate, Report};
-use crate::table::{Bodies, Entries, Kept, LegKey, Legs, owner};
+use crate::table::{Bodies, Entries, Kept, LegKey, Legs, owner, wake_of};
 use crate::{EntryId, Errand, Error, Queue};
 
 /// What an attempt came to for one recipient.
@@ -144,7 +144,7 @@ impl Queue {
         let mut fates = self.write_down(&mut leg, outcomes);
         let mut notices = Vec::new();
         let mut settled = Settled::Open;
-        let mut until = None;
+        let (mut until, mut decided) = (None, None);
         if ending == Ending::Told {
             notices = leg.report(sender, &fates);
         }
@@ -157,6 +157,7 @@ impl Queue {
             until = leg.expires.map(|expires| self.on_the_wall(expires, now));
             fates.clear();
             settled = self.decide(lease, &mut leg, now, &mut fates);
+            decided = Some(now);
             if ending == Ending::Told {
                 notices.extend(leg.report(sender, &fates));
             }
@@ -170,6 +171,10 @@ impl Queue {
             return Ok((if all { Settled::Done } else { Settled::Reported }, report));
         }
         self.save_leg(tx, lease.key, Some(&before), Some(&leg))?;
+        if decided.is_some_and(|now| leg.is_due_by(now.plus(LAG))) {
+            // Whoever waits may know of nothing that is due before they look again.
+            tx.add(wake_of(kind, id), 1)?;
+        }
         Ok((settled, report))
     }
 

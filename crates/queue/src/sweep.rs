@@ -2,6 +2,8 @@
 //! senders, which every message would have to pay for; so this reads through the queue, a bounded part at a time.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use store::kv::{KeyRange, Range, Table, Transaction, after_key, decode};
 
@@ -9,8 +11,8 @@ use crate::clock::Moment;
 use crate::enqueue::check_destination;
 use crate::operate::{Change, held, released, rerouted, retried};
 use crate::record::{LegRecord, LegState};
-use crate::table::{Entries, Kept, LegKey, Legs, wake_key};
-use crate::{EntryId, Error, Queue};
+use crate::table::{Entries, Errors, Kept, LegKey, Legs, wake_key};
+use crate::{EntryId, EntryIdError, Error, Queue};
 
 /// Which messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +21,11 @@ pub enum Whose {
     Sender(String),
     /// What of them is for a destination, wherever it waits.
     Destination(String),
+    /// What of them is for a destination and does not stand in its line: that is tried by
+    /// [`Queue::retry_destination`], one message for all.
+    Outside(String),
+    /// What of them is in the error queue. Nothing else is read to find it.
+    Failed,
 }
 
 /// What is to be done with them.
@@ -36,15 +43,32 @@ pub enum Action {
     Drop,
 }
 
-/// How far a sweep has come.
+/// How far a sweep has come. As a text, it is the name of a message and a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Cursor(EntryId, u16);
 
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = EntryIdError;
+
+    fn from_str(text: &str) -> Result<Self, EntryIdError> {
+        let (id, leg) = text.split_once('.').ok_or(EntryIdError)?;
+        Ok(Self(id.parse()?, leg.parse().map_err(|_| EntryIdError)?))
+    }
+}
+
 /// What a part of a sweep came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Swept {
     /// Legs that were changed.
     pub changed: usize,
+    /// The messages that they belong to, in the order of their names, each once.
+    pub messages: Vec<EntryId>,
     /// Where to go on, if the end was not reached.
     pub next: Option<Cursor>,
 }
@@ -85,8 +109,8 @@ impl Queue {
     /// count; this is for what waits for a destination without standing in its line.
     pub async fn survey(&self, after: Option<Cursor>) -> Result<Survey, Error> {
         self.look(|tx| async move {
-            let rows = self.legs_behind(&tx, after).await?;
-            let mut survey = Survey { next: last(&rows), ..Survey::default() };
+            let (rows, next) = self.legs_behind(&tx, after).await?;
+            let mut survey = Survey { next, ..Survey::default() };
             for (_, leg) in rows {
                 let tally = survey.tallies.entry((leg.destination, leg.state)).or_default();
                 tally.oldest = if tally.legs == 0 { leg.since } else { tally.oldest.min(leg.since) };
@@ -97,16 +121,28 @@ impl Queue {
         .await
     }
 
-    async fn legs_behind(
-        &self,
-        tx: &Transaction,
-        after: Option<Cursor>,
-    ) -> Result<Vec<(LegKey, LegRecord)>, Error> {
+    /// The next legs, and where to go on if there may be more.
+    async fn legs_behind(&self, tx: &Transaction, after: Option<Cursor>) -> Result<Part, Error> {
         let mut range = Legs::all(self.kind());
         if let Some(Cursor(id, leg)) = after {
             range.begin = after_key(&Legs::key(&(self.kind(), id, leg)));
         }
-        Ok(tx.rows::<Legs>(Range::new(range).limit(LEGS).snapshot()).all().await?)
+        let rows = tx.rows::<Legs>(Range::new(range).limit(LEGS).snapshot()).all().await?;
+        let next = last(rows.iter().map(|(key, _)| key));
+        Ok((rows, next))
+    }
+
+    /// The next legs of the error queue.
+    async fn failed_behind(&self, tx: &Transaction, after: Option<Cursor>) -> Result<Part, Error> {
+        let mut range = Errors::all(self.kind());
+        if let Some(Cursor(id, leg)) = after {
+            range.begin = after_key(&Errors::key(&(self.kind(), id, leg)));
+        }
+        let rows = tx.rows::<Errors>(Range::new(range).limit(LEGS).snapshot()).all().await?;
+        let keys: Vec<LegKey> = rows.into_iter().map(|(key, _)| key).collect();
+        let legs = tx.load_many::<Legs>(&keys).await?;
+        let next = last(keys.iter());
+        Ok((keys.into_iter().zip(legs).filter_map(|(key, leg)| Some((key, leg?))).collect(), next))
     }
 
     async fn sweep_in(
@@ -118,14 +154,20 @@ impl Queue {
     ) -> Result<Swept, Error> {
         let now = self.clock().now(tx).await?;
         let at = Change { now, wall: self.clock().wall() };
-        let rows = self.legs_behind(tx, after).await?;
-        let mut swept = Swept { changed: 0, next: last(&rows) };
+        let (rows, next) = match whose {
+            Whose::Failed => self.failed_behind(tx, after).await?,
+            _ => self.legs_behind(tx, after).await?,
+        };
+        let mut swept = Swept { changed: 0, messages: Vec::new(), next };
         let rows = self.of(tx, whose, rows).await?;
         for (key, before) in rows {
             // What is changed must still be as it was read.
             tx.conflict_on(KeyRange::key(&Legs::key(&key)))?;
             if self.act(tx, key, before, action, at).await? {
                 swept.changed += 1;
+                if swept.messages.last() != Some(&key.1) {
+                    swept.messages.push(key.1);
+                }
             }
             if tx.size() > BYTES {
                 swept.next = Some(Cursor(key.1, key.2));
@@ -150,6 +192,12 @@ impl Queue {
                 rows.retain(|(_, leg)| leg.destination == *name);
                 return Ok(rows);
             }
+            Whose::Outside(name) => {
+                let stands = |leg: &LegRecord| leg.line && leg.state == LegState::Waiting;
+                rows.retain(|(_, leg)| leg.destination == *name && !stands(leg));
+                return Ok(rows);
+            }
+            Whose::Failed => return Ok(rows),
             Whose::Sender(sender) => sender,
         };
         let keys: Vec<_> = rows.iter().map(|(key, _)| Entries::key(&(key.0, key.1))).collect();
@@ -157,7 +205,7 @@ impl Queue {
         let mut theirs = Vec::new();
         for ((row, key), entry) in rows.into_iter().zip(keys).zip(entries) {
             let entry = entry.map(|value| decode::<Entries>(&key, &value)).transpose()?;
-            if entry.is_some_and(|entry| is_same(&entry.origin.sender, sender)) {
+            if entry.is_some_and(|entry| entry.origin.is_from(sender)) {
                 theirs.push(row);
             }
         }
@@ -193,14 +241,11 @@ impl Queue {
     }
 }
 
-fn last(rows: &[(LegKey, LegRecord)]) -> Option<Cursor> {
-    rows.last().filter(|_| rows.len() == LEGS).map(|(key, _)| Cursor(key.1, key.2))
-}
+/// Part of a walk through the legs.
+type Part = (Vec<(LegKey, LegRecord)>, Option<Cursor>);
 
-/// Whether two addresses are the same: local parts by their letters, domains in whatever case.
-fn is_same(one: &str, other: &str) -> bool {
-    match (one.rsplit_once('@'), other.rsplit_once('@')) {
-        (Some((a, b)), Some((c, d))) => a == c && b.eq_ignore_ascii_case(d),
-        _ => one == other,
-    }
+/// Where to go on behind a part, if it was full.
+fn last<'a>(mut keys: impl DoubleEndedIterator<Item = &'a LegKey> + ExactSizeIterator) -> Option<Cursor> {
+    let full = keys.len() == LEGS;
+    keys.next_back().filter(|_| full).map(|key| Cursor(key.1, key.2))
 }

@@ -74,6 +74,7 @@ impl Call<'_> {
         let failed = |kind| (Failure { stage: Stage::Connect, kind }, Transcript::default());
         let stream = match timeout(options.connect, connecting).await {
             Ok(Ok(stream)) => stream,
+            Ok(Err(error)) if is_ours(&error) => return Err(failed(FailureKind::Unable(error.to_string()))),
             Ok(Err(error)) => return Err(failed(FailureKind::Lost(error.to_string()))),
             Err(_late) => return Err(failed(FailureKind::TimedOut)),
         };
@@ -119,11 +120,11 @@ impl Call<'_> {
                 Ok(form) => form,
                 Err(outcome) if outcome.status == Status::permanent(7, 30) => {
                     // Another host of the domain may promise what this one does not (RFC 8689 §4.2.1).
-                    round.blame(Delivery { outcome, host: Some(self.name.clone()) });
+                    round.blame(Delivery { outcome, host: Some(self.name.clone()) }, None);
                     break None;
                 }
                 Err(outcome) => {
-                    round.decide(&numbers, vec![outcome; numbers.len()], &self.name, false);
+                    round.decide(&numbers, vec![outcome; numbers.len()], &self.name, None);
                     break None;
                 }
             };
@@ -145,7 +146,7 @@ impl Call<'_> {
             if outcomes.iter().any(|outcome| matches!(outcome.standing, Standing::Delivered { .. })) {
                 self.inner.with_window(&self.plan.destination, Window::succeeded);
             }
-            let more = round.decide(&numbers, outcomes, &self.name, failure.is_some());
+            let more = round.decide(&numbers, outcomes, &self.name, failure.as_ref());
             if failure.is_some() || !more {
                 break failure;
             }
@@ -175,7 +176,7 @@ impl Call<'_> {
             let mut outcome = failure.outcome();
             if !matches!(outcome.standing, Standing::Unknown) {
                 outcome.text = format!("{} [{}]: {}", self.name, self.address.ip(), outcome.text);
-                round.blame(Delivery { outcome, host: Some(self.name.clone()) });
+                round.blame(Delivery { outcome, host: Some(self.name.clone()) }, failure.barrier());
             }
         }
         round.tries.push(Try {
@@ -217,6 +218,14 @@ impl Call<'_> {
             detail: failure.to_string(),
         })
     }
+}
+
+/// Whether this machine is the reason that there is no connection: the address to send from is not its own, or it has no
+/// more files.
+fn is_ours(error: &std::io::Error) -> bool {
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    error.kind() == std::io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
 }
 
 fn is_about_tls(failure: &Failure) -> bool {

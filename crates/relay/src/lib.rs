@@ -39,7 +39,7 @@ mod sts;
 mod tls;
 mod window;
 
-pub use attempt::{Attempt, Delivery, Report, Try};
+pub use attempt::{Announced, Attempt, Barrier, Delivery, Report, Try};
 pub use body::{Converter, LineEncoder, MessageSource, Pieces, Survey, Surveyor};
 pub use envelope::{Envelope, Protection, Recipient, Return};
 pub use form::Form;

@@ -25,7 +25,7 @@ use crate::round::Round;
 use crate::route::{Host, Plan, Reach, Router};
 use crate::session::{Failure, FailureKind, Patience, Stage};
 use crate::sts::StsState;
-use crate::tls::{HostPolicy, PolicyKind, TlsClient, TlsPolicies, TlsProblem, TlsReason};
+use crate::tls::{Demand, HostPolicy, PolicyKind, TlsClient, TlsPolicies, TlsProblem, TlsReason};
 use crate::window::Window;
 
 /// Destinations that are remembered, at most, for what they like.
@@ -124,6 +124,13 @@ impl Relay {
         self.0.with_window(destination, |window| window.room())
     }
 
+    /// How many messages may be on their way to a destination at once, those included that are.
+    pub fn width(&self, destination: &str) -> usize {
+        let (first, most) = self.0.options.connections;
+        let windows = self.0.windows.lock();
+        windows.get(&destination.to_lowercase()).map_or_else(|| Window::new(first, most).size(), Window::size)
+    }
+
     /// Brings a message to the servers of its destination. Every recipient has one outcome; it never takes longer than
     /// its addresses take together.
     pub async fn deliver(&self, attempt: &Attempt) -> Report {
@@ -132,14 +139,14 @@ impl Relay {
             Ok(survey) => survey,
             Err(why) => {
                 let failure = Failure { stage: Stage::Idle, kind: FailureKind::Source(why) };
-                return Report::all(count, &failure.outcome());
+                return Report::all(count, &failure.outcome(), None);
             }
         };
         let _place = self.0.enter(&attempt.destination).await;
         let mut rng = StdRng::from_rng(&mut *self.0.rng.lock());
         let plan = match self.0.router.plan(&attempt.destination, &mut rng).await {
             Ok(plan) => plan,
-            Err(error) => return Report::all(count, &error.outcome()),
+            Err(error) => return Report::all(count, &error.outcome(), error.barrier()),
         };
         let mut round = Round::new(survey, count);
         self.0.walk(&plan, attempt, &mut round).await;
@@ -199,6 +206,9 @@ impl Inner {
                 detail: why.clone(),
             });
         }
+        if let StsState::Policy(policy) = &sts {
+            round.announce(policy.announced());
+        }
         for host in &plan.hosts {
             if round.is_over() || round.attempted() >= self.options.addresses {
                 return;
@@ -206,16 +216,21 @@ impl Inner {
             let reach = match self.router.reach(host, &plan.route).await {
                 Ok(reach) => reach,
                 Err(error) => {
-                    round.pass_over(host, &error.outcome());
+                    round.pass_over(host, &error.outcome(), error.barrier());
                     continue;
                 }
             };
             let protection = attempt.envelope.protection;
             match self.policies.host(plan, &host.target, &reach, &sts, protection).await {
-                Ok(policy) => self.host(plan, host, &reach, &policy, attempt, round).await,
+                Ok(policy) => {
+                    if let Demand::Dane(records) = &policy.demand {
+                        round.announce(records.announced(&host.target.to_string()));
+                    }
+                    self.host(plan, host, &reach, &policy, attempt, round).await;
+                }
                 Err(error) => {
                     round.problems.extend(error.problem());
-                    round.pass_over(host, &error.outcome());
+                    round.pass_over(host, &error.outcome(), error.barrier());
                 }
             }
         }

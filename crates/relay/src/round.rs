@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::attempt::{Delivery, Report, Try};
+use crate::attempt::{Announced, Barrier, Delivery, Report, Try};
 use crate::body::Survey;
 use crate::envelope::Envelope;
 use crate::route::Host;
-use crate::session::{Outcome, Standing, Transcript};
+use crate::session::{Failure, Outcome, Standing, Transcript};
 use crate::tls::{PolicyKind, TlsProblem};
 
 /// What is known of the recipients while hosts are tried.
@@ -14,15 +14,23 @@ pub(crate) struct Round {
     pub(crate) survey: Survey,
     decided: Vec<Option<Delivery>>,
     /// What is true of those about whom nobody has said anything; temporary counts more than permanent.
-    last: Option<Delivery>,
+    last: Option<(Delivery, Option<Barrier>)>,
     pub(crate) tries: Vec<Try>,
     pub(crate) problems: Vec<TlsProblem>,
+    announced: Vec<Announced>,
 }
 
 impl Round {
     /// Nobody has been asked yet.
     pub(crate) fn new(survey: Survey, recipients: usize) -> Self {
-        Self { survey, decided: vec![None; recipients], last: None, tries: Vec::new(), problems: Vec::new() }
+        Self {
+            survey,
+            decided: vec![None; recipients],
+            last: None,
+            tries: Vec::new(),
+            problems: Vec::new(),
+            announced: Vec::new(),
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -48,8 +56,9 @@ impl Round {
         numbers: &[usize],
         outcomes: Vec<Outcome>,
         host: &str,
-        broken: bool,
+        failure: Option<&Failure>,
     ) -> bool {
+        let broken = failure.is_some();
         let delivered = |outcome: &Outcome| matches!(outcome.standing, Standing::Delivered { .. });
         let progress = outcomes.iter().any(delivered);
         let mut more = false;
@@ -61,7 +70,7 @@ impl Round {
                 broken && matches!(outcome.standing, Standing::Temporary | Standing::NextTransaction);
             let delivery = Delivery { outcome, host: Some(host.to_owned()) };
             if again || elsewhere {
-                self.blame(delivery);
+                self.blame(delivery, failure.and_then(Failure::barrier));
             } else if let Some(place) = self.decided.get_mut(*number) {
                 *place = Some(delivery);
             }
@@ -70,16 +79,23 @@ impl Round {
     }
 
     /// Keeps the reason for whoever is left over in the end.
-    pub(crate) fn blame(&mut self, delivery: Delivery) {
+    pub(crate) fn blame(&mut self, delivery: Delivery, barrier: Option<Barrier>) {
         let keeps =
-            self.last.as_ref().is_some_and(|last| last.outcome.is_open() && !delivery.outcome.is_open());
+            self.last.as_ref().is_some_and(|(last, _)| last.outcome.is_open() && !delivery.outcome.is_open());
         if !keeps {
-            self.last = Some(delivery);
+            self.last = Some((delivery, barrier));
+        }
+    }
+
+    /// Notes what the destination publishes.
+    pub(crate) fn announce(&mut self, announced: Announced) {
+        if !self.announced.contains(&announced) {
+            self.announced.push(announced);
         }
     }
 
     /// A host is not even called.
-    pub(crate) fn pass_over(&mut self, host: &Host, outcome: &Outcome) {
+    pub(crate) fn pass_over(&mut self, host: &Host, outcome: &Outcome, barrier: Option<Barrier>) {
         self.tries.push(Try {
             host: host.target.to_string(),
             address: None,
@@ -91,13 +107,15 @@ impl Round {
             failure: Some(outcome.text.clone()),
             transcript: Transcript::default(),
         });
-        self.blame(Delivery { outcome: outcome.clone(), host: None });
+        self.blame(Delivery { outcome: outcome.clone(), host: None }, barrier);
     }
 
     pub(crate) fn report(self) -> Report {
         let nobody = || Delivery { outcome: Outcome::temporary(4, 1, "no host could be tried"), host: None };
-        let last = self.last.unwrap_or_else(nobody);
+        let (last, barrier) = self.last.unwrap_or_else(|| (nobody(), Some(Barrier::Name)));
+        let untold = self.decided.iter().all(Option::is_none) && last.outcome.is_open();
         let deliveries = self.decided.into_iter().map(|one| one.unwrap_or_else(|| last.clone())).collect();
-        Report { deliveries, tries: self.tries, problems: self.problems }
+        let barrier = barrier.filter(|_| untold);
+        Report { deliveries, tries: self.tries, problems: self.problems, announced: self.announced, barrier }
     }
 }

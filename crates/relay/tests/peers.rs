@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use peer::{Manner, World, attempt, relay, standings};
-use relay::{Proof, Protection, TlsReason};
+use relay::{PolicyKind, Proof, Protection, TlsReason};
 use tokio::time::{Instant, sleep};
 
 const TWO: &str = "x.test MX 10 a.test\nx.test MX 20 b.test\na.test A 192.0.2.1\nb.test A 192.0.2.2";
@@ -219,6 +219,12 @@ async fn tls_is_used_and_says_who_it_is_with() {
     let report = relay(&world, &tlsa(other.cert.der()), None).deliver(&attempt(&["b@x.test"])).await;
     assert_eq!((standings(&report).as_str(), world.mail.lock().len()), ("temporary 4.7.5", 0));
     assert_eq!(report.problems[0].reason, TlsReason::TlsaInvalid);
+    let announced = &report.announced[0];
+    assert_eq!(
+        (announced.kind, announced.hosts.as_slice()),
+        (PolicyKind::Dane, &["mx.x.test".to_owned()][..])
+    );
+    assert!(announced.text[0].starts_with("3 0 1 "), "{announced:?}");
 }
 
 #[tokio::test(start_paused = true)]

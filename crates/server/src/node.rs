@@ -7,6 +7,7 @@ use std::time::Duration;
 use directory::Directory;
 use mail::{Mail, MailOptions};
 use queue::Queue;
+use reports::Reports;
 use store::blob::{self, Blobs, BlobsOptions, Segments, SegmentsOptions};
 use store::bus::Bus;
 use store::kv::{self, Embedded, EmbeddedOptions, Kv};
@@ -59,6 +60,8 @@ pub(crate) struct Node {
     pub(crate) inbound: Queue,
     /// Mail for other servers.
     pub(crate) outbound: Queue,
+    /// What other domains are told of their mail, and tell of ours.
+    pub(crate) reports: Reports,
     pub(crate) clock: Clock,
 }
 
@@ -79,8 +82,9 @@ impl Node {
         let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), mail_options);
         let queue = |kind, options| Queue::new(kind, kv.clone(), blobs.clone(), clock.clone(), options);
         let inbound = queue(queue::Kind::Inbound, queue::Options::inbound());
-        let outbound = queue(queue::Kind::Outbound, options.outbound);
-        Ok(Self { kv, blobs, bus, directory, mail, inbound, outbound, clock })
+        let outbound = queue(queue::Kind::Outbound, options.outbound.clone());
+        let reports = Reports::new(kv.clone(), clock.clone(), reports::Limits::default());
+        Ok(Self { kv, blobs, bus, directory, mail, inbound, outbound, reports, clock })
     }
 }
 
@@ -142,6 +146,12 @@ impl From<queue::Error> for Problem {
             E::Empty | E::TooMany { .. } | E::Destination(_) => Kind::Invalid,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<reports::Error> for Problem {
+    fn from(error: reports::Error) -> Self {
+        Self::unavailable(error.to_string())
     }
 }
 

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checks::Checks;
-use dns::{NetworkResolver, Validation};
+use directory::sasl::{ChannelBindings, Mechanism};
+use dns::{NetworkResolver, Resolver, Validation};
 use futures::FutureExt;
 use http_api::{Api, ApiLimits, Exporter, HttpLimits, HttpServer};
 use jmap::Jmap;
+use queue::Queue;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -35,7 +37,10 @@ use crate::meters::{Gauges, PortMeters};
 use crate::net::tls::{self, Certificates};
 use crate::net::{House, Lifecycle, Listener, TlsMode};
 use crate::node::Node;
+use crate::notice::Notifier;
+use crate::outbound::{Notifications, Outbound};
 use crate::problem::{Kind, Problem};
+use crate::reporting::Reporting;
 use crate::service_manager::notify;
 use crate::upkeep;
 
@@ -60,7 +65,10 @@ pub(crate) struct Server {
     signals: Signals,
     budget: Budget,
     inbound: Inbound,
+    outbound: Option<Outbound>,
     checks: Option<Checks>,
+    notifier: Notifier,
+    reporting: Reporting,
     exporter: Exporter,
 }
 
@@ -102,7 +110,20 @@ impl Server {
         Counter::open(&data)?.run(node.clone(), &lifecycle);
         let budget = Budget::new(settings.memory);
         let checks = checks(&settings.checks, &node)?;
-        let inbound = Inbound::new(&node, budget.clone(), settings.inbound, checks.clone());
+        let notifier = Notifier::new(&node, &settings.hostname);
+        let notifications = Notifications::new(&settings.hostname, &node);
+        let reporting = reporting(&settings, &node, &lifecycle)?;
+        let witness = Arc::new(reporting.clone());
+        let outbound = Outbound::open(&settings, &node, &notifications, witness)?;
+        let inbound = Inbound::new(
+            &node,
+            budget.clone(),
+            settings.inbound,
+            checks.clone(),
+            notifier.clone(),
+            notifications,
+            reporting.clone(),
+        );
         Ok(Self {
             settings,
             data,
@@ -113,7 +134,10 @@ impl Server {
             signals,
             budget,
             inbound,
+            outbound,
             checks,
+            notifier,
+            reporting,
             exporter,
         })
     }
@@ -125,8 +149,13 @@ impl Server {
 
     /// Begins to serve.
     pub(crate) fn start(&mut self) -> Result<(), Problem> {
-        upkeep::start(self.node.clone(), &self.lifecycle);
+        upkeep::start(self.node.clone(), self.settings.outbound.oldest_mark, &self.lifecycle);
         self.inbound.start(&self.lifecycle);
+        match &self.outbound {
+            Some(outbound) => outbound.start(&self.lifecycle),
+            None => tracing::info!("the relay is turned off: mail for other servers waits in the queue"),
+        }
+        self.reporting.start();
         self.watch_certificates();
         for (settings, listener) in std::mem::take(&mut self.listeners) {
             self.serve(&settings, listener)?;
@@ -146,11 +175,13 @@ impl Server {
             }
         }
         notify("STOPPING=1");
-        let Self { settings, lifecycle, mut signals, .. } = self;
+        let Self { settings, lifecycle, mut signals, reporting, .. } = self;
         let stopped = tokio::select! {
             cut = stop(&lifecycle, settings.shutdown) => cut,
             () = signals.stop() => return Err(Problem::unavailable("stopped at once, as was asked for twice")),
         };
+        // What the last sessions have seen counts, too.
+        reporting.finish().await;
         if stopped.cut > 0 {
             tracing::warn!(connections = stopped.cut, "cut off: they did not end in time");
         }
@@ -166,6 +197,7 @@ impl Server {
         };
         match settings.protocol {
             Protocol::Smtp => self.serve_smtp(port, smtp::Protocol::Smtp, listener),
+            Protocol::Submission => self.serve_smtp(port, smtp::Protocol::Submission, listener),
             Protocol::Lmtp => self.serve_smtp(port, smtp::Protocol::Lmtp, listener),
             Protocol::Imap => self.serve_imap(port, listener),
             Protocol::Pop3 => self.serve_pop3(port, listener),
@@ -184,21 +216,42 @@ impl Server {
         config.limits.message = self.settings.node.message_size;
         config.timeouts = self.settings.smtp.timeouts.clone();
         config.timeouts.handshake = self.settings.connections.times.handshake;
+        if protocol == smtp::Protocol::Submission {
+            self.offer_submission(&mut config);
+        }
         let services = SmtpServices {
             kv: self.node.kv.clone(),
             bus: self.node.bus.clone(),
             directory: self.node.directory.clone(),
             mail: self.node.mail.clone(),
             inbound: self.inbound.clone(),
+            outbound: self.node.outbound.clone(),
+            notifier: self.notifier.clone(),
             budget: self.budget.clone(),
-            // Who hands mail over by LMTP has checked it.
+            sending: self.settings.submission.limits,
+            // Whoever submits has logged in, and who hands mail over by LMTP has checked it.
             checks: self.checks.clone().filter(|_| protocol == smtp::Protocol::Smtp),
+            reporting: self.reporting.clone(),
             clock: self.node.clock.clone(),
         };
         let server = Arc::new(SmtpServer::new(config, port, self.data.spool(), services));
         let tasks = self.lifecycle.clone();
         listener
             .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    /// What is on offer to those who log in to send. DSN is a promise that is kept for them: their address is theirs.
+    fn offer_submission(&self, config: &mut smtp::Config) {
+        // The session offers those that need a channel only where there is one.
+        let bindable = ChannelBindings::NONE.with_exporter([0; 32]);
+        let mechanisms = self.node.directory.mechanisms(&bindable);
+        config.login.mechanisms = mechanisms.into_iter().map(Mechanism::name).collect();
+        config.login.plaintext = self.settings.plaintext_login;
+        config.dsn = true;
+        config.limits.recipients = config.limits.recipients.min(Queue::RECIPIENTS);
+        let longest = self.settings.submission.longest_hold;
+        config.extensions.future_release = (longest > Duration::ZERO).then_some(longest);
+        config.extensions.require_tls = true;
     }
 
     fn serve_imap(&self, port: Port, listener: Listener) {
@@ -235,6 +288,7 @@ impl Server {
         let HttpSettings { header_time, header_size, metrics_from } = self.settings.http.clone();
         let gauges = Gauges {
             inbound: self.node.inbound.clone(),
+            outbound: self.node.outbound.clone(),
             budget: self.budget.clone(),
             certificates: self.certificates.clone(),
             readiness: self.readiness(),
@@ -336,6 +390,18 @@ fn checks(settings: &CheckSettings, node: &Node) -> Result<Option<Checks>, Probl
     let resolver = NetworkResolver::new(&settings.servers, Validation::Off);
     let resolver = resolver.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(Some(Checks::new(Arc::new(resolver), node.clock.clone(), settings.options.clone())))
+}
+
+/// What sends reports, if they are wanted, and reads those of others.
+fn reporting(settings: &Settings, node: &Node, lifecycle: &Lifecycle) -> Result<Reporting, Problem> {
+    let resolver: Option<Arc<dyn Resolver>> = match settings.reports.enabled {
+        true => {
+            let resolver = NetworkResolver::new(&settings.checks.servers, Validation::Off);
+            Some(Arc::new(resolver.map_err(|error| Problem::unavailable(error.to_string()))?))
+        }
+        false => None,
+    };
+    Ok(Reporting::new(settings.reports.clone(), node, resolver, lifecycle))
 }
 
 async fn refresh(certificates: Arc<Certificates>) {

@@ -65,18 +65,78 @@ pub(crate) fn count(number: u64, one: &str) -> String {
 
 /// RFC 3339, in UTC: `2026-11-22T14:58:00Z`.
 pub(crate) fn date_time(at: Timestamp) -> String {
-    let (days, seconds) = (at.secs() / 86_400, at.secs() % 86_400);
-    // Years begin in March here, so that the leap day is the last of its year; an era is 400 of them.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = (from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + u64::from(from_march >= 10);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let Civil { year, month, day, hour, minute, second } = Civil::of(at);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// When something is, seen from now, in UTC: `at 14:58 UTC`; on another day `on 3 Dec at 14:58 UTC`, with the year where
+/// that is another one.
+pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
+    let (at, now) = (Civil::of(at), Civil::of(now));
+    let time = format!("at {:02}:{:02} UTC", at.hour, at.minute);
+    let month = usize::try_from(at.month).ok().and_then(|month| MONTHS.get(month.saturating_sub(1)));
+    let (day, month) = (at.day, month.copied().unwrap_or_default());
+    if at.year != now.year {
+        return format!("on {day} {month} {} {time}", at.year);
+    }
+    if (at.month, at.day) != (now.month, now.day) {
+        return format!("on {day} {month} {time}");
+    }
+    time
+}
+
+/// When something will be: `in 12 min, at 14:58 UTC`; `now` if its time has come.
+pub(crate) fn ahead(at: Timestamp, now: Timestamp) -> String {
+    match at.since(now).as_secs() {
+        0 => "now".to_owned(),
+        seconds => format!("in {}, {}", span(seconds), moment(at, now)),
+    }
+}
+
+/// Since when something has been: `for 12 min, since 14:46 UTC`.
+pub(crate) fn lasting(since: Timestamp, now: Timestamp) -> String {
+    let moment = moment(since, now);
+    let moment = moment.strip_prefix("at ").or_else(|| moment.strip_prefix("on ")).unwrap_or(&moment);
+    format!("for {}, since {moment}", span(now.since(since).as_secs()))
+}
+
+/// When something was: `12 min ago, at 14:46 UTC`.
+pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ago, {}", span(now.since(at).as_secs()), moment(at, now))
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A moment as a calendar and a clock show it, in UTC.
+struct Civil {
+    year: u64,
+    month: u64,
+    day: u64,
+    hour: u64,
+    minute: u64,
+    second: u64,
+}
+
+impl Civil {
+    const fn of(at: Timestamp) -> Self {
+        let (days, seconds) = (at.secs() / 86_400, at.secs() % 86_400);
+        // Years begin in March here, so that the leap day is the last of its year; an era is 400 of them.
+        let days = days + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let is_new_year = from_march >= 10;
+        Self {
+            year: era * 400 + year_of_era + if is_new_year { 1 } else { 0 },
+            month: (from_march + 2) % 12 + 1,
+            day: day_of_year - (153 * from_march + 2) / 5 + 1,
+            hour: seconds / 3_600,
+            minute: seconds / 60 % 60,
+            second: seconds % 60,
+        }
+    }
 }
 
 /// A length of time in its two largest units: `3 min 10 s`, `2 d 4 h`, `45 s`.
@@ -175,6 +235,26 @@ mod tests {
         assert_eq!(date_time(Timestamp(0)), "1970-01-01T00:00:00Z");
         assert_eq!(date_time(Timestamp::from_secs(951_782_400)), "2000-02-29T00:00:00Z");
         assert_eq!(date_time(Timestamp::from_secs(1_795_359_480)), "2026-11-22T14:58:00Z");
+    }
+
+    #[test]
+    fn moments_as_people_say_them() {
+        let now = Timestamp::from_secs(1_795_359_480);
+        let after = |seconds: i64| Timestamp::from_secs(1_795_359_480 + seconds);
+        let before = |seconds: i64| Timestamp::from_secs(1_795_359_480 - seconds);
+        for (seconds, text) in [
+            (0, "now"),
+            (30, "in 30 s, at 14:58 UTC"),
+            (720, "in 12 min, at 15:10 UTC"),
+            (86_400, "in 1 d, on 23 Nov at 14:58 UTC"),
+            (40 * 86_400, "in 40 d, on 1 Jan 2027 at 14:58 UTC"),
+        ] {
+            assert_eq!(ahead(after(seconds), now), text);
+        }
+        assert_eq!(ahead(before(5), now), "now");
+        assert_eq!(ago(before(720), now), "12 min ago, at 14:46 UTC");
+        assert_eq!(lasting(before(720), now), "for 12 min, since 14:46 UTC");
+        assert_eq!(lasting(before(86_400), now), "for 1 d, since 21 Nov at 14:58 UTC");
     }
 
     #[test]

@@ -3,25 +3,32 @@
 use std::time::Duration;
 
 use directory::PageRequest;
+use queue::Line;
 use rand::RngExt;
 use store::blob::{CompactLimits, SweepLimits};
 use tokio::time::sleep;
 
 use crate::net::Lifecycle;
 use crate::node::Node;
+use crate::outbound::trim_policies;
 use crate::problem::Problem;
+use crate::text::span;
 
 /// The time between two rounds, give or take a quarter: nodes that were started together do not stay in step.
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
+/// How much of the outbound queue is looked at for its oldest message, and how many lines at once.
+const SAMPLE: usize = 10_000;
+const LINES: usize = 500;
+
 /// Starts the rounds; they end with the server.
-pub(crate) fn start(node: Node, lifecycle: &Lifecycle) {
+pub(crate) fn start(node: Node, oldest_mark: Duration, lifecycle: &Lifecycle) {
     let stopping = lifecycle.clone();
     lifecycle.spawn(async move {
         loop {
             let round = async {
                 sleep(pause()).await;
-                round(&node).await;
+                round(&node, oldest_mark).await;
             };
             // Every step is a transaction of its own: a round can be dropped between any two.
             tokio::select! {
@@ -32,10 +39,12 @@ pub(crate) fn start(node: Node, lifecycle: &Lifecycle) {
     });
 }
 
-async fn round(node: &Node) {
+async fn round(node: &Node, oldest_mark: Duration) {
     log_failure("mailboxes", mailboxes(node).await);
-    log_failure("the inbound queue", queues(node).await);
+    log_failure("the inbound queue", inbound(node).await);
+    log_failure("the outbound queue", outbound(node, oldest_mark).await);
     log_failure("blobs", blobs(node).await);
+    log_failure("reports", node.reports.trim().await.map_err(Problem::from));
     let markers = node.kv.forget_markers().await.map_err(|error| Problem::unavailable(error.to_string()));
     log_failure("transaction markers", markers);
 }
@@ -58,13 +67,63 @@ async fn mailboxes(node: &Node) -> Result<(), Problem> {
     }
 }
 
-async fn queues(node: &Node) -> Result<(), Problem> {
+async fn inbound(node: &Node) -> Result<(), Problem> {
     for id in node.inbound.trim().await? {
         tracing::warn!(%id, "dropped: it was in the error queue for as long as that keeps anything");
     }
+    node.inbound.forget_handovers().await?;
+    node.outbound.forget_handovers().await?;
     let failed = node.inbound.depth().await?.failed;
     if failed > 0 {
         tracing::warn!(failed, "mail waits in the error queue: see `magpie queue inbound list --failed`");
+    }
+    Ok(())
+}
+
+async fn outbound(node: &Node, oldest_mark: Duration) -> Result<(), Problem> {
+    for id in node.outbound.trim().await? {
+        tracing::warn!(%id, "dropped: it was in the error queue for as long as that keeps anything");
+    }
+    let failed = node.outbound.depth().await?.failed;
+    if failed > 0 {
+        tracing::warn!(
+            failed,
+            "mail for other servers that has no sender to be told waits in the error queue: see `magpie queue outbound`"
+        );
+    }
+    let policies = trim_policies(&node.kv, node.clock.now()).await;
+    policies.map_err(|error| Problem::unavailable(error.to_string()))?;
+    let ages = node.outbound.ages(SAMPLE).await?;
+    match ages.waiting {
+        Some(age) if age >= oldest_mark => warn_of_oldest(node, age).await,
+        _ => Ok(()),
+    }
+}
+
+/// Says why the oldest message waits: if it stands in line, its destination is to blame, and has said why.
+async fn warn_of_oldest(node: &Node, age: Duration) -> Result<(), Problem> {
+    let waits = span(age.as_secs());
+    let mut after: Option<String> = None;
+    let mut oldest: Option<Line> = None;
+    loop {
+        let page = node.outbound.lines(after.as_deref(), LINES).await?;
+        for line in page.lines.into_iter().filter(|line| line.oldest.is_some()) {
+            if oldest.as_ref().is_none_or(|known| line.oldest < known.oldest) {
+                oldest = Some(line);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    match oldest {
+        Some(line) => tracing::warn!(
+            waits, destination = line.destination, depth = line.depth, why = ?line.why, cause = ?line.cause,
+            said = line.said, attempts = line.attempts,
+            "mail for other servers has waited for long; this is the line that has waited longest"
+        ),
+        None => tracing::warn!(waits, "mail for another server has waited for long, for a reason of its own"),
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(crate) struct Facts {
     pub(crate) keys: Vec<Key>,
     /// SHA-256 of the public keys of the certificates that the server shows for its name, in hexadecimal.
     pub(crate) certificates: Vec<String>,
+    /// The part before the `@` of the domain's address for reports.
+    pub(crate) reports: String,
     /// Whether the server answers over HTTPS for `mta-sts` and for `autoconfig` below the domain.
     pub(crate) web: bool,
 }
@@ -88,12 +90,15 @@ impl Zone {
         records.push(
             Record::txt(
                 &format!("_dmarc.{domain}"),
-                &format!("v=DMARC1; p=none; rua=mailto:postmaster@{domain}"),
+                &format!("v=DMARC1; p=none; rua=mailto:{}@{domain}", facts.reports),
             )
             .remark("when the reports show that all your mail passes: p=quarantine, then p=reject"),
         );
-        let reports = format!("v=TLSRPTv1; rua=mailto:postmaster@{domain}");
-        records.push(Record::txt(&format!("_smtp._tls.{domain}"), &reports));
+        let reports = format!("v=TLSRPTv1; rua=mailto:{}@{domain}", facts.reports);
+        records.push(
+            Record::txt(&format!("_smtp._tls.{domain}"), &reports)
+                .remark("`magpie report list` shows what others report, of TLS and of DMARC"),
+        );
         records.extend(SERVICES.iter().map(|(name, priority)| service(facts, name, *priority)));
         records.extend(facts.certificates.iter().map(|hash| {
             Record::new(&format!("_25._tcp.{host}"), "TLSA", format!("3 1 1 {hash}")).remark(
@@ -237,6 +242,7 @@ mod tests {
                 state: "active".to_owned(),
             }],
             certificates: vec!["00ff".to_owned()],
+            reports: "postmaster+reports".to_owned(),
             web: false,
         }
     }
@@ -252,6 +258,8 @@ mod tests {
             "_imap._tcp.example.com. 3600 IN SRV 0 0 0 .",
             "_submissions._tcp.example.com. 3600 IN SRV 0 0 0 .",
             "_25._tcp.mail.example.com. 3600 IN TLSA 3 1 1 00ff",
+            "_dmarc.example.com. 3600 IN TXT \"v=DMARC1; p=none; rua=mailto:postmaster+reports@example.com\"",
+            "_smtp._tls.example.com. 3600 IN TXT \"v=TLSRPTv1; rua=mailto:postmaster+reports@example.com\"",
             ";mta-sts.example.com. 3600 IN CNAME mail.example.com.",
         ] {
             assert!(zone.lines().any(|other| other == line), "{line}\n{zone}");

@@ -64,7 +64,7 @@ impl Config {
 #[derive(Clone, Debug, Default)]
 pub struct Login {
     /// The names of the mechanisms that the driver knows, the best first. Those that end in `-PLUS` are bound to the TLS
-    /// channel, and offered where there is one.
+    /// channel, and offered where the driver says that this can be done ([`Tls::bindable`](crate::Tls::bindable)).
     pub mechanisms: Vec<&'static str>,
     /// Whether passwords may be sent without TLS (RFC 8314 §4.1 says no).
     pub plaintext: bool,

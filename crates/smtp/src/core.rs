@@ -11,7 +11,7 @@ use crate::config::{Config, Protocol};
 use crate::hello::Hello;
 use crate::message::Message;
 use crate::meters;
-use crate::peer::{Client, Peer};
+use crate::peer::{Client, Peer, Tls};
 use crate::phase::{Phase, Rest};
 use crate::reply::{Replies, Reply};
 
@@ -76,7 +76,7 @@ impl Core {
     /// The mechanisms that are on offer while nobody has logged in.
     pub(crate) fn mechanisms(&self) -> impl Iterator<Item = &'static str> {
         let offered = self.config.protocol == Protocol::Submission && self.may_send_password();
-        let bound = self.peer.tls.is_some();
+        let bound = self.peer.tls.as_ref().is_some_and(Tls::is_bindable);
         let mechanisms = self.config.login.mechanisms.iter().copied();
         mechanisms.filter(move |name| offered && (bound || !name.ends_with("-PLUS")))
     }

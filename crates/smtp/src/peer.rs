@@ -24,6 +24,7 @@ pub struct Peer {
 pub struct Tls {
     version: String,
     cipher: String,
+    bindable: bool,
 }
 
 impl Tls {
@@ -33,7 +34,18 @@ impl Tls {
         let token = |text: &str| -> String {
             text.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(64).collect()
         };
-        Self { version: token(version), cipher: token(cipher) }
+        Self { version: token(version), cipher: token(cipher), bindable: false }
+    }
+
+    /// The same, knowing whether logins can be bound to the channel (RFC 5056): whether the driver has channel bindings.
+    #[must_use]
+    pub fn bindable(self, bindable: bool) -> Self {
+        Self { bindable, ..self }
+    }
+
+    /// Whether logins can be bound to the channel.
+    pub fn is_bindable(&self) -> bool {
+        self.bindable
     }
 
     /// The protocol version's name.

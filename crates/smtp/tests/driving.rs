@@ -154,3 +154,20 @@ fn a_body_is_handed_on_in_one_piece_per_read() {
     let Action::Body(chunk) = action else { panic!("{action:?}") };
     assert_eq!(&chunk[..], b".a\r\n.b\r\n.c\r\n");
 }
+
+#[test]
+fn logins_are_bound_to_a_channel_only_where_the_driver_knows_it() {
+    let mut config = Config::new("mx.example.test", Protocol::Submission);
+    config.login.mechanisms = vec!["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"];
+    for (bindable, offered) in
+        [(true, "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256"), (false, "AUTH SCRAM-SHA-256")]
+    {
+        let tls = Some(Tls::new("TLSv1.2", "x").bindable(bindable));
+        let mut session = Session::new(Arc::new(config.clone()), Peer { tls, ..Peer::default() });
+        let (sent, _) = give(&mut session, "EHLO c.test\r\n");
+        assert!(sent.lines().any(|line| line.get(4..) == Some(offered)), "{sent}");
+        let (sent, action) = give(&mut session, "AUTH SCRAM-SHA-256-PLUS\r\n");
+        assert_eq!(sent.starts_with("504 5.5.4"), !bindable, "{sent}");
+        assert_eq!(matches!(action, Action::Authenticate(_)), bindable, "{action:?}");
+    }
+}

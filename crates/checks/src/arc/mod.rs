@@ -1,7 +1,9 @@
 //! ARC (RFC 8617): what servers on the way saw before they changed a message, each sealed by the next.
 //!
 //! A chain proves only that these servers said so. Whose word counts is the operator's choice; see
-//! [`Chain::vouches`].
+//! [`ArcCheck::vouches`]. [`seal`] is the other side: what we put on a message that we send on.
+
+mod seal;
 
 use std::fmt;
 

@@ -5,7 +5,7 @@
 
 pub(crate) mod canonical;
 pub(crate) mod key;
-mod sign;
+pub(crate) mod sign;
 pub(crate) mod signature;
 
 use std::fmt;

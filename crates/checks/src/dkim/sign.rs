@@ -44,7 +44,7 @@ const SIGNED: [&str; 14] = [
     "Auto-Submitted",
 ];
 /// So many fields of one name are signed, from below; whoever writes more of them writes no message.
-const OF_ONE_NAME: usize = 10;
+pub(crate) const OF_ONE_NAME: usize = 10;
 /// Where the value of a signature is folded, in octets of a line.
 const LINE: usize = 72;
 
@@ -101,6 +101,9 @@ pub enum SigningError {
     /// The cryptographic library refused, for want of randomness or memory.
     #[error("the cryptographic library failed with a key of kind {}; try again", .0.as_str())]
     Library(KeyKind),
+    /// Seals are made with RSA.
+    #[error("a message is sealed with an RSA key: `magpie dkim create` makes one for a domain that has none")]
+    SealingKey,
     /// Domain and selector make no name that DNS knows.
     #[error("domain and selector make no DNS name: choose a shorter selector of letters, digits and hyphens")]
     Name,
@@ -212,38 +215,78 @@ impl Signing {
     pub fn sign(self, header: &[u8], signers: &[Signer], at: Timestamp) -> Result<String, SigningError> {
         let body_hash = STANDARD.encode(self.0.finish());
         let header = Header::parse(header);
-        let selection = Selection::new(&header);
         let names = signed_names(&header);
+        let fields = signers
+            .iter()
+            .map(|signer| signer.message_signature("DKIM-Signature: v=1;", &header, &names, &body_hash, at));
+        fields.collect()
+    }
+}
+
+impl Signer {
+    /// Whether it signs with RSA, which is what seals are made with.
+    pub(crate) const fn is_rsa(&self) -> bool {
+        matches!(self.key.kind(), KeyKind::Rsa)
+    }
+
+    /// A field that signs a header's fields of these names, and the hash of a body.
+    pub(crate) fn message_signature(
+        &self,
+        start: &str,
+        header: &Header<'_>,
+        names: &[&str],
+        body_hash: &str,
+        at: Timestamp,
+    ) -> Result<String, SigningError> {
         let wanted: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let mut text = Vec::new();
-        selection.write(&wanted, Form::Relaxed, &mut text);
-        let mut fields = String::new();
-        for Signer { domain, selector, key } in signers {
-            let mut field = Folded::new("DKIM-Signature: v=1;");
-            field.word(&format!("a={};", key.kind().algorithm().as_str()));
-            field.word("c=relaxed/relaxed;");
-            field.word(&format!("d={domain};"));
-            field.word(&format!("s={selector};"));
-            field.word(&format!("t={};", at.secs()));
-            field.words("h=", &names, ":", ";");
-            field.word(&format!("bh={body_hash};"));
-            field.word("b=");
-            let mut signed = text.clone();
-            let unsigned = format!("{}\r\n", field.text);
-            let parsed = Header::parse(unsigned.as_bytes());
-            if let Some(own) = parsed.fields().first() {
-                write_unsigned(own, Form::Relaxed, &mut signed);
-            }
-            field.fill(&STANDARD.encode(key.sign(&signed)?));
-            fields.push_str(&field.text);
-            fields.push_str("\r\n");
+        Selection::new(header).write(&wanted, Form::Relaxed, &mut text);
+        let mut field = Folded::new(start);
+        field.word(&format!("a={};", self.key.kind().algorithm().as_str()));
+        field.word("c=relaxed/relaxed;");
+        self.name(&mut field, at);
+        field.words("h=", names, ":", ";");
+        field.word(&format!("bh={body_hash};"));
+        self.close(field, text)
+    }
+
+    /// A field that signs what stands in `text` (RFC 8617 §5.1.1).
+    pub(crate) fn seal(
+        &self,
+        start: &str,
+        state: &str,
+        text: Vec<u8>,
+        at: Timestamp,
+    ) -> Result<String, SigningError> {
+        let mut field = Folded::new(start);
+        field.word(&format!("a={};", self.key.kind().algorithm().as_str()));
+        field.word(&format!("cv={state};"));
+        self.name(&mut field, at);
+        self.close(field, text)
+    }
+
+    fn name(&self, field: &mut Folded, at: Timestamp) {
+        field.word(&format!("d={};", self.domain));
+        field.word(&format!("s={};", self.selector));
+        field.word(&format!("t={};", at.secs()));
+    }
+
+    /// The field with the signature over the text and itself, and its CRLF.
+    fn close(&self, mut field: Folded, mut text: Vec<u8>) -> Result<String, SigningError> {
+        field.word("b=");
+        let unsigned = format!("{}\r\n", field.text);
+        let parsed = Header::parse(unsigned.as_bytes());
+        if let Some(own) = parsed.fields().first() {
+            write_unsigned(own, Form::Relaxed, &mut text);
         }
-        Ok(fields)
+        field.fill(&STANDARD.encode(self.key.sign(&text)?));
+        field.text.push_str("\r\n");
+        Ok(field.text)
     }
 }
 
 /// The names in `h=`, in an order of our own: verifiers count the fields of each name from below.
-fn signed_names(header: &Header<'_>) -> Vec<&'static str> {
+pub(crate) fn signed_names(header: &Header<'_>) -> Vec<&'static str> {
     let count = |name: &str| header.named(name).take(OF_ONE_NAME).count();
     let mut names = Vec::new();
     for name in GUARDED {

@@ -7,12 +7,15 @@
 mod record;
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dkim::{DkimCheck, DkimResult};
 use crate::lookups::{LookupError, Lookups};
 use crate::spf::SpfResult;
-use dns::Name;
+use dns::{Name, Resolver};
 use record::{Alignment, DmarcRecord, PublicSuffix};
+use tokio::time::Instant;
 
 pub use record::Policy;
 
@@ -63,6 +66,39 @@ pub struct DmarcCheck {
     /// What it asks to be done with messages that fail, if it has a policy: of a domain in test mode, or of a message
     /// that is not in the sample, the next milder one.
     pub policy: Option<Policy>,
+    /// The record that was applied, and how the message stands by it: what a report to the domain says.
+    pub applied: Option<Applied>,
+}
+
+/// A record that was applied to a message, and what it came to (RFC 9990 §3.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Applied {
+    /// Where the record is: the author's domain, its organization's, or a public suffix.
+    pub place: Name,
+    /// The policy for that domain.
+    pub policy: Policy,
+    /// The policy for domains below it.
+    pub subdomain_policy: Policy,
+    /// The policy for domains below it that do not exist, if the record has one.
+    pub missing_policy: Option<Policy>,
+    /// Which of these three it is for this message, before anything makes it milder.
+    pub asked: Policy,
+    /// SPF must name the very same domain.
+    pub strict_spf: bool,
+    /// A signature must be by the very same domain.
+    pub strict_dkim: bool,
+    /// The domain tries its policy out (`t=y`).
+    pub testing: bool,
+    /// The share of messages that the policy is meant for, in percent, and whether this one is left out of it.
+    pub percent: u8,
+    /// The message is not in the sample.
+    pub sampled_out: bool,
+    /// The domain wants reports by mail (`rua`).
+    pub reports: bool,
+    /// SPF passed for a domain that is aligned with the author's.
+    pub spf_aligned: bool,
+    /// A signature is good and aligned with the author's domain.
+    pub dkim_aligned: bool,
 }
 
 /// What is known of a message when DMARC is asked about it.
@@ -78,43 +114,77 @@ pub(crate) struct Evidence<'a> {
 
 /// Asks whether a domain stands behind a message that names it as its author's.
 pub(crate) async fn check(domain: Name, evidence: Evidence<'_>, lookups: &Lookups) -> DmarcCheck {
-    let (result, policy) = match judge(&domain, evidence, lookups).await {
-        Ok(found) => found,
+    let (result, found) = match judge(&domain, evidence, lookups).await {
+        Ok((result, found)) => (result, found),
         Err(LookupError::Temporary(_)) => (DmarcResult::TempError, None),
         Err(LookupError::TooMany | LookupError::NoSuchName) => (DmarcResult::PermError, None),
     };
-    DmarcCheck { domain, result, policy }
+    let (policy, applied) = found.unzip();
+    DmarcCheck { domain, result, policy, applied }
 }
 
 async fn judge(
     domain: &Name,
     evidence: Evidence<'_>,
     lookups: &Lookups,
-) -> Result<(DmarcResult, Option<Policy>), LookupError> {
+) -> Result<(DmarcResult, Option<(Policy, Applied)>), LookupError> {
     if !domain.is_qualified() {
         return Ok((DmarcResult::None, None));
     }
     let walk = Walk::up(domain, lookups).await?;
-    let Some((record, asked)) = applicable(&walk, domain, lookups).await? else {
+    let Some((place, record, asked)) = applicable(&walk, domain, lookups).await? else {
         return Ok((DmarcResult::None, None));
     };
-    let policy = asked.milder_if(record.testing).milder_if(evidence.lot >= record.percent);
+    let sampled_out = evidence.lot >= record.percent;
+    let policy = asked.milder_if(record.testing).milder_if(sampled_out);
     let identifiers = Identifiers { domain, organization: walk.organization(domain), lookups };
-    let result = identifiers.judge(evidence, record).await?;
-    Ok((result, Some(policy)))
+    let (result, aligned) = identifiers.judge(evidence, record).await?;
+    let applied = Applied {
+        place: place.clone(),
+        policy: record.policy,
+        subdomain_policy: record.subdomain_policy,
+        missing_policy: record.missing_policy,
+        asked,
+        strict_spf: record.spf_alignment == Alignment::Strict,
+        strict_dkim: record.dkim_alignment == Alignment::Strict,
+        testing: record.testing,
+        percent: record.percent,
+        sampled_out,
+        reports: record.reports,
+        spf_aligned: aligned.spf,
+        dkim_aligned: aligned.dkim,
+    };
+    Ok((result, Some((policy, applied))))
 }
 
-/// The record that applies to a domain, and the policy that it asks for (RFC 9989 §4.10.1).
+/// The organization's domain of a name (RFC 9989 §4.10.2), for whoever has to know whether two names belong together.
+///
+/// # Errors
+/// What DNS says where it does not answer; [`dns::DnsError::Temporary`] too if it takes longer than `time`.
+pub async fn organization(
+    resolver: &Arc<dyn Resolver>,
+    name: &Name,
+    time: Duration,
+) -> Result<Name, dns::DnsError> {
+    let lookups = Lookups::new(resolver.clone(), 2 * LABELS, Instant::now() + time);
+    match Walk::up(name, &lookups).await {
+        Ok(walk) => Ok(walk.organization(name)),
+        Err(error) => Err(dns::DnsError::Temporary(error.to_string())),
+    }
+}
+
+/// Where the record that applies to a domain is, the record, and the policy that it asks for (RFC 9989 §4.10.1).
 async fn applicable<'a>(
     walk: &'a Walk,
     domain: &Name,
     lookups: &Lookups,
-) -> Result<Option<(&'a DmarcRecord, Policy)>, LookupError> {
-    if let Some(own) = walk.record(domain) {
-        return Ok(Some((own, own.policy)));
+) -> Result<Option<(&'a Name, &'a DmarcRecord, Policy)>, LookupError> {
+    if let Some((place, own)) = walk.record(domain) {
+        return Ok(Some((place, own, own.policy)));
     }
     let organization = walk.organization(domain);
-    let Some(record) = walk.record(&organization).or_else(|| walk.suffix_record()) else { return Ok(None) };
+    let found = walk.record(&organization).or_else(|| walk.suffix_record());
+    let Some((place, record)) = found else { return Ok(None) };
     let missing = match record.missing_policy {
         Some(policy) if policy != record.subdomain_policy => match lookups.ipv4(domain.clone()).await {
             Err(LookupError::NoSuchName) => Some(policy),
@@ -123,7 +193,14 @@ async fn applicable<'a>(
         },
         other => other.filter(|policy| *policy == record.subdomain_policy),
     };
-    Ok(Some((record, missing.unwrap_or(record.subdomain_policy))))
+    Ok(Some((place, record, missing.unwrap_or(record.subdomain_policy))))
+}
+
+/// Which kinds of proof are for a domain that is aligned with the author's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Aligned {
+    spf: bool,
+    dkim: bool,
 }
 
 /// The author's domain, and those that answer for the message.
@@ -133,35 +210,66 @@ struct Identifiers<'a> {
     lookups: &'a Lookups,
 }
 
+/// A domain that answers for the message.
+struct Witness<'a> {
+    name: &'a Name,
+    by_spf: bool,
+    passed: bool,
+    unsure: bool,
+    alignment: Alignment,
+}
+
 impl Identifiers<'_> {
-    async fn judge(&self, evidence: Evidence<'_>, record: &DmarcRecord) -> Result<DmarcResult, LookupError> {
-        let spf = evidence.spf.map(|(name, result)| {
-            (name, result == SpfResult::Pass, result == SpfResult::TempError, record.spf_alignment)
+    async fn judge(
+        &self,
+        evidence: Evidence<'_>,
+        record: &DmarcRecord,
+    ) -> Result<(DmarcResult, Aligned), LookupError> {
+        let spf = evidence.spf.map(|(name, result)| Witness {
+            name,
+            by_spf: true,
+            passed: result == SpfResult::Pass,
+            unsure: result == SpfResult::TempError,
+            alignment: record.spf_alignment,
         });
         let dkim = evidence.dkim.iter().filter_map(|check| {
-            let passed = check.result == DkimResult::Pass;
-            Some((
-                check.domain.as_ref()?,
-                passed,
-                check.result == DkimResult::TempError,
-                record.dkim_alignment,
-            ))
+            Some(Witness {
+                name: check.domain.as_ref()?,
+                by_spf: false,
+                passed: check.result == DkimResult::Pass,
+                unsure: check.result == DkimResult::TempError,
+                alignment: record.dkim_alignment,
+            })
         });
         let mut unknown = false;
+        let mut aligned = Aligned::default();
         // Those that passed first: one that is aligned settles it.
         let mut witnesses: Vec<_> =
-            spf.into_iter().chain(dkim).filter(|(_, pass, temp, _)| *pass || *temp).collect();
-        witnesses.sort_by_key(|(name, passed, _, _)| (!passed, *name != self.domain));
-        for (name, passed, _, alignment) in witnesses {
-            match (self.is_aligned(name, alignment).await, passed) {
-                (Ok(true), true) => return Ok(DmarcResult::Pass),
+            spf.into_iter().chain(dkim).filter(|witness| witness.passed || witness.unsure).collect();
+        witnesses.sort_by_key(|witness| (!witness.passed, witness.name != self.domain));
+        for witness in witnesses {
+            let settled = aligned.spf || aligned.dkim;
+            let known = if witness.by_spf { aligned.spf } else { aligned.dkim };
+            // What would only be added to a report is asked for only where somebody wants one.
+            if settled && (known || !witness.passed || !record.reports) {
+                continue;
+            }
+            match (self.is_aligned(witness.name, witness.alignment).await, witness.passed) {
+                (Ok(true), true) if witness.by_spf => aligned.spf = true,
+                (Ok(true), true) => aligned.dkim = true,
                 (Ok(true), false) => unknown = true,
                 (Ok(false), _) => {}
+                (Err(_), _) if settled => {}
                 (Err(LookupError::Temporary(_)), _) => unknown = true,
                 (Err(error), _) => return Err(error),
             }
         }
-        Ok(if unknown { DmarcResult::TempError } else { DmarcResult::Fail })
+        let result = match (aligned.spf || aligned.dkim, unknown) {
+            (true, _) => DmarcResult::Pass,
+            (false, true) => DmarcResult::TempError,
+            (false, false) => DmarcResult::Fail,
+        };
+        Ok((result, aligned))
     }
 
     async fn is_aligned(&self, name: &Name, alignment: Alignment) -> Result<bool, LookupError> {
@@ -200,14 +308,14 @@ impl Walk {
         Ok(Self(found))
     }
 
-    fn record(&self, name: &Name) -> Option<&DmarcRecord> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, record)| record)
+    fn record(&self, name: &Name) -> Option<(&Name, &DmarcRecord)> {
+        self.0.iter().find(|(other, _)| other == name).map(|(place, record)| (place, record))
     }
 
     /// The record of a public suffix.
-    fn suffix_record(&self) -> Option<&DmarcRecord> {
+    fn suffix_record(&self) -> Option<(&Name, &DmarcRecord)> {
         let suffix = self.0.iter().find(|(_, record)| record.public_suffix == PublicSuffix::Yes);
-        suffix.map(|(_, record)| record)
+        suffix.map(|(place, record)| (place, record))
     }
 
     /// The organization's domain of the name that the walk began with (RFC 9989 §4.10.2).

@@ -79,6 +79,8 @@ pub(super) struct DmarcRecord {
     pub(super) testing: bool,
     /// The share of messages to which the policy applies (RFC 7489; gone from RFC 9989, but not from DNS).
     pub(super) percent: u8,
+    /// The domain wants aggregate reports, by mail.
+    pub(super) reports: bool,
 }
 
 /// Whether a TXT record is one at all.
@@ -92,10 +94,11 @@ impl DmarcRecord {
     /// Reads a record; `None` if it says too little to be one.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let tags = Tags::parse(text)?;
+        let reports = tags.get("rua").is_some_and(|uris| uris.to_ascii_lowercase().contains("mailto:"));
         let policy = match tags.get("p").and_then(Policy::parse) {
             Some(policy) => policy,
             // Somebody wants reports, at least (RFC 9989 §4.10.1).
-            None if tags.get("rua").is_some_and(|uris| uris.contains("mailto:")) => Policy::None,
+            None if reports => Policy::None,
             None => return None,
         };
         let subdomain_policy = tags.get("sp").and_then(Policy::parse).unwrap_or(policy);
@@ -120,6 +123,7 @@ impl DmarcRecord {
                 .and_then(|share| share.parse().ok())
                 .filter(|share| *share <= 100)
                 .unwrap_or(100),
+            reports,
         })
     }
 }
@@ -146,7 +150,7 @@ mod tests {
             (Policy::Reject, None, 100)
         );
         let reports = DmarcRecord::parse(b"v=DMARC1; p=what; rua=mailto:a@x.test").unwrap();
-        assert_eq!(reports.policy, Policy::None);
+        assert_eq!((reports.policy, reports.reports, plain.reports), (Policy::None, true, false));
         for bad in ["v=DMARC1", "v=DMARC1; p=what", "v=DMARC1; p=none; p=reject", "v=DMARC1; junk"] {
             assert!(DmarcRecord::parse(bad.as_bytes()).is_none(), "{bad}");
         }

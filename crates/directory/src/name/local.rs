@@ -100,7 +100,7 @@ fn normal_form(text: &str) -> String {
 }
 
 /// Takes away the backslashes of a quoted string's inside.
-fn unescape(quoted: &str) -> String {
+pub(crate) fn unescape(quoted: &str) -> String {
     let mut plain = String::with_capacity(quoted.len());
     let mut chars = quoted.chars();
     while let Some(c) = chars.next() {

@@ -9,9 +9,10 @@ mod script;
 use thiserror::Error;
 
 pub use address::Address;
-pub(crate) use address::NameKey;
+pub(crate) use address::{NameKey, quoted};
 pub use domain::DomainName;
 pub use local::LocalPart;
+pub(crate) use local::unescape;
 
 /// Why a text is no name, or no name that may be created.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]

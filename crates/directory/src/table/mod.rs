@@ -32,7 +32,7 @@ use crate::name::{Address, DomainName, LocalPart, NameKey};
 const DIRECTORY: u8 = b'd';
 
 /// A reference from one name to another. It holds the number of what was meant, so that it never leads to
-/// somebody who was given a freed name later.
+/// somebody who was given a freed name later. What stood at another server when it was named has no number here.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Encode, Decode)]
 pub(crate) struct Target {
     #[n(0)]
@@ -40,12 +40,31 @@ pub(crate) struct Target {
     /// As it was written.
     #[n(1)]
     pub(crate) local: String,
-    /// The number of the name's row.
+    /// The number of the name's row; [`Target::ELSEWHERE`] for a name at another server. Nodes that know nothing of
+    /// such names take it for one that is gone.
     #[n(2)]
     pub(crate) id: u64,
 }
 
 impl Target {
+    /// No row's number: those begin at 1.
+    pub(crate) const ELSEWHERE: u64 = 0;
+
+    /// A name in a domain that is not ours now.
+    pub(crate) fn elsewhere(address: &Address) -> Self {
+        let (domain, local) = (address.domain().as_str().to_owned(), address.local().as_str().to_owned());
+        Self { domain, local, id: Self::ELSEWHERE }
+    }
+
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        self.id == Self::ELSEWHERE
+    }
+
+    /// Whether both lead to the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && (!self.is_elsewhere() || self.key() == other.key())
+    }
+
     pub(crate) fn new(key: &NameKey, row: &NameRow) -> Self {
         Self { domain: key.domain.as_str().to_owned(), local: row.local.clone(), id: row.id }
     }
@@ -171,6 +190,18 @@ mod tests {
             let _read = (Scram::parse(&bytes), Secrets::parse(&bytes));
             let _read = (DkimKeys::parse(&bytes), DkimSecrets::parse(&bytes));
         }
+    }
+
+    #[test]
+    fn references_have_the_form_that_they_always_had() {
+        let old = [b"\x83\x66x.test\x61a".as_slice(), &[7]].concat();
+        let target: Target = minicbor::decode(&old).unwrap();
+        assert_eq!((target.address().to_string().as_str(), target.id), ("a@x.test", 7));
+        assert_eq!(minicbor::to_vec(&target).unwrap(), old);
+        let elsewhere = Target::elsewhere(&Address::parse("a@x.test").unwrap());
+        assert!(elsewhere.is_elsewhere() && !target.is_elsewhere() && !target.is_same(&elsewhere));
+        let new = [b"\x83\x66x.test\x61a".as_slice(), &[0]].concat();
+        assert_eq!(minicbor::to_vec(&elsewhere).unwrap(), new);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) struct Secrets;
 pub(crate) enum Secret {
     /// What SCRAM salts are made from.
     Salts = 0,
+    /// What senders of forwarded mail are sealed with.
+    Senders = 1,
 }
 
 /// The secret.
@@ -54,6 +56,7 @@ impl Table for Secrets {
         let mut key = KeyReader::new(key, &PREFIX)?;
         let secret = match key.u8()? {
             0 => Secret::Salts,
+            1 => Secret::Senders,
             _ => return None,
         };
         key.end().map(|()| secret)

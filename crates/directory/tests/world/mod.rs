@@ -113,10 +113,22 @@ impl World {
     /// The accounts that an address leads to, sorted.
     pub async fn accounts_of(&self, at: &str) -> Vec<AccountId> {
         match self.resolve(at).await {
-            Resolution::Local { recipients } => {
+            Resolution::Local { recipients, .. } => {
                 let mut accounts: Vec<_> = recipients.iter().map(|r| r.account).collect();
                 accounts.sort();
                 accounts
+            }
+            other => panic!("{at}: {other:?}"),
+        }
+    }
+
+    /// The addresses elsewhere that an address leads to, sorted.
+    pub async fn forwards_of(&self, at: &str) -> Vec<String> {
+        match self.resolve(at).await {
+            Resolution::Local { forwards, .. } => {
+                let mut forwards: Vec<_> = forwards.iter().map(|f| f.address.to_string()).collect();
+                forwards.sort();
+                forwards
             }
             other => panic!("{at}: {other:?}"),
         }

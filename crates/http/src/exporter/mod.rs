@@ -72,6 +72,22 @@ impl Exporter {
         }
     }
 
+    /// Sets all series of a gauge whose labels come and go: those that are not named are forgotten. Whoever reads
+    /// meanwhile sees the old ones or the new ones.
+    pub fn replace(&self, name: &'static str, label: &'static str, series: Vec<(String, f64)>) {
+        let known = METRICS.iter().any(|metric| metric.name == name && metric.kind == Kind::Gauge);
+        if !known {
+            tracing::error!(metric = name, "a metric is not in the catalogue");
+            return;
+        }
+        let series = series.into_iter().map(|(value, number)| {
+            let labels = text::labels([(label, value.as_str())].into_iter());
+            (labels, Series::Gauge(Arc::new(AtomicU64::new(number.to_bits()))))
+        });
+        let series = series.collect();
+        self.families.lock().insert(name, series);
+    }
+
     /// Sets a counter that somebody else keeps, and not in whole numbers.
     pub(crate) fn set_total(&self, metric: &'static Metric, value: f64) {
         let mut families = self.families.lock();
@@ -174,5 +190,21 @@ mod tests {
         exporter.clear("magpie_ready");
         let text = exporter.render();
         assert!(!text.contains("magpie_ready") && text.contains("{state=\"failed\"} 2.5\n"));
+    }
+
+    #[test]
+    fn what_is_not_named_again_is_forgotten() {
+        let exporter = Exporter::default();
+        let replace = |series: &[(&str, f64)]| {
+            let series = series.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+            exporter.replace("magpie_outbound_line_legs", "destination", series);
+        };
+        replace(&[("a.example", 1.0), ("b\"x.example", 2.0)]);
+        replace(&[("b\"x.example", 3.0)]);
+        let text = exporter.render();
+        assert!(text.contains("magpie_outbound_line_legs{destination=\"b\\\"x.example\"} 3\n"), "{text}");
+        assert!(!text.contains("a.example"), "{text}");
+        exporter.replace("magpie_nobody_knows", "destination", Vec::new());
+        assert!(!exporter.render().contains("nobody_knows"));
     }
 }

@@ -16,6 +16,7 @@
 mod claim;
 mod operate;
 mod outcome;
+mod standing;
 mod table;
 mod verify;
 
@@ -29,6 +30,7 @@ use crate::table::LegKey;
 use crate::{EntryId, Queue};
 
 pub use operate::{Line, LinePage};
+pub use standing::{Heap, LineDepth, Standing};
 pub(crate) use table::{LINE_SHARDS, LineOrder};
 use table::{LineOrderKey, Lines, PlaceKey, Places, counted_line, line_count_key, line_counts};
 

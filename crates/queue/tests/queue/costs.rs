@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use queue::{Options, Outcome, Settled};
+use queue::{Handover, Options, Outcome, Settled};
 use store::blob::Content;
 use store::kv::{Counts, Metered};
 
@@ -46,6 +46,12 @@ async fn to_enqueue_is_one_commit() {
     counted.node.queue.enqueue(&new).await.unwrap();
     let counts = counted.take();
     assert_eq!((counts.commits, counts.read_rounds), (1, 2), "{counts:?}");
+
+    // Under a name of its own: one round more, and the row with the name.
+    counted.node.queue.enqueue_once(&entry(3, &["a@example.test"]), Handover([3; 16])).await.unwrap();
+    let counts = counted.take();
+    assert_eq!((counts.commits, counts.read_rounds), (1, 2), "{counts:?}");
+    assert!(counts.rows_written <= 7, "{counts:?}");
 }
 
 #[tokio::test]

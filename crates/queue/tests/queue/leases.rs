@@ -150,3 +150,21 @@ async fn whoever_waits_is_woken_by_what_comes() {
     one.enqueue(2, &["a@example.test"]).await;
     tokio::time::timeout(Duration::from_secs(10), other.queue.wait()).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn whoever_waits_is_woken_by_a_pause_that_ends_before_they_look_again() {
+    let world = World::new();
+    let node = world.node();
+    node.enqueue(1, &["a@example.test"]).await;
+    let lease = node.claim_one().await;
+    let waiting = {
+        let queue = node.queue.clone();
+        tokio::spawn(async move { queue.wait().await })
+    };
+    tokio::task::yield_now().await;
+    // All that is known now is when the lease ends; the next attempt is in five seconds.
+    assert!(node.queue.options().schedule.first < Duration::from_secs(10));
+    let outcomes = vec![(0, Outcome::Later("no room".into()))];
+    assert_eq!(node.queue.settle(&lease, outcomes).await.unwrap(), Settled::Later);
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap();
+}

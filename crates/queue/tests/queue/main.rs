@@ -5,6 +5,7 @@
 mod costs;
 mod deadlines;
 mod destinations;
+mod handovers;
 mod leases;
 mod lines;
 mod model;
@@ -13,6 +14,7 @@ mod outbound_costs;
 mod outbound_model;
 mod reports;
 mod retries;
+mod standing;
 mod time;
 mod verify;
 mod world;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use dns::{DnsError, Name};
 use thiserror::Error;
 
+use crate::attempt::Barrier;
 use crate::session::Outcome;
 
 /// Why mail for a destination, or to a host, cannot be brought.
@@ -56,6 +57,11 @@ impl RouteError {
     /// Whether trying again later may help.
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Dns(..))
+    }
+
+    /// What it says about the destination as a whole, if it may be over soon.
+    pub const fn barrier(&self) -> Option<Barrier> {
+        if self.is_temporary() { Some(Barrier::Name) } else { None }
     }
 
     /// What it means for the recipients.

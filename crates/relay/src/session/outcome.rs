@@ -5,6 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::Status;
+use crate::attempt::Barrier;
 use crate::reply::{Reply, ReplyError};
 use crate::tls::TlsReason;
 
@@ -87,6 +88,9 @@ pub enum FailureKind {
     /// The other side or the network ended it.
     #[error("the connection was lost: {0}")]
     Lost(String),
+    /// This machine cannot make it.
+    #[error("a connection cannot be made from here: {0}")]
+    Unable(String),
     /// No answer in time.
     #[error("no answer came in time")]
     TimedOut,
@@ -139,12 +143,29 @@ impl FailureKind {
             Self::Refused(_) => Status::temporary(3, 2),
             Self::NoTls | Self::TlsRefused(_) | Self::Handshake { .. } => Status::temporary(7, 5),
             Self::Login(_) => Status::temporary(7, 8),
-            Self::Source(_) => Status::temporary(3, 0),
+            Self::Source(_) | Self::Unable(_) => Status::temporary(3, 0),
         }
     }
 }
 
 impl Failure {
+    /// What it says about the destination as a whole; none once it may be this message's own fault.
+    pub(crate) fn barrier(&self) -> Option<Barrier> {
+        match &self.kind {
+            FailureKind::Source(_) => None,
+            FailureKind::Refused(_) | FailureKind::Login(_) => {
+                (self.stage <= Stage::Data).then_some(Barrier::Refusal)
+            }
+            // What breaks when recipients and message are there may break because of them.
+            _ if self.stage > Stage::Mail => None,
+            FailureKind::NoTls | FailureKind::TlsRefused(_) | FailureKind::Handshake { .. } => {
+                Some(Barrier::Security)
+            }
+            FailureKind::Unable(_) => Some(Barrier::Local),
+            _ => Some(Barrier::Connection),
+        }
+    }
+
     /// What it means for a recipient whose fate was open.
     pub(crate) fn outcome(&self) -> Outcome {
         let ambiguous = self.stage == Stage::End && !matches!(self.kind, FailureKind::Refused(_));

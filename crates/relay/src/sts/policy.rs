@@ -5,6 +5,9 @@ use std::time::Duration;
 use dns::Name;
 use thiserror::Error;
 
+use crate::attempt::Announced;
+use crate::tls::PolicyKind;
+
 /// The longest time that a policy may be kept (RFC 8461 §3.2), in seconds: about a year.
 const LONGEST: u64 = 31_557_600;
 /// The longest policy, in octets.
@@ -98,6 +101,21 @@ impl StsPolicy {
             Some(above) => host.parent().is_some_and(|parent| parent.as_str() == above),
             None => host.as_str() == pattern,
         })
+    }
+}
+
+impl StsPolicy {
+    /// The policy as a report quotes it (RFC 8460 §4.4): its lines.
+    pub(crate) fn announced(&self) -> Announced {
+        let mode = match self.mode {
+            StsMode::Enforce => "enforce",
+            StsMode::Testing => "testing",
+            StsMode::None => "none",
+        };
+        let mut text = vec!["version: STSv1".to_owned(), format!("mode: {mode}")];
+        text.extend(self.mx.iter().map(|pattern| format!("mx: {pattern}")));
+        text.push(format!("max_age: {}", self.max_age.as_secs()));
+        Announced { kind: PolicyKind::Sts, text, hosts: self.mx.clone() }
     }
 }
 

@@ -4,6 +4,9 @@ use aws_lc_rs::digest;
 use dns::{Name, Tlsa};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::PolicyKind;
+use crate::attempt::Announced;
+
 /// The records of a host that can be used, and the names that a certificate may be for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct DaneRecords {
@@ -37,6 +40,16 @@ impl DaneRecords {
     /// The names that a certificate below a trust anchor may be for.
     pub fn names(&self) -> &[Name] {
         &self.names
+    }
+
+    /// The records as a report quotes them (RFC 8460 §4.4): in the form of a zone file.
+    pub(crate) fn announced(&self, host: &str) -> Announced {
+        let text = |record: &Tlsa| {
+            let data: String = record.data.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{} {} {} {data}", record.usage, record.selector, record.matching)
+        };
+        let text = self.records.iter().map(text).collect();
+        Announced { kind: PolicyKind::Dane, text, hosts: vec![host.to_owned()] }
     }
 
     /// Looks at a chain of certificates, the server's own first. One record that matches is enough, so that a key can be

@@ -10,6 +10,7 @@ use dns::{DnsError, Name, Question, Record, Resolver, Security, Tlsa};
 use thiserror::Error;
 
 use super::DaneRecords;
+use crate::attempt::Barrier;
 use crate::envelope::Protection;
 use crate::route::{Origin, Plan, Reach, RouteTls, Target};
 use crate::session::Outcome;
@@ -133,6 +134,14 @@ impl PolicyError {
             Self::Tlsa(..) => Outcome::temporary(7, 5, self.to_string()),
             Self::NotNamed(_) => Outcome::temporary(7, 5, self.to_string()),
             Self::Unproven(_) | Self::Forbidden(_) => Outcome::permanent(7, 30, self.to_string()),
+        }
+    }
+
+    /// What it says about the destination as a whole, if it may be over soon.
+    pub const fn barrier(&self) -> Option<Barrier> {
+        match self {
+            Self::Tlsa(..) | Self::NotNamed(_) => Some(Barrier::Security),
+            Self::Unproven(_) | Self::Forbidden(_) => None,
         }
     }
 

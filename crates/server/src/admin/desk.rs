@@ -47,6 +47,11 @@ impl Desk {
         }
     }
 
+    /// Whether a server runs, and does what is asked for.
+    pub(crate) const fn has_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+
     /// Has an operation done.
     pub(crate) async fn ask<O: Operation>(&mut self, operation: O) -> Result<O::Answer, Problem> {
         self.ask_with(operation, Bytes::new()).await

@@ -15,7 +15,7 @@ pub(super) enum Command {
     Create {
         /// The new address
         address: String,
-        /// Where its mail goes: accounts, groups or other aliases of this server
+        /// Where its mail goes: accounts, groups or other aliases of this server, or addresses at other servers
         #[arg(required = true, value_name = "TARGET")]
         targets: Vec<String>,
     },
@@ -84,7 +84,17 @@ impl Command {
 }
 
 fn line(done: &str, alias: &View) -> String {
-    format!("{done} the alias {}: its mail goes to {}.\n", alias.address, alias.targets.join(", "))
+    let targets: Vec<_> =
+        alias.targets.iter().map(|target| format!("{target}{}", remark(alias, target))).collect();
+    format!("{done} the alias {}: its mail goes to {}.\n", alias.address, targets.join(", "))
+}
+
+/// What is to be known about a target.
+fn remark(alias: &View, target: &String) -> &'static str {
+    if alias.gone.contains(target) {
+        return " (gone: no mail goes there)";
+    }
+    if alias.elsewhere.contains(target) { " (at another server)" } else { "" }
 }
 
 fn table(aliases: &[View]) -> String {
@@ -102,8 +112,7 @@ fn details(alias: &View) -> String {
     let mut pairs = Columns::pairs();
     pairs.row(["Address", &alias.address]);
     for target in &alias.targets {
-        let gone = if alias.gone.contains(target) { "  (gone: no mail goes there)" } else { "" };
-        pairs.row(["Goes to", &format!("{target}{gone}")]);
+        pairs.row(["Goes to", &format!("{target}{}", remark(alias, target))]);
     }
     pairs.row(["Created", &alias.created]);
     pairs.to_string()

@@ -47,6 +47,7 @@ impl Arguments {
             keys: keys.into_iter().map(key).collect(),
             certificates: key_hashes(&settings.tls, &data.tls(), &host),
             host,
+            reports: settings.reports.local_part,
             // Neither policies nor settings are served yet.
             web: false,
         };
@@ -75,6 +76,8 @@ fn key(view: dkim::View) -> Key {
 /// What clients from elsewhere can reach.
 fn services(listeners: &[ListenerSettings]) -> Vec<Service> {
     let name = |listener: &ListenerSettings| match (listener.protocol, listener.tls) {
+        (Protocol::Submission, TlsMode::Implicit) => Some("submissions"),
+        (Protocol::Submission, TlsMode::StartTls) => Some("submission"),
         (Protocol::Imap, TlsMode::Implicit) => Some("imaps"),
         (Protocol::Imap, TlsMode::StartTls) => Some("imap"),
         (Protocol::Pop3, TlsMode::Implicit) => Some("pop3s"),
@@ -100,7 +103,17 @@ mod tests {
     fn only_what_others_reach_is_on_offer() {
         let usual = services(&ListenerSettings::usual());
         let found: Vec<_> = usual.iter().map(|service| (service.name, service.port)).collect();
-        assert_eq!(found, [("imap", 143), ("imaps", 993), ("pop3", 110), ("pop3s", 995)]);
+        assert_eq!(
+            found,
+            [
+                ("submission", 587),
+                ("submissions", 465),
+                ("imap", 143),
+                ("imaps", 993),
+                ("pop3", 110),
+                ("pop3s", 995)
+            ]
+        );
         let inside = ListenerSettings::new("imaps", Protocol::Imap, Bind::Loopback(993), TlsMode::Implicit);
         assert!(services(&[inside]).is_empty());
     }

@@ -15,7 +15,7 @@ pub(super) enum Command {
     Create {
         /// Its address
         address: String,
-        /// Its first members: accounts, aliases or other groups of this server
+        /// Its first members: accounts, aliases or other groups of this server, or addresses at other servers
         #[arg(value_name = "MEMBER")]
         members: Vec<String>,
         /// What it is for
@@ -37,7 +37,7 @@ pub(super) enum Command {
     Add {
         /// The group's address
         address: String,
-        /// Accounts, aliases or other groups of this server
+        /// Accounts, aliases or other groups of this server, or addresses at other servers
         #[arg(required = true, value_name = "MEMBER")]
         members: Vec<String>,
     },
@@ -118,8 +118,12 @@ fn details(group: &View) -> String {
         pairs.row(["For", description]);
     }
     for member in group.members.iter().flatten() {
-        let gone = if group.gone.contains(member) { "  (gone: no mail goes there)" } else { "" };
-        pairs.row(["Member", &format!("{member}{gone}")]);
+        let remark = match (group.gone.contains(member), group.elsewhere.contains(member)) {
+            (true, _) => " (gone: no mail goes there)",
+            (false, true) => " (at another server)",
+            (false, false) => "",
+        };
+        pairs.row(["Member", &format!("{member}{remark}")]);
     }
     pairs.row(["Created", &group.created]);
     pairs.to_string()

@@ -11,6 +11,7 @@ mod group;
 mod import;
 mod output;
 mod queue;
+mod report;
 mod serve;
 mod verify;
 
@@ -87,6 +88,9 @@ enum Command {
     /// Mail that is on its way, and what to do about it
     #[command(subcommand)]
     Queue(queue::Command),
+    /// What others report about mail in your domains' names, and about TLS on the way to them
+    #[command(subcommand)]
+    Report(report::Command),
     /// Import mail from a Maildir or mbox files
     Import(import::Arguments),
     /// Look whether everything that is stored agrees
@@ -138,6 +142,7 @@ fn run(common: Common, command: Command, output: Output) -> Result<(), Problem> 
             Command::Group(command) => command.run(&data, output).await,
             Command::AppPassword(command) => command.run(&data, output).await,
             Command::Queue(command) => command.run(&data, output).await,
+            Command::Report(command) => command.run(&data, output).await,
             Command::Import(arguments) => arguments.run(&data, output).await,
             Command::Verify(arguments) => arguments.run(&data, output).await,
         }

@@ -15,7 +15,7 @@ use crate::text::{count, size};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Only this account, and neither the queue nor the blob store
+    /// Only this account, and neither the queues nor the blob store
     #[arg(long)]
     account: Option<String>,
 }

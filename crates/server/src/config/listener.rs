@@ -9,6 +9,7 @@ use crate::net::{AdmissionLimits, Bind, Network, TlsMode};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Protocol {
     Smtp,
+    Submission,
     Lmtp,
     Imap,
     Pop3,
@@ -29,8 +30,10 @@ pub(crate) struct ListenerSettings {
 }
 
 /// The listeners that explain themselves by their names.
-const KNOWN: [(&str, Protocol, Bind, TlsMode); 8] = [
+const KNOWN: [(&str, Protocol, Bind, TlsMode); 10] = [
     ("smtp", Protocol::Smtp, Bind::Everywhere(25), TlsMode::StartTls),
+    ("submission", Protocol::Submission, Bind::Everywhere(587), TlsMode::StartTls),
+    ("submissions", Protocol::Submission, Bind::Everywhere(465), TlsMode::Implicit),
     ("imap", Protocol::Imap, Bind::Everywhere(143), TlsMode::StartTls),
     ("imaps", Protocol::Imap, Bind::Everywhere(993), TlsMode::Implicit),
     ("pop3", Protocol::Pop3, Bind::Everywhere(110), TlsMode::StartTls),
@@ -40,11 +43,12 @@ const KNOWN: [(&str, Protocol, Bind, TlsMode); 8] = [
     ("https", Protocol::Http, Bind::Everywhere(443), TlsMode::Implicit),
 ];
 /// How many of these there are where the file names none: the first.
-const USUAL: usize = 6;
+const USUAL: usize = 8;
 
 impl Protocol {
-    const NAMES: [(&str, Self); 5] = [
+    const NAMES: [(&str, Self); 6] = [
         ("smtp", Self::Smtp),
+        ("submission", Self::Submission),
         ("lmtp", Self::Lmtp),
         ("imap", Self::Imap),
         ("pop3", Self::Pop3),
@@ -55,6 +59,7 @@ impl Protocol {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Smtp => "smtp",
+            Self::Submission => "submission",
             Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
@@ -67,6 +72,7 @@ impl Protocol {
     pub(crate) const fn admission(self) -> AdmissionLimits {
         match self {
             Self::Smtp => AdmissionLimits { total: 2_000, per_address: 50 },
+            Self::Submission => AdmissionLimits { total: 5_000, per_address: 100 },
             Self::Lmtp => AdmissionLimits { total: 1_000, per_address: 1_000 },
             Self::Imap => AdmissionLimits { total: 20_000, per_address: 500 },
             Self::Pop3 => AdmissionLimits { total: 5_000, per_address: 100 },
@@ -77,7 +83,9 @@ impl Protocol {
     /// What a client gets to read for whom there is no place.
     pub(crate) const fn crowded(self) -> &'static [u8] {
         match self {
-            Self::Smtp | Self::Lmtp => b"421 4.7.0 Too many connections; try again in a while\r\n",
+            Self::Smtp | Self::Submission | Self::Lmtp => {
+                b"421 4.7.0 Too many connections; try again in a while\r\n"
+            }
             Self::Imap => b"* BYE [UNAVAILABLE] too many connections; try again in a while\r\n",
             Self::Pop3 => b"-ERR [SYS/TEMP] too many connections; try again in a while\r\n",
             Self::Http => {
@@ -90,7 +98,7 @@ impl Protocol {
     /// name there.
     pub(crate) const fn alpn(self) -> &'static [&'static [u8]] {
         match self {
-            Self::Smtp | Self::Lmtp => &[],
+            Self::Smtp | Self::Submission | Self::Lmtp => &[],
             Self::Imap => &[b"imap"],
             Self::Pop3 => &[b"pop3"],
             Self::Http => &[b"http/1.1"],

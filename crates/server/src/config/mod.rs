@@ -8,6 +8,7 @@
 //! Every key and its default stands in `resources/magpie.toml`; a test compares the two.
 
 mod listener;
+mod relay;
 mod section;
 mod sections;
 mod tree;
@@ -17,10 +18,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use directory::DomainName;
+use directory::{DomainName, SendingLimits};
 use dns::DnsServers;
 
 pub(crate) use self::listener::{ListenerSettings, Protocol};
+pub(crate) use self::relay::{OutboundSettings, RelaySettings, RouteSettings, host};
 use self::section::Section;
 pub(crate) use self::value::Material;
 use crate::driver::budget::BudgetLimits;
@@ -29,6 +31,7 @@ use crate::log::LogFormat;
 use crate::net::{Bind, LinkTimes, Network};
 use crate::node::NodeOptions;
 use crate::problem::{Kind, Problem};
+use crate::reporting::ReportOptions;
 
 /// The file with every key and its default.
 pub(crate) const EXAMPLE: &str = include_str!("../../../../resources/magpie.toml");
@@ -53,8 +56,12 @@ pub(crate) struct Settings {
     pub(crate) node: NodeOptions,
     pub(crate) memory: BudgetLimits,
     pub(crate) inbound: InboundOptions,
+    pub(crate) relay: RelaySettings,
+    pub(crate) outbound: OutboundSettings,
     pub(crate) checks: CheckSettings,
+    pub(crate) reports: ReportOptions,
     pub(crate) smtp: SmtpSettings,
+    pub(crate) submission: SubmissionSettings,
     pub(crate) imap: imap::Config,
     pub(crate) pop3: pop3::Config,
     pub(crate) http: HttpSettings,
@@ -115,6 +122,15 @@ pub(crate) struct SmtpSettings {
     pub(crate) timeouts: smtp::Timeouts,
 }
 
+/// Submission, besides what it has in common with SMTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SubmissionSettings {
+    /// How much one account may send.
+    pub(crate) limits: SendingLimits,
+    /// How long a client may have a message held before it is sent; zero if not at all.
+    pub(crate) longest_hold: Duration,
+}
+
 /// Checks of mail that comes by SMTP. Who hands mail over by LMTP has checked it.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckSettings {
@@ -170,15 +186,30 @@ impl Settings {
             node: NodeOptions::default(),
             memory: BudgetLimits::default(),
             inbound: InboundOptions::default(),
+            relay: RelaySettings::new(hostname),
+            outbound: OutboundSettings::default(),
             checks: CheckSettings {
                 enabled: true,
                 servers: DnsServers::System,
                 options: checks::Options::new(hostname),
             },
+            reports: ReportOptions {
+                enabled: false,
+                sender: reports::Sender {
+                    address: format!("postmaster@{hostname}"),
+                    organization: hostname.to_owned(),
+                    contact: format!("postmaster@{hostname}"),
+                },
+                local_part: "postmaster+reports".to_owned(),
+            },
             smtp: SmtpSettings {
                 smtputf8: true,
                 limits: smtp::Limits::default(),
                 timeouts: smtp::Timeouts::default(),
+            },
+            submission: SubmissionSettings {
+                limits: SendingLimits::default(),
+                longest_hold: Duration::from_hours(30 * 24),
             },
             imap: imap::Config::default(),
             pop3: pop3::Config::default(),
@@ -229,8 +260,12 @@ impl Settings {
         root.section("store", |section| sections::store(section, &mut s.node));
         root.section("memory", |section| sections::memory(section, &mut s.memory));
         root.section("inbound", |section| sections::inbound(section, &mut s.inbound));
+        root.section("relay", |section| relay::relay(section, &mut s.relay));
+        root.section("outbound", |section| relay::outbound(section, &mut s.outbound, &mut s.node.outbound));
         root.section("checks", |section| sections::checks(section, &mut s.checks));
+        root.section("reports", |section| sections::reports(section, &mut s.reports));
         root.section("smtp", |section| sections::smtp(section, &mut s.smtp));
+        root.section("submission", |section| sections::submission(section, &mut s.submission));
         root.section("imap", |section| sections::imap(section, &mut s.imap));
         root.section("pop3", |section| sections::pop3(section, &mut s.pop3));
         root.section("http", |section| sections::http(section, &mut s.http));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use checks::{Enforcement, WhenUnavailable};
-use directory::{Cost, DomainName, Rate, ScramIterations};
+use directory::{Address, Cost, DomainName, LocalPart, Rate, ScramIterations};
 use dns::{DnsServers, Name};
 use pop3::InternationalMail;
 
@@ -16,12 +16,13 @@ use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
     CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, JmapSettings, LogSettings,
-    ShutdownSettings, SmtpSettings, TlsSettings,
+    ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
 };
 use crate::driver::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
 use crate::log::LogFormat;
 use crate::node::NodeOptions;
+use crate::reporting::ReportOptions;
 
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,6 +164,38 @@ pub(super) fn checks(section: &mut Section<'_>, checks: &mut CheckSettings) {
     options.signatures = section.within("signatures", options.signatures, 1..=100);
 }
 
+pub(super) fn reports(section: &mut Section<'_>, reports: &mut ReportOptions) {
+    reports.enabled = section.value("enabled", reports.enabled);
+    let sender = &mut reports.sender;
+    let address = |section: &mut Section<'_>, key, into: &mut String| {
+        if let Some((line, text)) = section.located::<String>(key) {
+            // It becomes part of a header and of an envelope, neither of which may need UTF-8.
+            match Address::parse(&text) {
+                Ok(_) if text.is_ascii() && !text.contains('"') => *into = text,
+                _ => section.mistake(
+                    line,
+                    format!("{key} {text:?} is no plain address such as \"reports@example.com\""),
+                ),
+            }
+        }
+    };
+    address(section, "from", &mut sender.address);
+    sender.contact.clone_from(&sender.address);
+    address(section, "contact", &mut sender.contact);
+    sender.organization = section.value("organization", std::mem::take(&mut sender.organization));
+    if let Some((line, text)) = section.located::<String>("local_part") {
+        match LocalPart::parse(&text) {
+            // It stands in a URI in DNS, which says nothing of what would have to be quoted or escaped.
+            Ok(_) if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._=~".contains(&b)) => {
+                reports.local_part = text.to_ascii_lowercase();
+            }
+            _ => {
+                section.mistake(line, format!("local_part {text:?} cannot stand before the @ of an address"))
+            }
+        }
+    }
+}
+
 pub(super) fn smtp(section: &mut Section<'_>, smtp: &mut SmtpSettings) {
     smtp.smtputf8 = section.value("smtputf8", smtp.smtputf8);
     let limits = &mut smtp.limits;
@@ -180,6 +213,19 @@ pub(super) fn smtp(section: &mut Section<'_>, smtp: &mut SmtpSettings) {
     time(section, "body_timeout", &mut timeouts.body, SECOND..=DAY);
     timeouts.minimum_rate = section.value("minimum_rate", timeouts.minimum_rate);
     time(section, "verdict_timeout", &mut timeouts.verdict, SECOND..=Duration::from_mins(10));
+}
+
+pub(super) fn submission(section: &mut Section<'_>, submission: &mut SubmissionSettings) {
+    let limits = &mut submission.limits;
+    for (key, limit) in [
+        ("messages_per_hour", &mut limits.messages_per_hour),
+        ("recipients_per_hour", &mut limits.recipients_per_hour),
+        ("recipients_per_day", &mut limits.recipients_per_day),
+    ] {
+        let most = section.value(key, limit.unwrap_or(0));
+        *limit = (most > 0).then_some(most);
+    }
+    time(section, "longest_hold", &mut submission.longest_hold, Duration::ZERO..=DAY * 365);
 }
 
 pub(super) fn imap(section: &mut Section<'_>, imap: &mut imap::Config) {
@@ -306,7 +352,7 @@ impl Value for InternationalMail {
     }
 }
 
-fn time(
+pub(super) fn time(
     section: &mut Section<'_>,
     key: &'static str,
     setting: &mut Duration,

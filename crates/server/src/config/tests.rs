@@ -28,6 +28,7 @@ fn keys(text: &str) -> BTreeSet<String> {
             let parts: Vec<&str> = name.split('.').collect();
             section = match parts.as_slice() {
                 ["listener", _] => "listener.*".to_owned(),
+                ["relay", "route", _] => "relay.route.*".to_owned(),
                 _ => name.to_owned(),
             };
             keys.insert(parts.first().map_or(String::new(), |first| (*first).to_owned()));
@@ -59,6 +60,7 @@ fn the_example_shows_every_key_with_its_default() {
             ..shown.node
         },
         jmap: JmapSettings { url: None, ..shown.jmap },
+        relay: RelaySettings { routes: Vec::new(), dns_anchor: None, dnssec: false, ..shown.relay },
         listeners: shown.listeners.into_iter().filter(|l| l.name != "lmtp" && l.name != "https").collect(),
         ..shown
     };
@@ -122,6 +124,25 @@ fn origins_are_hosts() {
 }
 
 #[test]
+fn in_whose_name_reports_are_sent() {
+    let load = |lines: &str| {
+        load(&format!("hostname = \"a.example\"\n[reports]\n{lines}\n")).map(|settings| settings.reports)
+    };
+    let usual = load("enabled = true").unwrap();
+    assert_eq!((usual.sender.address.as_str(), usual.sender.domain()), ("postmaster@a.example", "a.example"));
+    let own = load("from = \"dmarc@b.example\"\nlocal_part = \"Reports\"").unwrap();
+    assert_eq!((own.sender.contact.as_str(), own.local_part.as_str()), ("dmarc@b.example", "reports"));
+    for bad in [
+        "from = \"nobody\"",
+        "contact = \"한@b.example\"",
+        "from = \"\\\"a b\\\"@b.example\"",
+        "local_part = \"a@b\"",
+    ] {
+        assert!(load(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn listeners_by_name() {
     let settings = load(
         "hostname = \"mail.example.com\"\n[listener.imaps]\n[listener.inside]\nprotocol = \"smtp\"\n\
@@ -139,4 +160,40 @@ fn listeners_by_name() {
     assert!(twice.unwrap_err().message.contains("both have the address *:99"));
     let http = load("hostname = \"a.example\"\n[listener.http]\ntls = \"starttls\"\n");
     assert!(http.unwrap_err().message.contains(":3: tls must be"));
+}
+
+#[test]
+fn ways_to_other_servers() {
+    let settings = load(
+        "hostname = \"a.example\"\n[relay]\nconnections = 8\nallow = \"10.0.0.0/8\"\n\
+         [relay.route.provider]\ndomains = \"*\"\nhosts = [\"smtp.example.net:587\", \"192.0.2.7\"]\n\
+         username = \"me\"\npassword = \"secret\"\n\
+         [relay.route.archive]\ndomains = [\"Archive.example\", \".archive.example\"]\nhosts = \"[::1]:24\"\n\
+         protocol = \"lmtp\"\ntls = \"never\"\nbalanced = true\n\
+         [outbound]\nfirst_retry = \"1m\"\nwarn_after = \"0s\"\nworkers = 3\n",
+    )
+    .unwrap();
+    let [provider, archive] = settings.relay.routes.as_slice() else { panic!("two routes") };
+    assert_eq!((provider.tls, provider.hosts.len()), (::relay::RouteTls::Verify, 2), "with a password");
+    let (login, password) = provider.login.as_ref().unwrap();
+    assert_eq!((login.as_str(), password), ("me", &Material::File("/etc/magpie/secret".into())));
+    assert_eq!(archive.domains, ["archive.example", ".archive.example"]);
+    assert_eq!((archive.protocol, archive.balanced), (::relay::Protocol::Lmtp, true));
+    let queue = &settings.node.outbound;
+    assert_eq!((queue.schedule.first.as_secs(), queue.schedule.warn), (60, None));
+    assert_eq!((settings.outbound.workers, settings.relay.connections), (3, 8));
+    let mistakes = load(
+        "hostname = \"a.example\"\n[relay.route.a]\nhosts = \"b:x\"\nusername = \"me\"\n\
+         [relay.route.c]\ndomains = \"*\"\n[relay.route.d]\ndomains = \"*\"\ntls = \"maybe\"\n",
+    )
+    .unwrap_err();
+    for told in [
+        ":2: [relay.route.a] needs domains",
+        ":2: [relay.route.a] needs both username and password",
+        ":3: hosts must be a host such as",
+        "[relay.route.c] and [relay.route.d] are both for \"*\"",
+        ":9: tls must be one of \"policy\", \"never\"",
+    ] {
+        assert!(mistakes.message.contains(told), "{told}\nis not in\n{}", mistakes.message);
+    }
 }

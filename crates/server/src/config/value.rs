@@ -23,11 +23,29 @@ pub(super) struct Size(pub(super) u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Time(pub(super) Duration);
 
-/// Where PEM is: a file, or a variable of the environment.
+/// Where a secret or PEM is: a file, or a variable of the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Material {
     File(PathBuf),
     Environment(String),
+}
+
+impl Material {
+    /// What is there now.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::File(path) => std::fs::read(path).map_err(|error| {
+                let hint = match error.kind() {
+                    std::io::ErrorKind::PermissionDenied => "; let the user that Magpie runs as read it",
+                    _ => "",
+                };
+                format!("cannot read {}: {error}{hint}", path.display())
+            }),
+            Self::Environment(name) => std::env::var(name)
+                .map(String::into_bytes)
+                .map_err(|_| format!("the environment has no {name}")),
+        }
+    }
 }
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -86,6 +104,12 @@ impl Value for u64 {
             Node::Integer(number) => Self::try_from(*number).map_err(|_| "must not be negative".to_owned()),
             other => Err(format!("must be a number, not {}", other.kind())),
         }
+    }
+}
+
+impl Value for u16 {
+    fn read(node: &Node, folder: &Path) -> Result<Self, String> {
+        Self::try_from(u64::read(node, folder)?).map_err(|_| format!("must not be more than {}", Self::MAX))
     }
 }
 

@@ -6,14 +6,15 @@ mod screen;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use directory::DomainName;
+use directory::{DomainName, SendingLimits};
 use dns::DnsServers;
+use relay::Host;
 
 use self::accounts::Accounts;
-use crate::config::{ListenerSettings, Protocol, Settings};
+use crate::config::{ListenerSettings, Protocol, RelaySettings, Settings};
 use crate::data_dir::DataDir;
 use crate::inbound::InboundOptions;
-use crate::net::{AdmissionLimits, Bind, TlsMode};
+use crate::net::{AdmissionLimits, Bind, Network, TlsMode};
 use crate::problem::Problem;
 use crate::server::{HangUp, Server};
 
@@ -36,6 +37,23 @@ pub(crate) struct Plan {
     pub(crate) inbound: InboundOptions,
     /// Mail is checked, and these servers are asked; without any, it is not.
     pub(crate) dns: Vec<SocketAddr>,
+    /// The port of other servers. Without DNS nothing is sent to any.
+    pub(crate) relay_port: u16,
+    /// A host that takes all mail for others.
+    pub(crate) smarthost: Option<Host>,
+}
+
+impl Plan {
+    /// Where mail for other domains goes, in words.
+    fn way_out(&self) -> String {
+        match (&self.smarthost, self.dns.first()) {
+            (Some(host), _) => format!("goes to {}:{}", host.target, host.port),
+            (None, Some(dns)) => {
+                format!("goes where DNS at {dns} says, to port {}", self.relay_port)
+            }
+            (None, None) => "waits in the queue: nothing leaves this machine".to_owned(),
+        }
+    }
 }
 
 /// The ports of a base.
@@ -45,8 +63,10 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    const ALL: [(&str, Protocol, u16, TlsMode); 8] = [
+    const ALL: [(&str, Protocol, u16, TlsMode); 10] = [
         ("smtp", Protocol::Smtp, 25, TlsMode::StartTls),
+        ("submission", Protocol::Submission, 587, TlsMode::StartTls),
+        ("submissions", Protocol::Submission, 465, TlsMode::Implicit),
         ("lmtp", Protocol::Lmtp, 24, TlsMode::StartTls),
         ("imap", Protocol::Imap, 143, TlsMode::StartTls),
         ("imaps", Protocol::Imap, 993, TlsMode::Implicit),
@@ -76,10 +96,26 @@ pub(crate) async fn run(plan: Plan, say: fn(&str)) -> Result<(), Problem> {
     let mut server = Server::open(settings(&plan, ports)?, HangUp::Stops).await?;
     let accounts = Accounts::ensure(server.node(), &plan).await?;
     server.start()?;
-    say(&screen::welcome(&plan.data, ports, &accounts));
+    say(&screen::welcome(&plan.data, ports, &accounts, &plan.way_out()));
     say("ready\n");
     server.until_stopped().await?;
     say("Stopped. Everything is kept for the next run.\n");
+    Ok(())
+}
+
+/// Nothing leaves unless somebody says by which way; and whoever tries things out has other servers on this machine.
+fn relay(plan: &Plan, relay: &mut RelaySettings) -> Result<(), Problem> {
+    relay.enabled = !plan.dns.is_empty() || plan.smarthost.is_some();
+    relay.port = plan.relay_port;
+    if !plan.dns.is_empty() {
+        relay.servers = DnsServers::Addresses(plan.dns.clone());
+    }
+    for network in Network::LOOPBACK {
+        relay.allow.push(network.to_string().parse().map_err(|_| Problem::invalid("no network"))?);
+    }
+    if let Some(host) = &plan.smarthost {
+        *relay = relay.clone().by_way_of(host.clone());
+    }
     Ok(())
 }
 
@@ -93,13 +129,16 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     settings.inbound = plan.inbound;
     settings.checks.enabled = !plan.dns.is_empty();
     settings.checks.servers = DnsServers::Addresses(plan.dns.clone());
+    relay(plan, &mut settings.relay)?;
     // All clients are on loopback here; who names a server wants them checked.
     settings.checks.options.exempt = Vec::new();
     settings.tls.self_signed = ["localhost", DOMAIN, &format!("*.{DOMAIN}")].map(str::to_owned).to_vec();
     settings.node.directory.default_domain = Some(DomainName::parse(DOMAIN)?);
     // Whoever tries things out may try what is not whole yet.
     settings.jmap.enabled = true;
-    // Whoever tries things out may choose any password.
+    // Whoever tries things out may send as much as they like, and choose any password.
+    settings.submission.limits =
+        SendingLimits { messages_per_hour: None, recipients_per_hour: None, recipients_per_day: None };
     settings.node.directory.password_min_chars = 1;
     Ok(settings)
 }

@@ -6,8 +6,9 @@ use crate::data_dir::DataDir;
 use crate::text::Columns;
 
 /// The whole screen.
-pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> String {
+pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts, way_out: &str) -> String {
     let (smtp, lmtp, http, https) = (ports.of(25), ports.of(24), ports.of(80), ports.of(443));
+    let (submission, submissions) = (ports.of(587), ports.of(465));
     let (imap, imaps, pop3, pop3s) = (ports.of(143), ports.of(993), ports.of(110), ports.of(995));
     let password = shell(&accounts.password);
     let mut overview = Columns::pairs();
@@ -16,6 +17,9 @@ pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> Stri
     overview.row(["Data", &data.path().display().to_string()]);
     overview.row(["", ""]);
     overview.row(["smtp", &format!("127.0.0.1:{smtp}   STARTTLS offered")]);
+    overview
+        .row(["submission", &format!("127.0.0.1:{submission}   STARTTLS offered, login without it allowed")]);
+    overview.row(["submissions", &format!("127.0.0.1:{submissions}   TLS")]);
     overview.row(["lmtp", &format!("127.0.0.1:{lmtp}   STARTTLS offered")]);
     overview.row(["imap", &format!("127.0.0.1:{imap}   STARTTLS offered, login without it allowed")]);
     overview.row(["imaps", &format!("127.0.0.1:{imaps}   TLS")]);
@@ -36,7 +40,7 @@ pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts) -> Stri
     let read = format!("curl -sS --user alice:{password} 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=*'");
     let administer = format!("magpie --data {} account list", shell(&data.path().display().to_string()));
     format!(
-        "\n  Magpie is up for {DOMAIN}, on this machine only.\n\n{}\n  Send a mail, either way:\n\n     {}\n\n     {}\n\n  \
+        "\n  Magpie is up for {DOMAIN}, on this machine only.\n\n{}\n  Mail for other domains {way_out}.\n\n  Send a mail, either way:\n\n     {}\n\n     {}\n\n  \
          Read the newest one:\n\n     {read}\n\n  \
          Look after it, from another terminal:\n\n     {administer}\n\n  \
          Stop with Ctrl-C. The mail stays for the next run.\n\n",

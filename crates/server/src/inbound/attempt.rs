@@ -9,11 +9,13 @@ use queue::{EntryId, Error, Lease, Outcome, Queue, Recipient, Settled};
 use store::kv::Transaction;
 use types::{AccountId, Keywords, MailboxId};
 
-use super::Inbound;
 use super::examination::{Examination, Examined};
+use super::notices::Arrival;
+use super::{Inbound, notices};
 use crate::driver::smtp::why;
 use crate::junk;
 use crate::meters::{self, Became, Why};
+use crate::reporting::Author;
 
 /// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
 pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Error> {
@@ -24,7 +26,7 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
     let size = usize::try_from(lease.size()).unwrap_or(usize::MAX);
     let Some(_memory) = inbound.inner.budget.store(size.saturating_mul(2)).await else {
         return settle(
-            queue,
+            inbound,
             lease,
             all(lease, &|| Outcome::Later("too many messages are being stored".into())),
         )
@@ -32,21 +34,24 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
     };
     let stored = match read(inbound, lease.id()).await? {
         Ok(stored) => stored,
-        Err(error) => return settle(queue, lease, all(lease, &|| judge(&error))).await,
+        Err(error) => return settle(inbound, lease, all(lease, &|| judge(&error))).await,
     };
     let examined = match examination {
-        Some(examination) => match examination.finish(lease, stored).await {
+        Some(examination) => match examination.finish(inbound, lease, stored).await {
             Ok(examined) => examined,
             Err(outcome) => {
                 count(&outcome, Why::SlowChecks);
-                return settle(queue, lease, all(lease, &|| outcome.clone())).await;
+                return settle(inbound, lease, all(lease, &|| outcome.clone())).await;
             }
         },
-        None => Examined { raw: stored, suspicious: false },
+        None => Examined { raw: stored, suspicious: false, author: None },
     };
+    if let Some(author) = examined.author.clone().filter(|_| !examined.suspicious) {
+        read_reports(inbound, lease, &examined.raw, author);
+    }
     let message = match inbound.inner.mail.ingest(examined.raw).await {
         Ok(message) => message,
-        Err(error) => return settle(queue, lease, all(lease, &|| judge(&error))).await,
+        Err(error) => return settle(inbound, lease, all(lease, &|| judge(&error))).await,
     };
     let mut outcomes = Vec::new();
     let (mut numbers, mut deliveries) = (Vec::new(), Vec::new());
@@ -62,7 +67,15 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
             }
         }
     }
-    let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries };
+    let notices = match notices::due(inbound, lease, &numbers, message.raw()).await {
+        Ok(notices) => notices,
+        Err(error) => {
+            let later = || Outcome::Later(format!("its sender cannot be notified: {error}").into());
+            outcomes.extend(numbers.iter().map(|number| (*number, later())));
+            return settle(inbound, lease, outcomes).await;
+        }
+    };
+    let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries, notices: &notices };
     let results = inbound.inner.mail.deliver_with(&message, &deliveries, &strike).await;
     for ((number, delivery), result) in numbers.iter().zip(&deliveries).zip(results) {
         match result {
@@ -86,7 +99,15 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
         // The last delivering transaction has taken the leg along.
         return Ok(());
     }
-    settle(queue, lease, outcomes).await
+    settle(inbound, lease, outcomes).await
+}
+
+/// Has a message looked at that may be a report on a domain of ours.
+fn read_reports(inbound: &Inbound, lease: &Lease, message: &Bytes, author: Author) {
+    let reporting = &inbound.inner.reporting;
+    if lease.pending().any(|(_, recipient)| reporting.takes_reports(&recipient.address)) {
+        reporting.read(lease.id().to_string(), message.clone(), author);
+    }
 }
 
 /// Takes recipients off the queue in the transaction that delivers to them.
@@ -95,6 +116,8 @@ struct Strike<'a> {
     lease: &'a Lease,
     numbers: &'a [usize],
     deliveries: &'a [Delivery],
+    /// What senders are told of those who get the message.
+    notices: &'a [Arrival],
 }
 
 impl Companion for Strike<'_> {
@@ -107,8 +130,15 @@ impl Companion for Strike<'_> {
         let mine = self.numbers.iter().zip(self.deliveries);
         let done: Vec<usize> =
             mine.filter(|(_, delivery)| delivered(delivery.account)).map(|(number, _)| *number).collect();
-        match self.queue.strike(tx, self.lease, &done).await {
-            Ok(_settled) => Ok(()),
+        let struck = async {
+            self.queue.strike(tx, self.lease, &done).await?;
+            for arrival in self.notices.iter().filter(|arrival| done.contains(&arrival.number)) {
+                arrival.notice.join(tx, arrival.name).await?;
+            }
+            Ok(())
+        };
+        match struck.await {
+            Ok(()) => Ok(()),
             Err(Error::Kv(error)) => Err(error.into()),
             Err(error) => Err(mail::Error::Withdrawn(error.to_string())),
         }
@@ -183,7 +213,10 @@ fn all(lease: &Lease, outcome: &dyn Fn() -> Outcome) -> Vec<(usize, Outcome)> {
     lease.pending().map(|(number, _)| (number, outcome())).collect()
 }
 
-async fn settle(queue: &Queue, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -> Result<(), Error> {
+/// Ends an attempt. Who has submitted a message here is who they say, and hears what became of it; of other mail
+/// nobody knows that, so it goes to the error queue.
+async fn settle(inbound: &Inbound, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -> Result<(), Error> {
+    let Inbound { inner } = inbound;
     let said: Vec<String> = outcomes
         .iter()
         .filter_map(|(_, outcome)| match outcome {
@@ -193,13 +226,21 @@ async fn settle(queue: &Queue, lease: &Lease, outcomes: Vec<(usize, Outcome)>) -
         .collect();
     let why = said.first().map(String::as_str).unwrap_or_default();
     let (id, attempt) = (lease.id(), lease.attempt());
-    match queue.settle(lease, outcomes).await? {
+    let settled = if lease.origin().submitter.is_some() {
+        inner.notifications.settle(&inner.queue, lease, outcomes).await?
+    } else {
+        inner.queue.settle(lease, outcomes).await?
+    };
+    match settled {
         Settled::Failed => tracing::error!(
             %id, attempt, %why,
             "a queued message cannot be delivered and is in the error queue: see `magpie queue inbound show {id}`"
         ),
         Settled::Later => tracing::warn!(%id, attempt, %why, "a queued message is tried again later"),
-        Settled::Done | Settled::Reported | Settled::Open => {}
+        Settled::Reported => {
+            tracing::warn!(%id, attempt, %why, "a queued message cannot be delivered, and its sender is told");
+        }
+        Settled::Done | Settled::Open => {}
     }
     Ok(())
 }

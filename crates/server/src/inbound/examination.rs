@@ -12,9 +12,11 @@ use bytes::{Bytes, BytesMut};
 use checks::{Action, Client, Pending, Verdict};
 use mail::ingest;
 use queue::{Lease, Outcome, Transfer, Unchecked};
+use reports::Treatment;
 
 use super::Inbound;
 use crate::meters;
+use crate::reporting::Author;
 
 /// The checks of a message that are under way.
 pub(super) struct Examination {
@@ -28,6 +30,8 @@ pub(super) struct Examined {
     pub(super) raw: Bytes,
     /// It goes to where suspicious mail is kept.
     pub(super) suspicious: bool,
+    /// Who has written it, if it was checked just now.
+    pub(super) author: Option<Author>,
 }
 
 impl Examination {
@@ -45,7 +49,12 @@ impl Examination {
     }
 
     /// Checks the message as it lies in the queue; or says that it is to be tried again.
-    pub(super) async fn finish(self, lease: &Lease, stored: Bytes) -> Result<Examined, Outcome> {
+    pub(super) async fn finish(
+        self,
+        inbound: &Inbound,
+        lease: &Lease,
+        stored: Bytes,
+    ) -> Result<Examined, Outcome> {
         let damaged = || Outcome::Never("where the message begins is not known any more".to_owned().into());
         let (first, fields) = (self.unchecked.first as usize, self.unchecked.fields as usize);
         if first > fields || fields > stored.len() {
@@ -55,6 +64,12 @@ impl Examination {
         let verdict = self.pending.message(message.clone()).await;
         let ms = self.began.elapsed().as_millis();
         let found = verdict.results.as_ref().map(|results| results.summary()).unwrap_or_default();
+        inbound.inner.reporting.saw_message(
+            verdict.results.as_ref(),
+            &verdict.action,
+            Treatment::AfterAcceptance,
+            lease.pending().map(|(_, recipient)| recipient.address.as_str()),
+        );
         verdict.results.iter().for_each(meters::checked);
         meters::judged(&verdict.action, self.began.elapsed());
         let suspicious = match &verdict.action {
@@ -72,7 +87,8 @@ impl Examination {
             Transfer::Binary => ingest::in_lines(&raw, &ingest::Limits::default()).ok_or_else(damaged)?,
             Transfer::SevenBit | Transfer::EightBit => raw,
         };
-        Ok(Examined { raw, suspicious })
+        let author = Some(Author::of(verdict.results.as_ref()));
+        Ok(Examined { raw, suspicious, author })
     }
 }
 

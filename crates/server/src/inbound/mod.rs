@@ -11,6 +11,7 @@
 mod attempt;
 mod examination;
 mod load;
+mod notices;
 mod taking;
 mod worker;
 
@@ -28,6 +29,9 @@ pub(crate) use self::taking::{Taking, Waiting};
 use crate::driver::budget::Budget;
 use crate::net::Lifecycle;
 use crate::node::Node;
+use crate::notice::Notifier;
+use crate::outbound::Notifications;
+use crate::reporting::Reporting;
 
 /// How many messages may wait for their checks besides those that are being delivered: what waits for DNS must not keep
 /// back what waits for nobody.
@@ -72,12 +76,24 @@ struct Inner {
     budget: Budget,
     /// What messages are checked with that were not checked before they came here.
     checks: Option<Checks>,
+    notifier: Notifier,
+    /// Tells those of our own senders what became of their mail.
+    notifications: Notifications,
     /// Messages that are being checked, besides those that workers deliver.
     checking: Arc<Semaphore>,
+    reporting: Reporting,
 }
 
 impl Inbound {
-    pub(crate) fn new(node: &Node, budget: Budget, options: InboundOptions, checks: Option<Checks>) -> Self {
+    pub(crate) fn new(
+        node: &Node,
+        budget: Budget,
+        options: InboundOptions,
+        checks: Option<Checks>,
+        notifier: Notifier,
+        notifications: Notifications,
+        reporting: Reporting,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 options,
@@ -87,7 +103,10 @@ impl Inbound {
                 directory: node.directory.clone(),
                 budget,
                 checks,
+                notifier,
+                notifications,
                 checking: Arc::new(Semaphore::new(CHECKING)),
+                reporting,
             }),
         }
     }

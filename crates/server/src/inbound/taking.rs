@@ -1,14 +1,14 @@
 //! Putting a message that came by SMTP or LMTP into the queue.
 
+use std::time::Duration;
+
 use mail::{Delivery, Packed};
-use queue::{
-    Body, Client, EntryId, Error, NewEntry, NewLeg, Origin, Protection, Recipient, Return, Transfer,
-    Unchecked,
-};
-use smtp::{BodyType, Envelope, Notify, ReversePath};
+use queue::{Body, EntryId, Error, NewEntry, NewLeg, Origin, Recipient, Unchecked};
+use smtp::Envelope;
 use types::{MailboxId, Timestamp};
 
 use super::Inbound;
+use crate::origin::{member, origin, recipient};
 
 /// A recipient that the queue is to deliver to.
 pub(crate) struct Waiting<'d> {
@@ -20,6 +20,8 @@ pub(crate) struct Waiting<'d> {
     pub(crate) said: Option<String>,
     /// The recipient as the sender has named it.
     pub(crate) recipient: Option<&'d smtp::Recipient>,
+    /// Whether the address leads to others too.
+    pub(crate) expanded: bool,
 }
 
 /// A message for the queue.
@@ -34,6 +36,8 @@ pub(crate) struct Taking<'t> {
     /// Why it goes to the queue, in words.
     pub(crate) why: &'t str,
     pub(crate) recipients: Vec<Waiting<'t>>,
+    /// When it is delivered at the earliest, counted from now (RFC 4865).
+    pub(crate) after: Duration,
 }
 
 impl Inbound {
@@ -41,19 +45,14 @@ impl Inbound {
     pub(crate) async fn take(&self, taking: Taking<'_>) -> Result<(), Error> {
         let attempts = u32::from(taking.recipients.iter().any(|recipient| recipient.said.is_some()));
         let recipients = taking.recipients.iter().map(|waiting| Recipient {
-            address: waiting.address.clone(),
             account: Some(waiting.delivery.account),
             delivery: waiting.delivery.id.map(|id| id.0),
             said: waiting.said.clone(),
-            notify: waiting.recipient.and_then(|recipient| recipient.notify).map(bits),
-            orcpt: waiting
-                .recipient
-                .and_then(|recipient| recipient.orcpt.as_ref())
-                .map(|orcpt| format!("{};{}", orcpt.kind, orcpt.address)),
             suspicious: waiting.delivery.mailbox != MailboxId::INBOX,
-            ..Recipient::default()
+            ..(if waiting.expanded { member } else { recipient })(waiting.address.clone(), waiting.recipient)
         });
-        let leg = NewLeg { recipients: recipients.collect(), attempts, ..NewLeg::default() };
+        let after = taking.after;
+        let leg = NewLeg { recipients: recipients.collect(), attempts, after, ..NewLeg::default() };
         let entry = NewEntry {
             id: taking.id,
             origin: Origin { unchecked: taking.unchecked, ..origin(taking.envelope) },
@@ -64,52 +63,5 @@ impl Inbound {
             legs: vec![leg],
         };
         self.inner.queue.enqueue(&entry).await
-    }
-}
-
-fn origin(envelope: &Envelope) -> Origin {
-    let origin = &envelope.origin;
-    Origin {
-        sender: match &origin.sender {
-            ReversePath::Null => String::new(),
-            ReversePath::Mailbox(mailbox) => mailbox.to_string(),
-        },
-        client: Client {
-            address: origin.client.address.map(|address| address.to_string()),
-            name: origin.client.name.clone(),
-            hello: origin.client.hello.name().to_owned(),
-            tls: origin.client.tls.as_ref().map(|tls| tls.version().to_owned()),
-        },
-        transfer: match origin.body {
-            BodyType::SevenBit => Transfer::SevenBit,
-            BodyType::EightBitMime => Transfer::EightBit,
-            BodyType::BinaryMime => Transfer::Binary,
-        },
-        smtputf8: origin.smtputf8,
-        ret: origin.ret.map(|ret| match ret {
-            smtp::Return::Full => Return::Full,
-            smtp::Return::Headers => Return::Headers,
-        }),
-        envid: origin.envid.clone(),
-        unchecked: None,
-        protection: Protection::Usual,
-        submitter: None,
-    }
-}
-
-/// What to notify the sender of, as the queue keeps it.
-fn bits(notify: Notify) -> u8 {
-    u8::from(notify.success) | u8::from(notify.failure) << 1 | u8::from(notify.delay) << 2
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notifications_as_bits() {
-        assert_eq!(bits(Notify::default()), 0);
-        assert_eq!(bits(Notify { success: true, failure: false, delay: true }), 5);
-        assert_eq!(bits(Notify { success: false, failure: true, delay: false }), 2);
     }
 }

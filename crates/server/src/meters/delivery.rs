@@ -33,6 +33,10 @@ pub(crate) enum Why {
     Load,
     /// The checks took too long.
     SlowChecks,
+    /// Its sender wants it to be delivered later.
+    Held,
+    /// It is for other servers.
+    Elsewhere,
     /// The mailbox is full.
     OverQuota,
     /// The message is too large.
@@ -46,8 +50,10 @@ pub(crate) enum Why {
 /// Why a message was refused whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {
-    /// The policy of its author's domain.
+    /// The policy of its author's domain; of a submitted message, its authors are not whoever sends it.
     Policy,
+    /// Its sender has sent too much.
+    Limit,
     /// It could not be found out whether it is what it says.
     Unchecked,
     /// It holds what no message may hold.
@@ -59,11 +65,21 @@ pub(crate) enum Refused {
 }
 
 const OUTCOMES: [&str; 5] = ["delivered", "queued", "refused", "deferred", "failed"];
-const REASONS: [&str; 8] =
-    ["new", "duplicate", "load", "slow_checks", "over_quota", "too_large", "no_account", "failure"];
+const REASONS: [&str; 10] = [
+    "new",
+    "duplicate",
+    "load",
+    "slow_checks",
+    "held",
+    "elsewhere",
+    "over_quota",
+    "too_large",
+    "no_account",
+    "failure",
+];
 /// By which way messages come.
 const WAYS: [&str; 4] = ["smtp", "lmtp", "submission", "queue"];
-const REFUSALS: [&str; 5] = ["policy", "unchecked", "malformed", "no_room", "failure"];
+const REFUSALS: [&str; 6] = ["policy", "limit", "unchecked", "malformed", "no_room", "failure"];
 
 /// Counts a message for one account. `via` is one of `smtp`, `lmtp`, `submission` and `queue`.
 pub(crate) fn delivered(via: &'static str, became: Became) {

@@ -7,6 +7,8 @@ mod checks;
 mod delivery;
 mod gauges;
 mod listener;
+mod outbound;
+mod reports;
 
 use std::sync::OnceLock;
 
@@ -16,6 +18,8 @@ pub(crate) use self::checks::{checked, judged};
 pub(crate) use self::delivery::{Became, Refused, Why, delivered, refused, took};
 pub(crate) use self::gauges::Gauges;
 pub(crate) use self::listener::{Arrived, DoorMeters, PortMeters};
+pub(crate) use self::outbound::{Told, blocked, connected, relayed, relayed_after, told};
+pub(crate) use self::reports::{report_received, report_sent, reports_dropped};
 
 /// Counters that are made when they are first needed.
 struct Cells<const N: usize>([OnceLock<Counter>; N]);

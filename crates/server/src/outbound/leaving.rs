@@ -10,7 +10,7 @@ use types::Timestamp;
 
 /// A message for other servers: as it is sent, signatures included.
 pub(crate) struct Leaving {
-    /// What it is called. Derived from the message and its sender where a client's retry is to be recognised, else random.
+    /// What it is called: random. A client's retry is recognised by the name under which it is handed over.
     pub(crate) id: EntryId,
     pub(crate) origin: Origin,
     pub(crate) received: Timestamp,

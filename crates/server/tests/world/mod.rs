@@ -243,7 +243,7 @@ fn free_base() -> u16 {
     for _ in 0..1000 {
         let base = 11_000 + (start + NEXT.fetch_add(7, Ordering::SeqCst)) % 16_000;
         let free = |offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok();
-        if [24, 25, 80, 143, 993].into_iter().all(free) {
+        if [24, 25, 80, 110, 143, 465, 587, 993, 995].into_iter().all(free) {
             return base;
         }
     }

@@ -194,7 +194,7 @@ pub struct Driver {
 
 impl Driver {
     pub fn new(config: Config, tls: bool) -> Self {
-        let tls = tls.then(|| Tls::new("TLSv1.3", "TLS_AES_256_GCM_SHA384"));
+        let tls = tls.then(|| Tls::new("TLSv1.3", "TLS_AES_256_GCM_SHA384").bindable(true));
         let since = Timestamp(1_795_359_480_000);
         let peer = Peer { address: "192.0.2.1".parse().ok(), name: None, tls, since };
         Self {
@@ -295,7 +295,9 @@ impl Driver {
             }
             Action::StartTls => {
                 self.effects.push("starttls".into());
-                self.session.tls_started(Tls::new("TLSv1.3", "TLS_AES_256_GCM_SHA384")).unwrap();
+                self.session
+                    .tls_started(Tls::new("TLSv1.3", "TLS_AES_256_GCM_SHA384").bindable(true))
+                    .unwrap();
             }
             Action::Close => {
                 assert!(!self.begun, "closed with a message in mid-air");

@@ -1,7 +1,7 @@
 //! Aliases.
 
 use bytes::Bytes;
-use directory::{Address, Alias};
+use directory::{Address, Alias, AliasTarget};
 use serde::{Deserialize, Serialize};
 
 use super::{Part, address, domain, page_request};
@@ -18,6 +18,9 @@ pub(crate) struct View {
     /// Those of them that have been deleted since, or belong to somebody else now: no mail goes there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) gone: Vec<String>,
+    /// Those of them that are at other servers. Not where aliases are listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) elsewhere: Vec<String>,
     pub(crate) created: String,
 }
 
@@ -27,6 +30,7 @@ impl From<Alias> for View {
             address: alias.address.to_string(),
             targets: alias.targets.iter().map(Address::to_string).collect(),
             gone: Vec::new(),
+            elsewhere: Vec::new(),
             created: date_time(alias.created),
         }
     }
@@ -45,7 +49,7 @@ impl Operation for Create {
 
     async fn run(self, node: &Node, _: Bytes) -> Result<View, Problem> {
         let targets = self.targets.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok(node.directory.create_alias(&address(&self.address)?, &targets).await?.into())
+        shown(node, node.directory.create_alias(&address(&self.address)?, &targets).await?).await
     }
 }
 
@@ -67,7 +71,7 @@ impl Operation for List {
     }
 }
 
-/// Shows one alias, and which of its targets are gone.
+/// Shows one alias, and which of its targets are gone or elsewhere.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Show {
     pub(crate) address: String,
@@ -78,12 +82,7 @@ impl Operation for Show {
     type Answer = View;
 
     async fn run(self, node: &Node, _: Bytes) -> Result<View, Problem> {
-        let address = address(&self.address)?;
-        let mut view = View::from(find(node, &address).await?);
-        let targets = node.directory.alias_targets(&address).await?;
-        view.gone =
-            targets.iter().filter(|target| !target.exists).map(|target| target.address.to_string()).collect();
-        Ok(view)
+        shown(node, find(node, &address(&self.address)?).await?).await
     }
 }
 
@@ -100,7 +99,7 @@ impl Operation for Change {
 
     async fn run(self, node: &Node, _: Bytes) -> Result<View, Problem> {
         let targets = self.targets.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok(node.directory.set_alias(&address(&self.address)?, &targets).await?.into())
+        shown(node, node.directory.set_alias(&address(&self.address)?, &targets).await?).await
     }
 }
 
@@ -120,6 +119,16 @@ impl Operation for Delete {
         node.directory.delete_alias(&address).await?;
         Ok(view)
     }
+}
+
+/// An alias with what is known of its targets.
+async fn shown(node: &Node, alias: Alias) -> Result<View, Problem> {
+    let targets = node.directory.alias_targets(&alias.address).await?;
+    let those = |wanted: fn(&AliasTarget) -> bool| {
+        targets.iter().filter(|target| wanted(target)).map(|target| target.address.to_string()).collect()
+    };
+    let (gone, elsewhere) = (those(|target| !target.exists), those(|target| target.elsewhere));
+    Ok(View { gone, elsewhere, ..View::from(alias) })
 }
 
 async fn find(node: &Node, address: &Address) -> Result<Alias, Problem> {

@@ -22,6 +22,9 @@ pub(crate) struct View {
     /// Those of them that have been deleted since, or belong to somebody else now: no mail goes there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) gone: Vec<String>,
+    /// Those of them that are at other servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) elsewhere: Vec<String>,
     pub(crate) created: String,
 }
 
@@ -33,6 +36,7 @@ impl From<Group> for View {
             member_count: group.members,
             members: None,
             gone: Vec::new(),
+            elsewhere: Vec::new(),
             created: date_time(group.created),
         }
     }
@@ -146,6 +150,8 @@ async fn show(node: &Node, name: &Address) -> Result<View, Problem> {
         members.extend(page.items.iter().map(|member| member.address.to_string()));
         let gone = page.items.iter().filter(|member| !member.exists);
         view.gone.extend(gone.map(|member| member.address.to_string()));
+        let elsewhere = page.items.iter().filter(|member| member.elsewhere);
+        view.elsewhere.extend(elsewhere.map(|member| member.address.to_string()));
         if page.next.is_none() {
             break;
         }

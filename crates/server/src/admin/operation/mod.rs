@@ -7,7 +7,9 @@ pub(crate) mod dkim;
 pub(crate) mod domain;
 pub(crate) mod group;
 pub(crate) mod import;
+pub(crate) mod outbound;
 pub(crate) mod queue;
+pub(crate) mod report;
 pub(crate) mod verify;
 
 use bytes::Bytes;
@@ -62,6 +64,14 @@ pub(super) async fn dispatch(
         queue::Retry::NAME => run::<queue::Retry>(arguments, payload, node).await,
         queue::Release::NAME => run::<queue::Release>(arguments, payload, node).await,
         queue::Drop::NAME => run::<queue::Drop>(arguments, payload, node).await,
+        outbound::List::NAME => run::<outbound::List>(arguments, payload, node).await,
+        outbound::Show::NAME => run::<outbound::Show>(arguments, payload, node).await,
+        outbound::Explain::NAME => run::<outbound::Explain>(arguments, payload, node).await,
+        outbound::Lines::NAME => run::<outbound::Lines>(arguments, payload, node).await,
+        outbound::Survey::NAME => run::<outbound::Survey>(arguments, payload, node).await,
+        outbound::Decide::NAME => run::<outbound::Decide>(arguments, payload, node).await,
+        report::List::NAME => run::<report::List>(arguments, payload, node).await,
+        report::Show::NAME => run::<report::Show>(arguments, payload, node).await,
         verify::Account::NAME => run::<verify::Account>(arguments, payload, node).await,
         verify::Blobs::NAME => run::<verify::Blobs>(arguments, payload, node).await,
         verify::Queue::NAME => run::<verify::Queue>(arguments, payload, node).await,

@@ -100,17 +100,32 @@ pub(crate) struct EventView {
     pub(crate) what: String,
 }
 
-fn view(entry: &Entry, now: Timestamp) -> View {
-    let client = &entry.origin.client;
-    View {
-        id: entry.id.to_string(),
-        sender: entry.origin.sender.clone(),
-        client: Client {
+impl Client {
+    pub(super) fn of(client: &queue::Client) -> Self {
+        Self {
             address: client.address.clone(),
             name: client.name.clone(),
             hello: client.hello.clone(),
             tls: client.tls.clone(),
-        },
+        }
+    }
+}
+
+impl RecipientFate {
+    pub(super) const fn of(state: RecipientState) -> Self {
+        match state {
+            RecipientState::Pending => Self::Pending,
+            RecipientState::Done => Self::Delivered,
+            RecipientState::Failed => Self::Failed,
+        }
+    }
+}
+
+fn view(entry: &Entry, now: Timestamp) -> View {
+    View {
+        id: entry.id.to_string(),
+        sender: entry.origin.sender.clone(),
+        client: Client::of(&entry.origin.client),
         size: entry.size,
         received: date_time(entry.received),
         parts: entry.legs.iter().map(part).collect(),
@@ -121,11 +136,7 @@ fn view(entry: &Entry, now: Timestamp) -> View {
 fn part(leg: &queue::Leg) -> PartView {
     let recipients = leg.recipients.iter().map(|recipient| RecipientView {
         address: recipient.address.clone(),
-        state: match recipient.state {
-            RecipientState::Pending => RecipientFate::Pending,
-            RecipientState::Done => RecipientFate::Delivered,
-            RecipientState::Failed => RecipientFate::Failed,
-        },
+        state: RecipientFate::of(recipient.state),
         said: recipient.said.clone(),
     });
     let history =
@@ -145,7 +156,7 @@ fn part(leg: &queue::Leg) -> PartView {
     }
 }
 
-fn entry_id(text: &str) -> Result<EntryId, Problem> {
+pub(super) fn entry_id(text: &str) -> Result<EntryId, Problem> {
     text.parse().map_err(|error| Problem::invalid(format!("{text:?}: {error}")))
 }
 

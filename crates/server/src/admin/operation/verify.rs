@@ -71,11 +71,11 @@ impl Operation for Blobs {
     }
 }
 
-/// Verifies the inbound queue: its rows, and that every message in it can be put together.
+/// Verifies the queues: their rows, and that every message in them can be put together.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Queue {}
 
-/// What was looked at in the queue, and what is wrong.
+/// What was looked at in the queues, and what is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct QueueReport {
     pub(crate) messages: u64,
@@ -87,31 +87,41 @@ impl Operation for Queue {
     type Answer = QueueReport;
 
     async fn run(self, node: &Node, _: Bytes) -> Result<QueueReport, Problem> {
-        let (messages, findings) = node.inbound.verify().await?;
-        let view = |f: queue::Finding| Finding { rule: f.rule.to_owned(), place: f.place, what: f.what };
-        let mut findings: Vec<Finding> = findings.into_iter().map(view).collect();
-        let mut after = None;
-        loop {
-            let page = node.inbound.list(after, super::PAGE).await?;
-            for entry in &page.entries {
-                let what = match node.inbound.body(entry.id).await {
-                    Ok(row) => unreadable(node, &row).await?,
-                    // It has been delivered since.
-                    Err(queue::Error::NoSuchEntry(_)) => None,
-                    Err(error) => return Err(error.into()),
-                };
-                // What cannot be read because it has been delivered meanwhile is no damage.
-                if let Some(what) = what
-                    && node.inbound.show(entry.id).await?.is_some()
-                {
-                    let rule = "queued messages can be read".to_owned();
-                    findings.push(Finding { rule, place: format!("message {}", entry.id), what });
-                }
+        let mut report = QueueReport { messages: 0, findings: Vec::new() };
+        for queue in [&node.inbound, &node.outbound] {
+            let (messages, findings) = queue.verify().await?;
+            let view = |f: queue::Finding| Finding { rule: f.rule.to_owned(), place: f.place, what: f.what };
+            report.messages += messages;
+            report.findings.extend(findings.into_iter().map(view));
+            read_all(node, queue, &mut report.findings).await?;
+        }
+        Ok(report)
+    }
+}
+
+/// Reads every message of a queue.
+async fn read_all(node: &Node, queue: &queue::Queue, findings: &mut Vec<Finding>) -> Result<(), Problem> {
+    let mut after = None;
+    loop {
+        let page = queue.list(after, super::PAGE).await?;
+        for entry in &page.entries {
+            let what = match queue.body(entry.id).await {
+                Ok(row) => unreadable(node, &row).await?,
+                // It has been delivered since.
+                Err(queue::Error::NoSuchEntry(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
+            // What cannot be read because it has been delivered meanwhile is no damage.
+            if let Some(what) = what
+                && queue.show(entry.id).await?.is_some()
+            {
+                let rule = "queued messages can be read".to_owned();
+                findings.push(Finding { rule, place: format!("message {}", entry.id), what });
             }
-            after = page.next;
-            if after.is_none() {
-                return Ok(QueueReport { messages, findings });
-            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
         }
     }
 }

@@ -1,12 +1,15 @@
 //! One connection: does what its session asks for, one action after the other.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use checks::Pending;
+use compose::Submitted;
+use directory::sasl::ChannelBindings;
 use smtp::{
-    Action, AuthRefusal, AuthVerdict, BeginVerdict, DeliveryVerdict, Envelope, HeaderVerdict, OutOfTurn,
-    Peer, RecipientVerdict, Refusal, RefusalCode, SenderVerdict, Session, Tls,
+    Action, AuthRefusal, AuthStep, AuthVerdict, BeginVerdict, DeliveryVerdict, Envelope, HeaderVerdict,
+    Origin, OutOfTurn, Peer, Protocol, RecipientVerdict, Refusal, RefusalCode, SenderVerdict, Session, Tls,
 };
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,6 +20,7 @@ use super::pace::{Pace, Verdict};
 use super::recipients::Recipients;
 use super::retries::Fingerprint;
 use super::spool::Spool;
+use super::submission::Submission;
 use crate::net::{Encryption, Lifecycle, Link, LinkError};
 
 /// Why a connection ends without the session having said so.
@@ -44,6 +48,8 @@ pub(crate) struct Connection<'a> {
     checks: Option<Pending>,
     /// What was delivered and acknowledged, but where nothing shows yet that the client has got our 250.
     unconfirmed: Vec<Fingerprint>,
+    /// Who has logged in and what they send; only on a listener for submission.
+    submission: Option<Submission>,
     told_to_leave: bool,
     client: IpAddr,
 }
@@ -56,12 +62,18 @@ impl<'a> Connection<'a> {
         client: IpAddr,
         encryption: Option<Encryption>,
     ) -> Self {
+        let bindings = link.channel_bindings();
         let peer = Peer {
             address: Some(client),
             name: None,
-            tls: encryption.as_ref().map(tls),
+            tls: encryption.as_ref().map(|encryption| tls(encryption, &bindings)),
             since: server.clock.now(),
         };
+        let submission = (server.config.protocol == Protocol::Submission).then(|| {
+            let mut submission = Submission::default();
+            submission.secured(bindings);
+            submission
+        });
         Self {
             session: Session::new(server.config.clone(), peer),
             server,
@@ -71,6 +83,7 @@ impl<'a> Connection<'a> {
             spool: None,
             checks: None,
             unconfirmed: Vec::new(),
+            submission,
             told_to_leave: false,
             client,
         }
@@ -90,25 +103,19 @@ impl<'a> Connection<'a> {
                 Action::Send(replies) => self.link.send(&replies).await?,
                 Action::NeedInput => self.receive(lifecycle).await?,
                 Action::StartTls => self.start_tls().await?,
-                Action::VerifySender(origin) => {
-                    self.recipients.begin(&origin);
-                    self.session.sender(SenderVerdict::Accept)?;
-                }
+                Action::VerifySender(origin) => self.verify_sender(&origin).await?,
                 Action::VerifyRecipient(_, recipient) => {
                     let patience = self.session.waiting().timeout;
                     let asked = self.recipients.resolve(self.server, &recipient);
                     let verdict = timeout(patience, asked).await.unwrap_or(RecipientVerdict::Unavailable);
                     self.session.recipient(verdict)?;
                 }
-                // Only sessions for submission ask these, and no listener opens one: nobody is let in.
-                Action::Authenticate(_) => {
-                    self.session.authenticated(AuthVerdict::Refuse(AuthRefusal::Unavailable))?;
-                }
-                Action::VerifyHeader(..) => self.session.header(HeaderVerdict::Unavailable)?,
-                Action::Begin(envelope) => self.begin(&envelope)?,
+                Action::Authenticate(step) => self.authenticate(step).await?,
+                Action::VerifyHeader(envelope, header) => self.verify_header(&envelope, header).await?,
+                Action::Begin(envelope) => self.begin(&envelope).await?,
                 Action::Body(chunk) => self.body(chunk).await?,
                 Action::End(envelope) => self.end(&envelope).await?,
-                Action::Abandon => (self.spool, self.checks) = (None, None),
+                Action::Abandon => self.abandon(),
                 Action::Close => return Ok(()),
             }
         }
@@ -148,17 +155,57 @@ impl<'a> Connection<'a> {
 
     async fn start_tls(&mut self) -> Result<(), Ended> {
         let encryption = self.server.port.encrypt(&mut self.link).await?;
-        Ok(self.session.tls_started(tls(&encryption))?)
+        let bindings = self.link.channel_bindings();
+        if let Some(submission) = &mut self.submission {
+            submission.secured(bindings);
+        }
+        Ok(self.session.tls_started(tls(&encryption, &bindings))?)
     }
 
-    fn begin(&mut self, envelope: &Envelope) -> Result<(), Ended> {
-        let verdict = match self.server.kv.health() {
-            Ok(()) => {
-                self.spool = Some(Spool::new(self.server.spool.clone(), self.server.budget.clone()));
-                self.checks = self.begin_checks(envelope);
-                BeginVerdict::Proceed
+    async fn authenticate(&mut self, step: AuthStep) -> Result<(), Ended> {
+        let patience = self.session.waiting().timeout;
+        let asked = match &mut self.submission {
+            Some(submission) => {
+                timeout(patience, submission.authenticate(self.server, self.client, step)).await.ok()
             }
-            Err(error) => {
+            None => None,
+        };
+        let unavailable = AuthVerdict::Refuse(AuthRefusal::Unavailable);
+        Ok(self.session.authenticated(asked.unwrap_or(unavailable))?)
+    }
+
+    async fn verify_sender(&mut self, origin: &Origin) -> Result<(), Ended> {
+        self.recipients.begin(origin);
+        let patience = self.session.waiting().timeout;
+        let verdict = match &mut self.submission {
+            Some(submission) => timeout(patience, submission.sender(self.server, origin))
+                .await
+                .unwrap_or_else(|_late| SenderVerdict::Refuse(try_again())),
+            None => SenderVerdict::Accept,
+        };
+        Ok(self.session.sender(verdict)?)
+    }
+
+    async fn verify_header(&mut self, envelope: &Envelope, header: Arc<Submitted>) -> Result<(), Ended> {
+        if let Some(spool) = &mut self.spool {
+            // The spool gets the body alone, but a retry is recognised by all of the message.
+            spool.passes(header.octets());
+        }
+        let patience = self.session.waiting().timeout;
+        let verdict = match &mut self.submission {
+            Some(submission) => timeout(patience, submission.header(self.server, envelope, header))
+                .await
+                .unwrap_or(HeaderVerdict::Unavailable),
+            None => HeaderVerdict::Unavailable,
+        };
+        Ok(self.session.header(verdict)?)
+    }
+
+    async fn begin(&mut self, envelope: &Envelope) -> Result<(), Ended> {
+        let verdict = match (self.server.kv.health(), &self.submission) {
+            (Ok(()), Some(submission)) => submission.begin(self.server, envelope).await,
+            (Ok(()), None) => BeginVerdict::Proceed,
+            (Err(error), _) => {
                 tracing::error!(%error, "mail is turned away: the store refuses writes");
                 match error {
                     store::kv::Error::Full(_) => BeginVerdict::InsufficientStorage,
@@ -166,6 +213,10 @@ impl<'a> Connection<'a> {
                 }
             }
         };
+        if matches!(verdict, BeginVerdict::Proceed) {
+            self.spool = Some(Spool::new(self.server.spool.clone(), self.server.budget.clone()));
+            self.checks = self.begin_checks(envelope);
+        }
         Ok(self.session.begin(verdict)?)
     }
 
@@ -182,12 +233,22 @@ impl<'a> Connection<'a> {
 
     async fn body(&mut self, chunk: Bytes) -> Result<(), Ended> {
         let Some(spool) = &mut self.spool else { return Ok(()) };
+        if let Some(submission) = &mut self.submission {
+            submission.body(&chunk);
+        }
         if let Err(error) = spool.write(&chunk).await {
             tracing::error!(%error, "a message is turned away: it cannot be written to the spool");
             self.spool = None;
             self.session.fail_body(no_room())?;
         }
         Ok(())
+    }
+
+    fn abandon(&mut self) {
+        (self.spool, self.checks) = (None, None);
+        if let Some(submission) = &mut self.submission {
+            submission.take_draft();
+        }
     }
 
     async fn end(&mut self, envelope: &Envelope) -> Result<(), Ended> {
@@ -200,6 +261,7 @@ impl<'a> Connection<'a> {
                     recipients: &self.recipients,
                     client: self.client,
                     checks: self.checks.take(),
+                    draft: self.submission.as_mut().and_then(Submission::take_draft),
                 };
                 match timeout(patience, incoming.deliver(spool)).await {
                     Ok(outcome) => {
@@ -216,8 +278,8 @@ impl<'a> Connection<'a> {
 }
 
 /// The protection of a connection in the session's words.
-fn tls(encryption: &Encryption) -> Tls {
-    Tls::new(&encryption.version, &encryption.cipher)
+fn tls(encryption: &Encryption, bindings: &ChannelBindings) -> Tls {
+    Tls::new(&encryption.version, &encryption.cipher).bindable(bindings.any())
 }
 
 /// The same refusal for every recipient.

@@ -1,7 +1,7 @@
 //! What becomes of a message that was received whole. Here is the one place that says it is durable.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use checks::Pending;
@@ -13,13 +13,17 @@ use types::{AccountId, Keywords, MailboxId, Randomness, Timestamp};
 
 use super::SmtpServer;
 use super::connection::{no_room, refuse_all, try_again};
+use super::departure::{Bound, Departure, Grounded};
 use super::examination::{Arrived, Examined, Place, examine};
-use super::recipients::{Destination, Recipients};
+use super::owed::Debt;
+use super::recipients::{Destination, Recipients, Route};
 use super::retries::Fingerprint;
 use super::spool::Spool;
+use super::submission::Draft;
 use crate::inbound::{Taking, Waiting};
 use crate::junk;
 use crate::meters::{self, Became, Refused, Why};
+use crate::reporting::Author;
 
 /// A message that was received whole, and where it is to go.
 pub(crate) struct Incoming<'a> {
@@ -29,6 +33,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) client: IpAddr,
     /// The checks that have begun, if it is to be checked.
     pub(crate) checks: Option<Pending>,
+    /// Its header, if it is submitted: the spool then holds the body alone.
+    pub(super) draft: Option<Draft>,
 }
 
 /// The verdicts in the envelope's order, and what is settled when the client has got the reply.
@@ -38,35 +44,63 @@ pub(crate) struct Outcome {
 }
 
 /// What became of the message for one account.
-type Fate = (AccountId, Result<Safe, mail::Error>);
+pub(super) type Fate = (AccountId, Result<Safe, mail::Error>);
 
 /// Where a message is that survives a power loss.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Safe {
+pub(super) enum Safe {
     /// In the mailbox.
     Delivered { duplicate: bool },
     /// In the inbound queue.
     Queued(Why),
 }
 
-/// What is to be done with a message: one delivery for each account that any recipient leads to.
-struct Plan {
-    id: EntryId,
+/// How the message stands with one of its recipients.
+pub(super) enum Standing<'f> {
+    /// It is safe for all that the recipient leads to, or for all of them that ever get it.
+    Safe,
+    /// The recipient will not get it.
+    Lost(&'f mail::Error),
+    /// The client has to send it again.
+    Open(Refusal),
+}
+
+/// What is to be done with a message: one delivery for each account that any recipient leads to, and departures for those
+/// elsewhere.
+pub(super) struct Plan {
+    pub(super) id: EntryId,
     size: u64,
-    received: Timestamp,
+    pub(super) received: Timestamp,
+    /// How long it waits before it goes anywhere (RFC 4865).
+    after: Duration,
     deliveries: Vec<Delivery>,
+    departures: Vec<Departure>,
+    /// It is suspicious, and stays here.
+    kept_back: bool,
+    /// The hash of the message as it came, if a retry of it can be told from a second message.
+    pub(super) recognised: Option<blake3::Hash>,
     /// By what a retry of the client is recognised; none where it cannot be.
     fingerprints: Vec<(AccountId, Fingerprint)>,
 }
 
+impl Plan {
+    /// The name of the delivery to an account.
+    pub(super) fn delivery(&self, account: AccountId) -> Option<DeliveryId> {
+        self.deliveries.iter().find(|delivery| delivery.account == account)?.id
+    }
+}
+
+/// What became of the part for other servers; none if there is none.
+type Departed = Option<Result<Option<EntryId>, Grounded>>;
+
 impl Incoming<'_> {
-    /// Makes the message durable for every recipient that it can be delivered to: in their mailboxes, which is the
-    /// normal path, else in the inbound queue.
+    /// Makes the message durable for every recipient: in their mailboxes, which is the normal path, else in the inbound
+    /// queue; and for those elsewhere in the outbound one.
     pub(crate) async fn deliver(mut self, spool: Spool) -> Outcome {
         let began = Instant::now();
         let size = spool.size();
         // From here on the sender waits for us.
-        let patience = tokio::time::Instant::now() + self.server.inbound.slow_checks();
+        let patience = tokio::time::Instant::now() + self.patience();
         if let Some(checks) = &mut self.checks {
             let _whether_or_not = timeout_at(patience, checks.settled()).await;
         }
@@ -79,52 +113,121 @@ impl Incoming<'_> {
         let received = self.server.clock.now();
         let checks = self.checks.take();
         let message = Arrived { envelope: self.envelope, id: &id.to_string(), at: received };
-        let examined = match examine(self.server, message, checks, spool, patience).await {
+        let examined = match self.draft.take() {
+            Some(draft) => draft.finish(self.server, message, spool).await,
+            None => examine(self.server, message, checks, spool, patience).await,
+        };
+        let examined = match examined {
             Ok(examined) => examined,
             Err((refusal, why)) => return self.refused(&refusal, why),
         };
+        if examined.place == Place::Junk && self.leads_only_elsewhere() {
+            return self.refused(&not_sent_on(), Refused::Policy);
+        }
+        self.read_reports(id, &examined);
         let plan = self.plan(id, &examined, received).await;
-        let fates = match (examined.unchecked, self.server.inbound.load().begin()) {
-            // Nothing gets into a mailbox unchecked.
-            (Some(_), _) => match self.put_off(&plan, &examined, &self.too_slow(), Why::SlowChecks).await {
-                Ok(fates) => Ok(fates),
-                Err(()) => return self.refused(&try_again(), Refused::Unchecked),
-            },
-            (None, Ok(_under_way)) => self.place(&plan, examined.bytes).await,
-            (None, Err(why)) => match self.put_off(&plan, &examined, &why, Why::Load).await {
-                Ok(fates) => Ok(fates),
-                // Without a queue the load is the lesser evil.
-                Err(()) => self.place(&plan, examined.bytes).await,
-            },
-        };
-        let fates = match fates {
+        let fates = match self.bring_home(&plan, &examined).await {
             Ok(fates) => fates,
-            Err(error) => return self.refused(&refusal(&error), Refused::Failure),
+            Err((refusal, why)) => return self.refused(&refusal, why),
         };
-        self.log(&plan, &fates, began);
+        let departed = self.send_off(&plan, &examined).await;
+        self.log(&plan, &fates, &departed, began);
         meters::took(began.elapsed());
-        let verdict = |path| self.verdict(self.recipients.destinations(path), &fates, id);
-        let verdicts: Vec<_> =
-            self.envelope.recipients.iter().map(|recipient| verdict(&recipient.path)).collect();
-        let settled = self.settled(&verdicts, &fates, plan.fingerprints);
+        let standing = |path| self.standing(&plan, self.recipients.route(path), &fates, &departed);
+        let standings: Vec<_> =
+            self.envelope.recipients.iter().map(|recipient| standing(&recipient.path)).collect();
+        let debt = self.pay(&plan, &examined, &fates, &standings).await;
+        let verdicts: Vec<_> = standings.into_iter().map(|standing| verdict(standing, &debt, id)).collect();
+        let settled = self.settled(&verdicts, &fates, plan, debt);
         Outcome { verdicts, settled }
     }
 
-    /// One delivery for each account that any recipient leads to.
+    /// How long checks may take before they are left for later. A message that is sent on waits for them: nothing leaves
+    /// unchecked, and what they find is sealed. They come to an end by themselves.
+    fn patience(&self) -> Duration {
+        let leaves = self.envelope.recipients.iter().any(|r| self.recipients.route(&r.path).leaves());
+        if leaves { Duration::from_hours(1) } else { self.server.inbound.slow_checks() }
+    }
+
+    /// Whether there is a recipient without a mailbox here in which a suspicious message could be kept.
+    fn leads_only_elsewhere(&self) -> bool {
+        let routes = self.envelope.recipients.iter().map(|recipient| self.recipients.route(&recipient.path));
+        routes.into_iter().any(|route| route.local.is_empty() && route.leaves())
+    }
+
+    /// Has a message looked at that may be a report on a domain of ours, unless it is suspicious or still to be checked.
+    fn read_reports(&self, id: EntryId, examined: &Examined) {
+        let reporting = &self.server.reporting;
+        let mut addresses = self.envelope.recipients.iter().filter_map(|one| one.path.mailbox());
+        if self.server.config.protocol != Protocol::Submission
+            && examined.unchecked.is_none()
+            && examined.place == Place::Inbox
+            && addresses.any(|address| reporting.takes_reports(&address.to_string()))
+        {
+            reporting.read(id.to_string(), examined.bytes.clone(), Author::of(examined.results.as_ref()));
+        }
+    }
+
+    /// What becomes of the message for the accounts here; or why it is refused for everybody.
+    async fn bring_home(&self, plan: &Plan, examined: &Examined) -> Result<Vec<Fate>, (Refusal, Refused)> {
+        if plan.deliveries.is_empty() {
+            return Ok(Vec::new());
+        }
+        if plan.after > Duration::ZERO {
+            let why = "its sender wants it to be delivered later";
+            let put_off = self.put_off(plan, examined, why, Why::Held).await;
+            return put_off.map_err(|()| (try_again(), Refused::Failure));
+        }
+        let placed = match (examined.unchecked, self.server.inbound.load().begin()) {
+            // Nothing gets into a mailbox unchecked.
+            (Some(_), _) => {
+                let put_off = self.put_off(plan, examined, &self.too_slow(), Why::SlowChecks).await;
+                return put_off.map_err(|()| (try_again(), Refused::Unchecked));
+            }
+            (None, Ok(_under_way)) => self.place(plan, examined.bytes.clone()).await,
+            (None, Err(why)) => match self.put_off(plan, examined, &why, Why::Load).await {
+                Ok(fates) => Ok(fates),
+                // Without a queue the load is the lesser evil.
+                Err(()) => self.place(plan, examined.bytes.clone()).await,
+            },
+        };
+        placed.map_err(|error| (refusal(&error), Refused::Failure))
+    }
+
+    /// Puts the message on its way to other servers, if anybody is there.
+    async fn send_off(&self, plan: &Plan, examined: &Examined) -> Departed {
+        let bound = Bound {
+            envelope: self.envelope,
+            received: plan.received,
+            bytes: examined.bytes.slice(examined.top.min(examined.bytes.len())..),
+            results: examined.results.as_ref(),
+            after: plan.after,
+        };
+        let mut departed = None;
+        for departure in &plan.departures {
+            // What has left already is recognised when the client comes again.
+            match departure.depart(self.server, &bound).await {
+                Ok(earlier) => departed = Some(Ok(earlier)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        departed
+    }
+
+    /// One delivery for each account that any recipient leads to, and departures for all others. Suspicious mail is not sent
+    /// on: in our name it would be our spam, and whoever reads it there could not tell it from the rest.
     async fn plan(&self, id: EntryId, examined: &Examined, received: Timestamp) -> Plan {
         // Without a Message-ID two equal messages may both be meant.
-        let mut fields = mail::ingest::fields::Fields::new(&examined.bytes);
-        let recognisable = fields.any(|field| field.name.eq_ignore_ascii_case(b"message-id"));
+        let recognised = examined.recognisable.then_some(examined.hash);
         let mut deliveries: Vec<Delivery> = Vec::new();
         let mut fingerprints = Vec::new();
         for recipient in &self.envelope.recipients {
-            for Destination { account, limits } in self.recipients.destinations(&recipient.path) {
+            for Destination { account, limits } in &self.recipients.route(&recipient.path).local {
                 if deliveries.iter().any(|delivery| delivery.account == *account) {
                     continue;
                 }
-                let id = if recognisable {
-                    let fingerprint =
-                        Fingerprint::new(&self.envelope.origin.sender, *account, &examined.hash);
+                let id = if let Some(hash) = &recognised {
+                    let fingerprint = Fingerprint::new(&self.envelope.origin.sender, *account, hash);
                     let id = self.server.retries.name(&fingerprint).await;
                     fingerprints.push((*account, fingerprint));
                     id
@@ -145,7 +248,25 @@ impl Incoming<'_> {
                 });
             }
         }
-        Plan { id, size: examined.bytes.len() as u64, received, deliveries, fingerprints }
+        let kept_back = examined.place == Place::Junk;
+        let departures = match kept_back {
+            true => Vec::new(),
+            false => {
+                Departure::plan(self.server, id, self.envelope, self.recipients, recognised.as_ref()).await
+            }
+        };
+        let held = self.envelope.origin.submission.hold_until;
+        Plan {
+            id,
+            size: examined.bytes.len() as u64,
+            received,
+            after: held.map_or(Duration::ZERO, |until| until.since(received)),
+            deliveries,
+            departures,
+            kept_back,
+            recognised,
+            fingerprints,
+        }
     }
 
     /// Delivers the message. What fails for a reason of ours that may be over soon goes to the queue.
@@ -201,20 +322,21 @@ impl Incoming<'_> {
         why: &str,
         recipients: Vec<Waiting<'_>>,
     ) -> Result<(), ()> {
-        let (id, received, size) = (plan.id, plan.received, plan.size);
-        let taking =
-            Taking { id, envelope: self.envelope, received, size, packed, unchecked, why, recipients };
+        let Plan { id, received, size, after, .. } = *plan;
+        let envelope = self.envelope;
+        let taking = Taking { id, envelope, received, size, packed, unchecked, why, recipients, after };
         let taken = self.server.inbound.take(taking).await;
         taken.map_err(|error| tracing::error!(%id, %error, "a message cannot be queued"))
     }
 
     fn waiting<'d>(&'d self, delivery: &'d Delivery, said: Option<String>) -> Waiting<'d> {
         let leads_there =
-            |path| self.recipients.destinations(path).iter().any(|d| d.account == delivery.account);
+            |path| self.recipients.route(path).local.iter().any(|d| d.account == delivery.account);
         let recipient = self.envelope.recipients.iter().find(|recipient| leads_there(&recipient.path));
         let address = recipient.and_then(|recipient| recipient.path.mailbox());
         let address = address.map_or_else(|| "postmaster".to_owned(), ToString::to_string);
-        Waiting { address, delivery, said, recipient }
+        let expanded = recipient.is_some_and(|one| self.recipients.route(&one.path).is_expanded());
+        Waiting { address, delivery, said, recipient, expanded }
     }
 
     fn too_slow(&self) -> String {
@@ -222,7 +344,7 @@ impl Incoming<'_> {
         format!("its checks took longer than {mark} ms, as they do when DNS does not answer")
     }
 
-    fn log(&self, plan: &Plan, fates: &[Fate], began: Instant) {
+    fn log(&self, plan: &Plan, fates: &[Fate], departed: &Departed, began: Instant) {
         let (id, size, client) = (plan.id, plan.size, self.client);
         let (sender, ms) = (&self.envelope.origin.sender, began.elapsed().as_millis());
         let via = self.via();
@@ -236,30 +358,55 @@ impl Incoming<'_> {
                 Err(error) => tracing::warn!(%id, %account, %client, %error, "not delivered"),
             }
         }
+        let recipients: usize = plan.departures.iter().map(Departure::recipients).sum();
+        match departed {
+            None => {}
+            Some(Ok(earlier)) => {
+                let why = if earlier.is_some() { Why::Duplicate } else { Why::Elsewhere };
+                meters::delivered(via, Became::Queued(why));
+                let earlier = earlier.map(|id| id.to_string());
+                tracing::info!(%id, %client, %sender, size, recipients, ms, earlier, "queued for other servers");
+            }
+            Some(Err(error)) => {
+                meters::delivered(via, Became::Refused(Why::Failure));
+                tracing::error!(%id, %client, recipients, %error, "not queued for other servers");
+            }
+        }
     }
 
-    /// What one recipient's sender is told. Where an address leads to many accounts, the message counts as taken when
+    /// How the message stands with one recipient. Where an address leads to many accounts, the message counts as taken when
     /// one has it and the others refuse it for good or are full, as on a list: the healthy ones would else get it
     /// again with every retry after a day. A failure of ours makes the client try again, and those who have the
     /// message do not get it twice.
-    fn verdict(&self, destinations: &[Destination], fates: &[Fate], id: EntryId) -> DeliveryVerdict {
+    fn standing<'f>(
+        &self,
+        plan: &Plan,
+        route: &Route,
+        fates: &'f [Fate],
+        departed: &Departed,
+    ) -> Standing<'f> {
         let mut safe = false;
-        let mut refused = None;
-        for destination in destinations {
+        let mut lost = None;
+        for destination in &route.local {
             match fate_of(fates, destination.account) {
                 Some(Ok(Safe::Delivered { .. } | Safe::Queued(_))) => safe = true,
                 Some(Err(error @ (mail::Error::OverQuota { .. } | mail::Error::TooLarge { .. }))) => {
-                    refused = Some(refusal(error));
+                    lost = Some(error);
                 }
-                Some(Err(error)) => return DeliveryVerdict::Refuse(refusal(error)),
-                None => return DeliveryVerdict::Refuse(try_again()),
+                Some(Err(error)) => return Standing::Open(refusal(error)),
+                None => return Standing::Open(try_again()),
             }
         }
-        match (safe, refused) {
-            // `mail` or the queue has returned: the transaction that holds the message is on the disk.
-            (true, _) => DeliveryVerdict::Durable(Receipt::durable(id.to_string())),
-            (false, Some(refusal)) => DeliveryVerdict::Refuse(refusal),
-            (false, None) => DeliveryVerdict::Refuse(try_again()),
+        if route.leaves() && !plan.kept_back {
+            match departed {
+                Some(Ok(_)) => safe = true,
+                Some(Err(_)) | None => return Standing::Open(try_again()),
+            }
+        }
+        match (safe, lost) {
+            (true, _) => Standing::Safe,
+            (false, Some(error)) => Standing::Lost(error),
+            (false, None) => Standing::Open(try_again()),
         }
     }
 
@@ -269,21 +416,30 @@ impl Incoming<'_> {
         &self,
         verdicts: &[DeliveryVerdict],
         fates: &[Fate],
-        fingerprints: Vec<(AccountId, Fingerprint)>,
+        plan: Plan,
+        debt: Debt,
     ) -> Vec<Fingerprint> {
         let taken = |verdict: &DeliveryVerdict| matches!(verdict, DeliveryVerdict::Durable(_));
-        let one_reply = self.server.config.protocol == Protocol::Smtp;
+        let one_reply = self.server.config.protocol != Protocol::Lmtp;
         if one_reply && !verdicts.iter().all(taken) {
             return Vec::new();
         }
-        let leads_to =
-            |path, account| self.recipients.destinations(path).iter().any(|d| d.account == account);
-        let settled = fingerprints.into_iter().filter(|(account, _)| {
+        let leads_to = |path, account| self.recipients.route(path).local.iter().any(|d| d.account == account);
+        let settled = plan.fingerprints.into_iter().filter(|(account, _)| {
             let mut leading =
                 self.envelope.recipients.iter().zip(verdicts).filter(|(r, _)| leads_to(&r.path, *account));
             leading.all(|(_, verdict)| taken(verdict)) && matches!(fate_of(fates, *account), Some(Ok(_)))
         });
-        settled.map(|(_, fingerprint)| fingerprint).collect()
+        let mut settled: Vec<Fingerprint> = settled.map(|(_, fingerprint)| fingerprint).collect();
+        let departs = |path| self.recipients.route(path).leaves();
+        let mut departing = self.envelope.recipients.iter().zip(verdicts).filter(|(r, _)| departs(&r.path));
+        if departing.all(|(_, verdict)| taken(verdict)) {
+            settled.extend(plan.departures.into_iter().filter_map(|departure| departure.fingerprint));
+        }
+        if let Debt::Paid(Some(fingerprint)) = debt {
+            settled.push(fingerprint);
+        }
+        settled
     }
 
     /// The protocol, for counters.
@@ -298,6 +454,20 @@ impl Incoming<'_> {
     fn refused(&self, refusal: &Refusal, why: Refused) -> Outcome {
         meters::refused(self.via(), why);
         Outcome { verdicts: refuse_all(self.envelope, refusal), settled: Vec::new() }
+    }
+}
+
+/// What the client is told of one recipient. This is where a message is said to be safe.
+fn verdict(standing: Standing<'_>, debt: &Debt, id: EntryId) -> DeliveryVerdict {
+    match (standing, debt) {
+        (Standing::Open(refusal), _) => DeliveryVerdict::Refuse(refusal),
+        (_, Debt::Open) => DeliveryVerdict::Refuse(try_again()),
+        (Standing::Lost(error), Debt::None) => DeliveryVerdict::Refuse(refusal(error)),
+        // `mail` or the queues have returned: the transactions that hold the message, or what the sender is told instead,
+        // are on the disk.
+        (Standing::Safe, _) | (Standing::Lost(_), Debt::Paid(_)) => {
+            DeliveryVerdict::Durable(Receipt::durable(id.to_string()))
+        }
     }
 }
 
@@ -320,13 +490,20 @@ pub(crate) const fn why(error: &mail::Error) -> Why {
     }
 }
 
-fn fate_of(fates: &[Fate], account: AccountId) -> Option<&Result<Safe, mail::Error>> {
+pub(super) fn fate_of(fates: &[Fate], account: AccountId) -> Option<&Result<Safe, mail::Error>> {
     fates.iter().find(|(other, _)| *other == account).map(|(_, fate)| fate)
 }
 
 /// Whether a delivery failed for a reason of ours that may be over soon. That a mailbox is full is none.
 fn is_ours(fate: &Result<Safe, mail::Error>) -> bool {
     fate.as_ref().is_err_and(mail::Error::is_temporary)
+}
+
+/// For suspicious mail that would have to be sent on.
+fn not_sent_on() -> Refusal {
+    let text =
+        "The author's domain does not stand behind this message (DMARC), and such mail is not forwarded";
+    Refusal::new(RefusalCode::MailboxUnavailable, 7, 26, text)
 }
 
 /// A failure of the mail store in SMTP's words.

@@ -5,9 +5,10 @@
 //! octet stays as it came.
 
 use bytes::Bytes;
-use checks::{Action, Pending, Verdict};
+use checks::{Action, Pending, Results, Verdict};
 use mail::ingest;
 use queue::Unchecked;
+use reports::Treatment;
 use smtp::{BodyType, Envelope, Refusal, RefusalCode, Trace};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -22,9 +23,15 @@ use crate::meters::{self, Refused};
 pub(super) struct Examined {
     /// All of it, with our fields on top.
     pub(super) bytes: Bytes,
+    /// How many of its first octets are `Return-Path:`, which does not leave this server.
+    pub(super) top: usize,
     /// The hash of the message as it came.
     pub(super) hash: blake3::Hash,
+    /// Whether it came with a Message-ID: without one two equal messages may both be meant.
+    pub(super) recognisable: bool,
     pub(super) place: Place,
+    /// What the checks found out; none where nobody wanted it checked, or it is still to be.
+    pub(super) results: Option<Results>,
     /// Set if it is still to be checked; then it is whole, with whatever others have written in our name.
     pub(super) unchecked: Option<Unchecked>,
 }
@@ -61,10 +68,12 @@ pub(super) async fn examine(
     })?;
     let Arrived { envelope, id, at } = message;
     let (verdict, slow) = match pending {
-        Some(pending) => match timeout_at(patience, judged(pending, whole.message(), id)).await {
-            Ok(verdict) => (Some(verdict?), false),
-            Err(_late) => (None, true),
-        },
+        Some(pending) => {
+            match timeout_at(patience, judged(server, message, pending, whole.message())).await {
+                Ok(verdict) => (Some(verdict?), false),
+                Err(_late) => (None, true),
+            }
+        }
         None => (None, false),
     };
     let client_name = verdict.as_ref().and_then(|verdict| verdict.client_name.as_deref());
@@ -75,25 +84,35 @@ pub(super) async fn examine(
     fields.push_str(&trace.received(envelope));
     let suspicious = verdict.as_ref().is_some_and(|verdict| verdict.action == Action::Quarantine);
     let place = if suspicious { Place::Junk } else { Place::Inbox };
-    let forged = verdict.map(|verdict| verdict.forged).unwrap_or_default();
+    let (forged, results) = verdict.map(|verdict| (verdict.forged, verdict.results)).unwrap_or_default();
     let hash = whole.hash();
     let bytes = whole.under(fields.as_bytes(), &forged);
     let lined = match envelope.origin.body {
         BodyType::BinaryMime => in_lines(bytes.clone()).await?,
         BodyType::SevenBit | BodyType::EightBitMime => bytes.clone(),
     };
+    let mut read = ingest::fields::Fields::new(&bytes);
+    let recognisable = read.any(|field| field.name.eq_ignore_ascii_case(b"message-id"));
     if !slow {
-        return Ok(Examined { bytes: lined, hash, place, unchecked: None });
+        return Ok(Examined {
+            bytes: lined,
+            top: first,
+            hash,
+            recognisable,
+            place,
+            results,
+            unchecked: None,
+        });
     }
     // The fields of a message are far shorter than what may come over a line.
     let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
     let unchecked = Unchecked { first: length(first), fields: length(fields.len()) };
     tracing::info!(id, "the checks take too long; they are done again from the queue");
-    Ok(Examined { bytes, hash, place, unchecked: Some(unchecked) })
+    Ok(Examined { bytes, top: first, hash, recognisable, place, results, unchecked: Some(unchecked) })
 }
 
 /// A message that came as BINARYMIME in the form in which it can be kept, handed out and passed on.
-async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> {
+pub(super) async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> {
     let work = spawn_blocking(move || ingest::in_lines(&bytes, &ingest::Limits::default()));
     match work.await {
         Ok(Some(lined)) => Ok(lined),
@@ -105,9 +124,21 @@ async fn in_lines(bytes: Bytes) -> Result<Bytes, (Refusal, Refused)> {
     }
 }
 
-async fn judged(pending: Pending, message: Bytes, id: &str) -> Result<Verdict, (Refusal, Refused)> {
+async fn judged(
+    server: &SmtpServer,
+    Arrived { envelope, id, .. }: Arrived<'_>,
+    pending: Pending,
+    message: Bytes,
+) -> Result<Verdict, (Refusal, Refused)> {
     let began = Instant::now();
     let verdict = pending.message(message).await;
+    let recipients = envelope.recipients.iter().filter_map(|one| one.path.mailbox());
+    server.reporting.saw_message(
+        verdict.results.as_ref(),
+        &verdict.action,
+        Treatment::Followed,
+        recipients.map(ToString::to_string),
+    );
     let ms = began.elapsed().as_millis();
     verdict.results.iter().for_each(meters::checked);
     meters::judged(&verdict.action, began.elapsed());

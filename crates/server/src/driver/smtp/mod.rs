@@ -1,21 +1,28 @@
-//! SMTP and LMTP on sockets: moves bytes between a connection and its session, keeps the time, and asks the
+//! SMTP, LMTP and submission on sockets: moves bytes between a connection and its session, keeps the time, and asks the
 //! services. What the protocol means is in the `smtp` crate, what a delivery means in `mail`.
 
 mod connection;
 mod delivery;
+mod departure;
 mod examination;
+mod forwarding;
+mod owed;
 mod pace;
 mod recipients;
 mod retries;
 mod spool;
+mod submission;
+#[cfg(test)]
+mod world;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use checks::Checks;
-use directory::Directory;
+use directory::{Directory, SendingLimits};
 use mail::Mail;
+use queue::Queue;
 use smtp::Config;
 use store::bus::Bus;
 use store::kv::Kv;
@@ -28,8 +35,10 @@ use super::budget::Budget;
 use super::port::Port;
 use crate::inbound::Inbound;
 use crate::net::Lifecycle;
+use crate::notice::Notifier;
+use crate::reporting::Reporting;
 
-/// What an SMTP or LMTP server works with.
+/// What a server for SMTP, LMTP or submission works with.
 pub(crate) struct SmtpServer {
     config: Arc<Config>,
     port: Port,
@@ -39,8 +48,12 @@ pub(crate) struct SmtpServer {
     directory: Directory,
     mail: Mail,
     inbound: Inbound,
+    outbound: Queue,
+    notifier: Notifier,
     retries: Retries,
     checks: Option<Checks>,
+    sending: SendingLimits,
+    reporting: Reporting,
     clock: Clock,
 }
 
@@ -51,10 +64,17 @@ pub(crate) struct SmtpServices {
     pub(crate) directory: Directory,
     pub(crate) mail: Mail,
     pub(crate) inbound: Inbound,
+    /// Takes what is for other servers.
+    pub(crate) outbound: Queue,
+    pub(crate) notifier: Notifier,
     pub(crate) budget: Budget,
     /// What messages are checked with. None where the peer is trusted to have checked them, as over LMTP, or where
     /// there is no DNS.
     pub(crate) checks: Option<Checks>,
+    /// How much each account may send.
+    pub(crate) sending: SendingLimits,
+    /// What becomes of mail is noted here, and reports of others are read.
+    pub(crate) reporting: Reporting,
     pub(crate) clock: Clock,
 }
 
@@ -70,8 +90,12 @@ impl SmtpServer {
             directory: services.directory,
             mail: services.mail,
             inbound: services.inbound,
+            outbound: services.outbound,
+            notifier: services.notifier,
             retries: Retries::new(services.bus),
             checks: services.checks,
+            sending: services.sending,
+            reporting: services.reporting,
             clock: services.clock,
         }
     }

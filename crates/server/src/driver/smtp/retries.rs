@@ -7,6 +7,9 @@
 //! after that is new. So every delivery has a name made of sender, recipient, bytes, and how many equal ones are
 //! known to have been acknowledged; `mail` makes no second copy under one name.
 //!
+//! What goes to other servers has such a name too, for all of them together: it is one message in the outbound queue, and
+//! `queue` takes it once under one name.
+//!
 //! That count is on the bus. Where it is lost, a message that was sent twice on purpose within a day arrives
 //! once: the lesser evil, and rare.
 
@@ -36,6 +39,24 @@ impl Fingerprint {
         hasher.update(message.as_bytes());
         hasher.update(&account.to_be_bytes());
         hasher.update(sender.to_string().as_bytes());
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The same for all recipients elsewhere together.
+    pub(crate) fn of_departure<'a>(
+        sender: &ReversePath,
+        recipients: impl IntoIterator<Item = &'a str>,
+        message: &blake3::Hash,
+    ) -> Self {
+        let mut addresses: Vec<&str> = recipients.into_iter().collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut hasher = blake3::Hasher::new_derive_key("magpie 2026-11 smtp departure");
+        hasher.update(message.as_bytes());
+        for part in std::iter::once(sender.to_string().as_str()).chain(addresses) {
+            // No address holds a line end.
+            hasher.update(part.as_bytes()).update(b"\n");
+        }
         Self(*hasher.finalize().as_bytes())
     }
 
@@ -76,6 +97,17 @@ mod tests {
     use types::Clock;
 
     use super::*;
+
+    #[test]
+    fn departures_differ_by_all_that_makes_them() {
+        let message = blake3::hash(b"message");
+        let of = |recipients: &[&str]| {
+            Fingerprint::of_departure(&ReversePath::Null, recipients.iter().copied(), &message)
+        };
+        assert_eq!(of(&["a@x.test", "b@x.test"]), of(&["b@x.test", "a@x.test", "a@x.test"]));
+        assert_ne!(of(&["a@x.test", "b@x.test"]), of(&["a@x.test"]));
+        assert_ne!(of(&["a@x.test", "b@x.test"]), of(&["a@x.testb@x.test"]));
+    }
 
     #[tokio::test]
     async fn only_what_comes_after_an_acknowledgement_is_new() {

@@ -5,7 +5,6 @@
 //! Connections that are open keep what they began with.
 
 use std::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use types::{Clock, Timestamp};
 
 use super::certificate::Certificate;
 use super::self_signed;
-use crate::config::{CertificateSettings, Material, TlsSettings};
+use crate::config::{CertificateSettings, TlsSettings};
 use crate::problem::{Kind, Problem};
 use crate::text;
 
@@ -174,13 +173,7 @@ impl Certificates {
 
 impl Content {
     fn read(settings: &CertificateSettings) -> Result<Self, String> {
-        let read = |material: &Material| match material {
-            Material::File(path) => std::fs::read(path).map_err(|error| hint(path, &error)),
-            Material::Environment(name) => std::env::var(name)
-                .map(String::into_bytes)
-                .map_err(|_| format!("the environment has no {name}")),
-        };
-        Ok(Self { chain: read(&settings.chain)?, key: read(&settings.key)? })
+        Ok(Self { chain: settings.chain.read()?, key: settings.key.read()? })
     }
 
     fn hash(&self) -> blake3::Hash {
@@ -188,14 +181,6 @@ impl Content {
         hasher.update(&(self.chain.len() as u64).to_le_bytes()).update(&self.chain).update(&self.key);
         hasher.finalize()
     }
-}
-
-fn hint(path: &Path, error: &io::Error) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied => "; let the user that Magpie runs as read it",
-        _ => "",
-    };
-    format!("cannot read {}: {error}{hint}", path.display())
 }
 
 impl ResolvesServerCert for Certificates {
@@ -217,6 +202,7 @@ mod tests {
 
     use super::super::self_signed::generate;
     use super::*;
+    use crate::config::Material;
 
     fn write(directory: &Path, file: &str, names: &[&str]) -> CertificateSettings {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

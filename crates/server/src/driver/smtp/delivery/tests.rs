@@ -1,98 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{AccountSpec, Address, Directory, DomainName, DomainSettings, LocalPart};
-use mail::{Mail, MailOptions};
-use queue::{LegState, Queue};
-use smtp::{Client, Config, ForwardPath, Greeting, Hello, Origin, Recipient, RecipientVerdict, ReversePath};
-use store::blob::{self, Blobs, BlobsOptions};
+use queue::LegState;
+use smtp::{Client, ForwardPath, Greeting, Hello, Origin, Recipient, RecipientVerdict, ReversePath};
 use store::bus::Bus;
-use store::kv::{Chaos, ChaosRates, Embedded, EmbeddedOptions, Engine, Kv};
 use types::{Clock, Uid};
 
-use super::super::retries::Retries;
+use super::super::world::{World, create, inbound};
 use super::*;
-use crate::config::Settings;
-use crate::driver::budget::{Budget, BudgetLimits};
-use crate::driver::port::Port;
-use crate::inbound::{Inbound, InboundOptions};
-use crate::meters::PortMeters;
-use crate::net::tls::{Certificates, acceptor, install_provider};
-use crate::net::{Lifecycle, LinkTimes, TlsMode};
-use crate::node::Node;
-
-/// One store, and services on it that work or do not.
-struct World {
-    engine: Arc<dyn Engine>,
-    memory: Arc<blob::Memory>,
-    directory: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        install_provider();
-        let directory = tempfile::tempdir().unwrap();
-        let engine = Arc::new(Embedded::open(directory.path(), EmbeddedOptions::default()).unwrap());
-        Self { engine, memory: Arc::new(blob::Memory::new(Clock::system())), directory }
-    }
-
-    /// A store of which every transaction fails, for now.
-    fn sick(&self) -> Arc<dyn Engine> {
-        let rates = ChaosRates {
-            too_old: 1.0,
-            conflict: 0.0,
-            unknown_applied: 0.0,
-            unknown_dropped: 0.0,
-            delay: 0.0,
-        };
-        Arc::new(Chaos::new(self.engine.clone(), rates, 1))
-    }
-
-    fn node(&self, engine: Arc<dyn Engine>, bus: &Bus) -> Node {
-        let clock = Clock::system();
-        let kv = Kv::new(engine, clock.clone());
-        let blobs = Blobs::new(kv.clone(), self.memory.clone(), clock.clone(), BlobsOptions::default());
-        let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), directory::Options::default());
-        let mail = Mail::new(kv.clone(), blobs.clone(), bus.clone(), clock.clone(), MailOptions::default());
-        let options = queue::Options::inbound();
-        let inbound = Queue::new(queue::Kind::Inbound, kv.clone(), blobs.clone(), clock.clone(), options);
-        Node { kv, blobs, bus: bus.clone(), directory, mail, inbound, clock }
-    }
-
-    /// A server that resolves on `node`, and delivers and queues on the nodes that are named.
-    fn server(&self, protocol: Protocol, node: &Node, delivers: &Node, queues: &Node) -> SmtpServer {
-        let settings = Settings::new("mx.example.test", self.directory.path().to_owned());
-        let certificates =
-            Certificates::load(&settings.tls, self.directory.path(), node.clock.clone()).unwrap();
-        let tls = acceptor(&certificates, &[]).unwrap();
-        let budget = Budget::new(BudgetLimits::default());
-        SmtpServer {
-            config: Arc::new(Config::new("mx.example.test", protocol)),
-            port: Port {
-                mode: TlsMode::StartTls,
-                tls,
-                times: LinkTimes::default(),
-                meters: Arc::new(PortMeters::noop()),
-            },
-            inbound: Inbound::new(queues, budget.clone(), InboundOptions::default(), None),
-            budget,
-            spool: self.directory.path().to_owned(),
-            kv: node.kv.clone(),
-            directory: node.directory.clone(),
-            mail: delivers.mail.clone(),
-            retries: Retries::new(node.bus.clone()),
-            checks: None,
-            clock: node.clock.clone(),
-        }
-    }
-}
-
-async fn create(node: &Node, name: &str) -> AccountId {
-    let domain = DomainName::parse("example.test").unwrap();
-    let _there_already = node.directory.create_domain(&domain, DomainSettings::default()).await;
-    let address = Address::new(LocalPart::parse(name).unwrap(), domain);
-    node.directory.create_account(AccountSpec::new(address, None)).await.unwrap()
-}
+use crate::net::Lifecycle;
 
 /// Sends one message to alice and bob.
 async fn send(server: &SmtpServer) -> Outcome {
@@ -126,7 +42,7 @@ async fn send(server: &SmtpServer) -> Outcome {
     let mut spool = Spool::new(server.spool.clone(), server.budget.clone());
     spool.write(b"Message-ID: <1@example.com>\r\nSubject: later\r\n\r\nBody.\r\n").await.unwrap();
     let client = "192.0.2.1".parse().unwrap();
-    Incoming { server, envelope: &envelope, recipients: &recipients, client, checks: None }
+    Incoming { server, envelope: &envelope, recipients: &recipients, client, checks: None, draft: None }
         .deliver(spool)
         .await
 }
@@ -153,8 +69,7 @@ async fn what_fails_for_a_reason_of_ours_is_queued_and_delivered_later() {
     let mut news = accounts.map(|account| well.mail.subscribe(account));
     well.inbound.retry(entry.id).await.unwrap();
     let lifecycle = Lifecycle::default();
-    Inbound::new(&well, Budget::new(BudgetLimits::default()), InboundOptions::default(), None)
-        .start(&lifecycle);
+    inbound(&well).start(&lifecycle);
     for news in &mut news {
         tokio::time::timeout(Duration::from_mins(1), news.next()).await.unwrap();
     }

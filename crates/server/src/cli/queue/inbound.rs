@@ -1,23 +1,15 @@
-//! `magpie queue`
+//! `magpie queue inbound`
 
 use clap::{Args, Subcommand};
 
-use super::output::{Output, confirm};
 use crate::admin::Desk;
 use crate::admin::operation::queue::{Drop, List, RecipientFate, Release, Retry, Show, View};
-use crate::data_dir::DataDir;
+use crate::cli::output::{Output, confirm};
 use crate::problem::Problem;
 use crate::text::{Columns, count, size};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Mail that was accepted and is not in its mailboxes yet
-    #[command(subcommand)]
-    Inbound(Inbound),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Inbound {
+pub(in crate::cli) enum Command {
     /// List what waits, oldest first
     List {
         /// Only the error queue: what cannot be delivered
@@ -46,7 +38,7 @@ pub(super) enum Inbound {
 /// Which messages.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct Chosen {
+pub(in crate::cli) struct Chosen {
     /// Their ids
     #[arg(value_name = "ID")]
     ids: Vec<String>,
@@ -56,33 +48,31 @@ pub(super) struct Chosen {
 }
 
 impl Command {
-    pub(super) async fn run(self, data: &DataDir, output: Output) -> Result<(), Problem> {
-        let Self::Inbound(command) = self;
-        let mut desk = Desk::open(data).await?;
-        match command {
-            Inbound::List { failed } => {
+    pub(super) async fn run(self, mut desk: Desk, output: Output) -> Result<(), Problem> {
+        match self {
+            Self::List { failed } => {
                 let messages = all(&mut desk, failed).await?;
                 output.answer(&messages, || table(&messages, failed));
             }
-            Inbound::Show { id } => {
+            Self::Show { id } => {
                 let message = desk.ask(Show { id }).await?;
                 output.answer(&message, || details(&message));
             }
-            Inbound::Retry(chosen) => {
+            Self::Retry(chosen) => {
                 let mut done = Vec::new();
                 for id in chosen.ids(&mut desk).await? {
                     done.push(desk.ask(Retry { id }).await?);
                 }
                 output.answer(&done, || told(&done, "is tried now"));
             }
-            Inbound::Release(chosen) => {
+            Self::Release(chosen) => {
                 let mut done = Vec::new();
                 for id in chosen.ids(&mut desk).await? {
                     done.push(desk.ask(Release { id }).await?);
                 }
                 output.answer(&done, || told(&done, "is delivered now"));
             }
-            Inbound::Drop { chosen, yes } => {
+            Self::Drop { chosen, yes } => {
                 let ids = chosen.ids(&mut desk).await?;
                 if !yes && !ids.is_empty() {
                     let many = count(ids.len() as u64, "message");

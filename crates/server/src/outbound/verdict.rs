@@ -1,0 +1,149 @@
+//! What an attempt of the relay means to the queue.
+
+use queue::{Answer, Cause, Facts, Lease, Outcome, Passage};
+use relay::{Barrier, Delivery, Envelope, Protection, Recipient, Report, Return, Standing};
+use types::Timestamp;
+
+/// What follows from an attempt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// The destination as a whole could not be reached: whatever is for it waits.
+    Blocked(Cause, Answer),
+    /// What became of each recipient.
+    Judged(Vec<(usize, Outcome)>),
+}
+
+/// Judges an attempt for the recipients of these numbers, which it was made for in this order.
+pub(super) fn judge(numbers: &[usize], report: &Report, at: Timestamp) -> Verdict {
+    if let (Some(barrier), Some(delivery)) = (report.barrier, report.deliveries.first()) {
+        return Verdict::Blocked(cause(barrier), answer(delivery, at));
+    }
+    let outcomes = numbers.iter().zip(&report.deliveries);
+    Verdict::Judged(outcomes.map(|(number, delivery)| (*number, outcome(delivery, at))).collect())
+}
+
+const fn cause(barrier: Barrier) -> Cause {
+    match barrier {
+        Barrier::Name => Cause::Name,
+        Barrier::Connection => Cause::Connection,
+        Barrier::Security => Cause::Security,
+        Barrier::Refusal => Cause::Refusal,
+        Barrier::Local => Cause::Local,
+    }
+}
+
+fn outcome(delivery: &Delivery, at: Timestamp) -> Outcome {
+    let answer = answer(delivery, at);
+    match delivery.outcome.standing {
+        Standing::Delivered { notifies: true } => Outcome::Done,
+        Standing::Delivered { notifies: false } => Outcome::Passed(Passage::Relayed, answer),
+        Standing::Temporary | Standing::NextTransaction | Standing::Unknown => Outcome::Later(answer),
+        Standing::Permanent => Outcome::Never(answer),
+    }
+}
+
+/// What was said: the server's own words where it said any, for they are what helps.
+fn answer(delivery: &Delivery, at: Timestamp) -> Answer {
+    let Delivery { outcome, host } = delivery;
+    let reply = outcome.reply.as_deref();
+    let code = reply.and_then(|reply| reply.get(..3)).and_then(|code| code.parse().ok());
+    let facts =
+        Facts { status: Some(outcome.status.to_string()), reply: code, host: host.clone(), at: Some(at) };
+    Answer { text: reply.unwrap_or(&outcome.text).to_owned(), facts }
+}
+
+/// The envelope for the recipients of a lease that have no outcome yet, with their numbers.
+pub(super) fn envelope(lease: &Lease) -> (Vec<usize>, Envelope) {
+    let origin = lease.origin();
+    let (numbers, recipients) = lease
+        .pending()
+        .map(|(number, recipient)| {
+            let address = recipient.address.clone();
+            let (notify, orcpt) = (recipient.notify, recipient.orcpt.clone());
+            (number, Recipient { address, notify, orcpt })
+        })
+        .unzip();
+    let envelope = Envelope {
+        sender: origin.sender.clone(),
+        recipients,
+        ret: origin.ret.map(|ret| match ret {
+            queue::Return::Full => Return::Full,
+            queue::Return::Headers => Return::Headers,
+        }),
+        envid: origin.envid.clone(),
+        smtputf8: origin.smtputf8,
+        protection: match origin.protection {
+            queue::Protection::Usual => Protection::Usual,
+            queue::Protection::Required => Protection::Required,
+            queue::Protection::Dispensable => Protection::Dispensable,
+        },
+    };
+    (numbers, envelope)
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::Status;
+
+    use super::*;
+
+    fn delivery(standing: Standing, reply: Option<&str>) -> Delivery {
+        let outcome = relay::Outcome {
+            standing,
+            status: Status::temporary(2, 2),
+            reply: reply.map(str::to_owned),
+            text: "in words".to_owned(),
+        };
+        Delivery { outcome, host: Some("mx.test".to_owned()) }
+    }
+
+    fn report(deliveries: Vec<Delivery>, barrier: Option<Barrier>) -> Report {
+        Report { deliveries, tries: Vec::new(), problems: Vec::new(), announced: Vec::new(), barrier }
+    }
+
+    #[test]
+    fn each_recipient_has_an_outcome() {
+        let all = [
+            delivery(Standing::Delivered { notifies: true }, None),
+            delivery(Standing::Delivered { notifies: false }, Some("250 taken")),
+            delivery(Standing::Temporary, Some("450 4.2.2 full")),
+            delivery(Standing::NextTransaction, None),
+            delivery(Standing::Unknown, None),
+            delivery(Standing::Permanent, None),
+        ];
+        let numbers = [1, 2, 5, 6, 7, 9];
+        let Verdict::Judged(outcomes) = judge(&numbers, &report(all.to_vec(), None), Timestamp(7)) else {
+            panic!("nothing was in the way");
+        };
+        let word = |outcome: &Outcome| match outcome {
+            Outcome::Done => "done".to_owned(),
+            Outcome::Passed(..) => "passed".to_owned(),
+            Outcome::Later(answer) => format!("later {:?} {}", answer.facts.reply, answer.text),
+            Outcome::Never(answer) => format!("never {:?} {}", answer.facts.reply, answer.text),
+        };
+        let words: Vec<String> =
+            outcomes.iter().map(|(n, outcome)| format!("{n} {}", word(outcome))).collect();
+        assert_eq!(
+            words,
+            [
+                "1 done",
+                "2 passed",
+                "5 later Some(450) 450 4.2.2 full",
+                "6 later None in words",
+                "7 later None in words",
+                "9 never None in words"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_stands_before_all_of_a_destination_is_no_fault_of_a_message() {
+        let report = report(vec![delivery(Standing::Temporary, None); 2], Some(Barrier::Security));
+        let Verdict::Blocked(cause, answer) = judge(&[0, 1], &report, Timestamp(7)) else {
+            panic!("there was a barrier");
+        };
+        assert_eq!((cause, answer.text.as_str()), (Cause::Security, "in words"));
+        let facts = answer.facts;
+        assert_eq!((facts.status.as_deref(), facts.host.as_deref()), (Some("4.2.2"), Some("mx.test")));
+    }
+}
