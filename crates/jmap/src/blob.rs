@@ -26,7 +26,7 @@ pub struct Download {
 
 enum Octets {
     /// A message as it is stored, in pieces.
-    Stream(SourceStream),
+    Stream(Box<SourceStream>),
     /// What had to be decoded.
     Memory(Option<Bytes>),
 }
@@ -37,7 +37,7 @@ impl Download {
     }
 
     fn stream(source: &Source) -> Self {
-        Self { size: source.size(), octets: Octets::Stream(source.stream(0..source.size())) }
+        Self { size: source.size(), octets: Octets::Stream(Box::new(source.stream(0..source.size()))) }
     }
 
     /// Octets of it.

@@ -110,9 +110,9 @@ impl<'p> Parts<'p> {
             PartProperty::Type => part.media_type.as_str().into(),
             PartProperty::Charset => charset(part).map(Cow::into_owned).into(),
             PartProperty::Disposition => part.disposition().into(),
-            PartProperty::Cid => part.id.as_ref().map(|id| content_id(id)).into(),
+            PartProperty::Cid => part.id.as_ref().map(content_id).into(),
             PartProperty::Language => part.language.as_ref().map_or(Value::Null, languages),
-            PartProperty::Location => part.location.as_ref().map(|raw| text(raw)).into(),
+            PartProperty::Location => part.location.as_ref().map(text).into(),
             PartProperty::SubParts => Value::Null,
         }
     }

@@ -28,13 +28,12 @@ pub(in super::super) async fn run(
     arguments.end()?;
     check_number(ids.len(), context.limits.objects_in_get)?;
     let conditions: Vec<&Condition> = filter.iter().flat_map(|filter| filter.asserted()).collect();
-    let highlighted = |of: fn((&'_ [Needle], &'_ [Needle])) -> Vec<Needle>| -> Vec<Needle> {
-        conditions.iter().flat_map(|condition| of(condition.highlighted())).collect()
-    };
-    let in_body = highlighted(|(body, _)| body.to_vec());
-    let in_subject = highlighted(|(_, subject)| subject.to_vec());
-    let (in_body, in_subject): (Vec<&Needle>, Vec<&Needle>) =
-        (in_body.iter().collect(), in_subject.iter().collect());
+    let (mut in_body, mut in_subject): (Vec<&Needle>, Vec<&Needle>) = (Vec::new(), Vec::new());
+    for condition in conditions {
+        let (body, subject) = condition.highlighted();
+        in_body.extend(body);
+        in_subject.extend(subject);
+    }
 
     let mail = context.mail().clone();
     let named: Vec<(String, Option<EmailChanged>)> = ids

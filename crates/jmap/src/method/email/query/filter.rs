@@ -35,7 +35,7 @@ pub(crate) enum Condition {
     Field(&'static str, Terms),
     Body(Terms),
     /// A field of this name is there, and contains this.
-    Header(String, Option<Needle>),
+    Header(String, Option<Box<Needle>>),
 }
 
 /// The fields that a search for text looks at (RFC 8621 §4.4.1).
@@ -105,7 +105,7 @@ fn conditions(arguments: &mut Arguments) -> Result<Vec<Filter<Condition>>, Metho
     if let Some(words) = arguments.optional::<Vec<String>>("header")? {
         found.push(match words.as_slice() {
             [name] => C::Header(name.clone(), None),
-            [name, text] => C::Header(name.clone(), Some(Needle::new(text))),
+            [name, text] => C::Header(name.clone(), Some(Box::new(Needle::new(text)))),
             _ => {
                 return Err(MethodError::argument(
                     "header",
@@ -181,7 +181,7 @@ impl Condition {
             Self::Field(name, terms) => {
                 all(terms.needles().iter().map(|needle| evidence.field_has(name, Some(needle))))
             }
-            Self::Header(name, needle) => evidence.field_has(name, needle.as_ref()),
+            Self::Header(name, needle) => evidence.field_has(name, needle.as_deref()),
             Self::Body(terms) => all(terms.needles().iter().map(|needle| evidence.body_has(needle))),
             Self::Text(terms) => all(terms.needles().iter().map(|needle| {
                 let fields = TEXT_FIELDS.iter().map(|name| evidence.field_has(name, Some(needle)));

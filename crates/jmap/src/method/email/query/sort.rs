@@ -159,11 +159,10 @@ pub(crate) fn hint(record: &Record) -> Result<Option<String>, MethodError> {
 /// The name of the first address, or else the address.
 fn correspondent(header: HeaderView<'_>, field: &str, hint: Option<&str>) -> String {
     let first = header.last(field).and_then(|value| {
-        let entry = addresses(value, 2).into_iter().find_map(|entry| match entry {
+        addresses(value, 2).into_iter().find_map(|entry| match entry {
             Entry::Mailbox(mailbox) => Some(mailbox),
             Entry::GroupStart(_) | Entry::GroupEnd => None,
-        });
-        entry
+        })
     });
     first.map_or_else(String::new, |mailbox| mailbox.display_name(hint).unwrap_or_else(|| mailbox.address()))
 }
