@@ -19,6 +19,7 @@ mod imap_wire;
 #[allow(dead_code, unused_imports, missing_docs, reason = "only the parsers of the importer are wanted here")]
 mod import;
 mod ingest;
+mod jmap;
 mod mbox;
 mod names;
 mod pop3_session;
@@ -56,6 +57,8 @@ pub const TARGETS: &[Target] = &[
         seeds: &["crates/mail/tests/data", "tests/corpus"],
         longest: 32 << 10,
     },
+    Target { name: "jmap_request", run: jmap::request, seeds: &[], longest: 16 << 10 },
+    Target { name: "jmap_names", run: jmap::names, seeds: &[], longest: 1 << 10 },
     Target { name: "mbox", run: mbox::run, seeds: &[], longest: 16 << 10 },
     Target { name: "names", run: names::run, seeds: &[], longest: 1 << 10 },
     Target { name: "metadata", run: records::metadata, seeds: &[], longest: 4 << 10 },

@@ -104,6 +104,7 @@ async fn prepare(memory: Arc<Memory>) -> AccountId {
         parent,
         role: None,
         subscribed: true,
+        sort_order: 0,
     };
     let work = world.mail.create_mailbox(alice, mailbox("Work", None)).await.unwrap();
     world.mail.create_mailbox(alice, mailbox("2026", Some(work.id))).await.unwrap();

@@ -55,6 +55,16 @@ fn every_folder_of_the_corpus_belongs_to_a_target() {
 }
 
 #[test]
+fn jmap_request() {
+    replay("jmap_request");
+}
+
+#[test]
+fn jmap_names() {
+    replay("jmap_names");
+}
+
+#[test]
 fn imap_wire() {
     replay("imap_wire");
 }

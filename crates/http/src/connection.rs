@@ -12,8 +12,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::api::{self, Api};
 use crate::routes::{Asker, Services, router};
 
 /// How much a client may send, and how long it may take.
@@ -36,6 +38,10 @@ pub struct Traffic {
     pub sent: Counter,
 }
 
+/// Whether the server is going down: what does not end by itself ends then.
+#[derive(Clone)]
+pub(crate) struct Leaving(pub(crate) watch::Receiver<bool>);
+
 /// Serves HTTP/1.1.
 pub struct HttpServer {
     router: Router,
@@ -46,6 +52,12 @@ impl HttpServer {
     /// A server with these limits.
     pub fn new(services: Services, limits: HttpLimits) -> Self {
         Self { router: router(services), limits }
+    }
+
+    /// The same with JMAP.
+    #[must_use]
+    pub fn with_jmap(self, api: Api) -> Self {
+        Self { router: self.router.merge(api::router(api)), ..self }
     }
 
     /// Serves one connection of a client to its end. When `stopping` resolves, the request that is under way is the
@@ -61,7 +73,9 @@ impl HttpServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = Patient::new(stream, self.limits.stall, traffic);
-        let service = TowerToHyperService::new(self.router.clone().layer(Extension(Asker(client))));
+        let (leave, leaving) = watch::channel(false);
+        let router = self.router.clone().layer(Extension(Asker(client))).layer(Extension(Leaving(leaving)));
+        let service = TowerToHyperService::new(router);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_time)
@@ -74,6 +88,7 @@ impl HttpServer {
                 ended = connection.as_mut() => return ended,
                 () = stopping.as_mut(), if !told => {
                     told = true;
+                    let _nobody_listens = leave.send(true);
                     connection.as_mut().graceful_shutdown();
                 }
             }

@@ -3,20 +3,23 @@
 //! ```text
 //!   a connection ──> HttpServer::serve ──> routes ─┬─> /healthz/live    the process answers
 //!    (any stream)     header, time, stall          ├─> /healthz/ready   Readiness: what stands against taking mail
-//!                                                  └─> /metrics         Exporter::render, for those who may ask
+//!                                                  ├─> /metrics         Exporter::render, for those who may ask
+//!                                                  └─> /jmap/…          Api: page, login, limits, then JmapService
 //!
 //!   counters of all crates ──(facade: metrics)──> Exporter <── Gauges: what is read only when somebody asks
 //! ```
 //!
-//! The crate knows no socket, no store and no protocol of mail: who serves hands in a stream, and closures that say what
-//! is to be said. [`catalogue`] lists all metrics that there are; `docs/metrics.md` explains them.
+//! The crate knows no socket, no store and no protocol of mail: who serves hands in a stream, and closures, and a
+//! [`JmapService`], that say what is to be said. [`catalogue`] lists all metrics that there are; `docs/metrics.md` explains them.
 
+mod api;
 pub mod catalogue;
 mod connection;
 mod exporter;
 mod process;
 mod routes;
 
+pub use api::{Api, ApiLimits, Download, EventQuestion, JmapService, Refused, ServerEvent};
 pub use connection::{HttpLimits, HttpServer, Traffic};
 pub use exporter::Exporter;
 pub use process::ProcessGauges;

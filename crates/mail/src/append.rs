@@ -85,17 +85,46 @@ impl Mail {
         appended.first().copied().ok_or(Error::Empty)
     }
 
+    /// Makes an email that is in several mailboxes, the first of which are given, in one transaction (RFC 8621 §4.6,
+    /// §4.8). What is appended says the first of them.
+    pub async fn create_email(
+        &self,
+        account: AccountId,
+        mailboxes: &[MailboxId],
+        email: NewEmail,
+        quota: Quota,
+    ) -> Result<Appended, Error> {
+        let (first, others) = mailboxes.split_first().ok_or(Error::Nowhere)?;
+        let limit = Edit::MOST_PLACES;
+        if mailboxes.len() > limit {
+            return Err(Error::TooManyPlaces { limit });
+        }
+        let appended = self.add_to(account, (*first, others), vec![email], None, quota).await?;
+        appended.first().copied().ok_or(Error::Empty)
+    }
+
     async fn add(
         &self,
         account: AccountId,
         mailbox: MailboxId,
+        emails: Vec<NewEmail>,
+        instead_of: Option<Place>,
+        quota: Quota,
+    ) -> Result<Vec<Appended>, Error> {
+        self.add_to(account, (mailbox, &[]), emails, instead_of, quota).await
+    }
+
+    async fn add_to(
+        &self,
+        account: AccountId,
+        mailboxes: (MailboxId, &[MailboxId]),
         mut emails: Vec<NewEmail>,
         instead_of: Option<Place>,
         quota: Quota,
     ) -> Result<Vec<Appended>, Error> {
         let _turn = self.turn(account).await;
         loop {
-            let work = |tx| self.add_in(tx, account, mailbox, emails.clone(), instead_of, quota);
+            let work = |tx| self.add_in(tx, account, mailboxes, emails.clone(), instead_of, quota);
             match self.kv().run(work).await {
                 Ok((appended, modseq)) => {
                     self.announce(account, modseq).await;
@@ -116,12 +145,13 @@ impl Mail {
         &self,
         tx: Transaction,
         account: AccountId,
-        mailbox: MailboxId,
+        (mailbox, others): (MailboxId, &[MailboxId]),
         emails: Vec<NewEmail>,
         instead_of: Option<Place>,
         quota: Quota,
     ) -> Result<(Vec<Appended>, ModSeq), Failure> {
-        let wants = needs(vec![mailbox], emails.iter().map(|email| &email.message), Vec::new());
+        let mailboxes = std::iter::once(mailbox).chain(others.iter().copied()).collect();
+        let wants = needs(mailboxes, emails.iter().map(|email| &email.message), Vec::new());
         let (mut edit, _) = Edit::open_with(&tx, account, self.now(), wants).await?;
         if let Some(place) = instead_of {
             edit.take_away(place).await?;
@@ -131,6 +161,10 @@ impl Mail {
             let NewEmail { message, keywords, deleted, received } = email;
             let placing = Placing { mailbox, keywords, deleted, received, quota };
             let placed = edit.place(&message, &placing).await?;
+            for other in others {
+                edit.mailbox(*other).await?;
+                edit.add_membership(placed.email, *other, false)?;
+            }
             self.link(&tx, account, placed.email, &message).await?;
             appended.push(Appended {
                 email: placed.email,

@@ -174,7 +174,7 @@ fn note<K: Ord>(map: &mut BTreeMap<K, Changed>, key: K, changed: Changed) {
 }
 
 /// What two changes of one thing come to; created and destroyed come to nothing.
-const fn folded(before: Option<Changed>, now: Changed) -> Option<Changed> {
+pub(crate) const fn folded(before: Option<Changed>, now: Changed) -> Option<Changed> {
     match (before, now) {
         (Some(Changed::Created), Changed::Destroyed) => None,
         (Some(Changed::Created), _) => Some(Changed::Created),

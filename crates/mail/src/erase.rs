@@ -42,6 +42,7 @@ impl Mail {
                 Err(error) => return Err(error),
             }
         }
+        self.drop_uploads(account).await?;
         let all = account_range(account);
         self.kv()
             .run(|tx| {

@@ -32,6 +32,15 @@ pub enum Error {
     /// The text names no mailbox.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// An email is in at least one mailbox.
+    #[error("an email must be in at least one mailbox")]
+    Nowhere,
+    /// The account has changed since the moment that the change was made for.
+    #[error("the account has changed meanwhile")]
+    Changed,
+    /// Emails would be lost with the mailbox.
+    #[error("there are emails in the mailbox: move or remove those first")]
+    HasEmails,
     /// The account has as many mailboxes as it may.
     #[error("the account has {limit} mailboxes, the most that it may have: delete some first")]
     TooManyMailboxes {

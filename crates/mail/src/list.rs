@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use store::kv::{KeyRange, Range, Table, Transaction};
+use store::kv::{KeyRange, Range, Table, Transaction, after_key};
 use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
 
 use crate::record::Metadata;
 use crate::table::{
-    EmailState, Emails, Metadatas, ReceivedKey, ReceivedRow, Receiveds, ThreadEmail, Threads, read_many,
+    EmailState, Emails, Metadatas, ReceivedKey, ReceivedRow, Receiveds, ThreadEmail, ThreadState, Threads,
+    read_many,
 };
 use crate::{Error, Mail};
 
@@ -101,6 +102,34 @@ impl Mail {
         let key = &(account, thread);
         let state = self.look(|tx| async move { Ok(tx.snapshot_load::<Threads>(key).await?) }).await?;
         Ok(state.map(|state| state.emails.into_iter().map(|e| e.email).collect()))
+    }
+
+    /// The emails of threads, each oldest first, in the order asked; one read round.
+    pub async fn threads(
+        &self,
+        account: AccountId,
+        threads: &[ThreadId],
+    ) -> Result<Vec<Option<Vec<EmailId>>>, Error> {
+        let keys = &threads.iter().map(|thread| (account, *thread)).collect::<Vec<_>>();
+        let states = self.look(|tx| async move { Ok(read_many::<Threads>(&tx, keys).await?) }).await?;
+        let emails = |state: ThreadState| state.emails.into_iter().map(|e| e.email).collect();
+        Ok(states.into_iter().map(|state| state.map(emails)).collect())
+    }
+
+    /// All emails of an account by their ids, at most `limit` of them behind `after`: one range read.
+    pub async fn emails(
+        &self,
+        account: AccountId,
+        after: Option<EmailId>,
+        limit: usize,
+    ) -> Result<Vec<Email>, Error> {
+        let mut range = Emails::all(account);
+        if let Some(after) = after {
+            range.begin = after_key(&Emails::key(&(account, after)));
+        }
+        let range = &Range::new(range).limit(limit).snapshot();
+        let rows = self.look(|tx| async move { Ok(tx.rows::<Emails>(range.clone()).all().await?) }).await?;
+        Ok(rows.into_iter().map(|((_, id), state)| Email::new(id, state)).collect())
     }
 
     /// Emails by id, in the order asked; one read round.

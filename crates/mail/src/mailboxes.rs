@@ -20,6 +20,23 @@ pub struct NewMailbox {
     pub role: Option<Role>,
     /// Whether the owner wants to see it.
     pub subscribed: bool,
+    /// Where it stands among its siblings.
+    pub sort_order: u32,
+}
+
+/// A change of a mailbox; what is not named stays.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MailboxUpdate {
+    /// Its own name.
+    pub name: Option<MailboxName>,
+    /// The mailbox that it lies in; none is the root.
+    pub parent: Option<Option<MailboxId>>,
+    /// What it is for.
+    pub role: Option<Option<Role>>,
+    /// Where it stands among its siblings.
+    pub sort_order: Option<u32>,
+    /// Whether the owner wants to see it.
+    pub subscribed: Option<bool>,
 }
 
 /// How much a deletion takes along.
@@ -88,7 +105,7 @@ impl Mail {
             let (parent, missing) = tree.follow(path);
             let Some((name, parents)) = missing.split_last() else { return Err(Error::Exists) };
             let (edit, tree, parent) = self.make_parents(edit, tree, parent, parents).await?;
-            let new = NewMailbox { name: name.clone(), parent, role, subscribed: false };
+            let new = NewMailbox { name: name.clone(), parent, role, subscribed: false, sort_order: 0 };
             self.make(edit, tree, &new).await
         })
         .await
@@ -131,12 +148,57 @@ impl Mail {
         .await
     }
 
+    /// Changes a mailbox, all of it or nothing; what lies below it moves along.
+    pub async fn update_mailbox(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        update: &MailboxUpdate,
+    ) -> Result<(), Error> {
+        self.finish_deletions(account, update.role.flatten()).await?;
+        self.change_tree(account, |mut edit, tree| async move {
+            let before = edit.mailbox(mailbox).await?.clone();
+            let mut record = before.clone();
+            record.name = update.name.as_ref().map_or(record.name, |name| name.as_str().to_owned());
+            record.parent = update.parent.unwrap_or(record.parent);
+            record.sort_order = update.sort_order.unwrap_or(record.sort_order);
+            record.subscribed = update.subscribed.unwrap_or(record.subscribed);
+            if let Some(role) = update.role {
+                self.change_role(&mut edit, &tree, mailbox, record.role, role).await?;
+                record.role = role.map(Role::number);
+            }
+            if record == before {
+                return Ok((edit, ()));
+            }
+            let moves = record.name != before.name || record.parent != before.parent;
+            if moves {
+                tree.check_move(mailbox, record.parent, &MailboxName::from_record(record.name.clone()))?;
+                if let Some(info) = tree.info(mailbox) {
+                    edit.mailbox_was(mailbox, &info.path);
+                }
+                edit.tx().remove::<MailboxNames>(&(account, before.parent, before.name))?;
+                edit.tx().save::<MailboxNames>(&(account, record.parent, record.name.clone()), &mailbox)?;
+            }
+            edit.update_mailbox(mailbox, record)?;
+            if moves {
+                take_subscriptions(&mut edit, mailbox).await?;
+            }
+            Ok((edit, ()))
+        })
+        .await
+    }
+
     /// Renames the INBOX as RFC 9051 §6.3.6 has it: its emails move to a new mailbox, the INBOX stays.
     pub async fn rename_inbox(&self, account: AccountId, new: &MailboxPath) -> Result<MailboxInfo, Error> {
         let made = self.create_path(account, new, None).await?;
         let uids = self.select(account, MailboxId::INBOX).await?.uids;
         self.r#move(account, MailboxId::INBOX, &uids, made.id).await?;
         self.mailbox(account, made.id).await?.ok_or(Error::NoSuchMailbox)
+    }
+
+    /// Deletes a mailbox without children in which no emails are.
+    pub async fn delete_empty_mailbox(&self, account: AccountId, mailbox: MailboxId) -> Result<(), Error> {
+        self.delete_tree(account, mailbox, DeleteScope::Leaf, true).await
     }
 
     /// Deletes a mailbox. It is gone for its owner when this returns; emails that are in no other mailbox are
@@ -147,6 +209,16 @@ impl Mail {
         mailbox: MailboxId,
         scope: DeleteScope,
     ) -> Result<(), Error> {
+        self.delete_tree(account, mailbox, scope, false).await
+    }
+
+    async fn delete_tree(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        scope: DeleteScope,
+        only_empty: bool,
+    ) -> Result<(), Error> {
         let gone = self
             .change_tree(account, |mut edit, tree| async move {
                 let subtree = tree.subtree(mailbox);
@@ -155,6 +227,9 @@ impl Mail {
                 }
                 if scope == DeleteScope::Leaf && subtree.len() > 1 {
                     return Err(Error::HasChildren);
+                }
+                if only_empty && tree.counters(mailbox).is_some_and(|(counters, ..)| counters.total > 0) {
+                    return Err(Error::HasEmails);
                 }
                 edit.read_mailboxes(subtree.iter().copied()).await?;
                 let infos = subtree.iter().filter_map(|id| tree.info(*id)).filter(|info| info.subscribed);
@@ -207,28 +282,44 @@ impl Mail {
         self.change_tree(account, |mut edit, tree| async move {
             let record = edit.mailbox(mailbox).await?.clone();
             let number = role.map(Role::number);
-            if record.role == number {
-                return Ok((edit, ()));
+            if record.role != number {
+                self.change_role(&mut edit, &tree, mailbox, record.role, role).await?;
+                edit.update_mailbox(mailbox, MailboxRecord { role: number, ..record })?;
             }
-            if mailbox == MailboxId::INBOX || role == Some(Role::Inbox) {
-                return Err(Error::Inbox);
-            }
-            if role.is_some_and(|role| is_taken(role, &edit, &tree)) {
-                return Err(Error::RoleTaken);
-            }
-            if [record.role, number].contains(&Some(Role::Trash.number())) {
-                let total = tree.counters(mailbox).map_or(0, |(counters, ..)| counters.total);
-                if total > Self::MOST_IN_NEW_TRASH {
-                    let (asked, limit) = (usize::try_from(total).unwrap_or(usize::MAX), 2_000);
-                    return Err(Error::TooMany { what: "the number of emails in a new trash", asked, limit });
-                }
-                read_threads_of(&mut edit, mailbox).await?;
-                edit.state_mut().trash = (role == Some(Role::Trash)).then_some(mailbox);
-            }
-            edit.update_mailbox(mailbox, MailboxRecord { role: number, ..record })?;
             Ok((edit, ()))
         })
         .await
+    }
+
+    /// Makes ready for another role, or none, what else depends on it; the record is the caller's to write.
+    async fn change_role(
+        &self,
+        edit: &mut Edit,
+        tree: &Tree,
+        mailbox: MailboxId,
+        before: Option<u8>,
+        role: Option<Role>,
+    ) -> Result<(), Error> {
+        let number = role.map(Role::number);
+        if before == number {
+            return Ok(());
+        }
+        if mailbox == MailboxId::INBOX || role == Some(Role::Inbox) {
+            return Err(Error::Inbox);
+        }
+        if role.is_some_and(|role| is_taken(role, edit, tree)) {
+            return Err(Error::RoleTaken);
+        }
+        if [before, number].contains(&Some(Role::Trash.number())) {
+            let total = tree.counters(mailbox).map_or(0, |(counters, ..)| counters.total);
+            if total > Self::MOST_IN_NEW_TRASH {
+                let (asked, limit) = (usize::try_from(total).unwrap_or(usize::MAX), 2_000);
+                return Err(Error::TooMany { what: "the number of emails in a new trash", asked, limit });
+            }
+            read_threads_of(edit, mailbox).await?;
+            edit.state_mut().trash = (role == Some(Role::Trash)).then_some(mailbox);
+        }
+        Ok(())
     }
 
     /// Finishes deletions that were cut off, before a mailbox becomes the trash: an old one must be empty by then.
@@ -309,7 +400,7 @@ impl Mail {
         names: &[MailboxName],
     ) -> Result<(Edit, Tree, Option<MailboxId>), Error> {
         for name in names {
-            let new = NewMailbox { name: name.clone(), parent, role: None, subscribed: false };
+            let new = NewMailbox { name: name.clone(), parent, role: None, subscribed: false, sort_order: 0 };
             let (made_in, info) = self.make(edit, tree, &new).await?;
             parent = Some(info.id);
             tree = Tree::read(made_in.tx(), made_in.account(), false).await?;
@@ -345,6 +436,7 @@ impl Mail {
             subscribed,
             uidvalidity: edit.state().next_uidvalidity,
             deleting: false,
+            sort_order: new.sort_order,
         })?;
         let _given_out = edit.new_uidvalidity();
         if new.role == Some(Role::Trash) {

@@ -24,6 +24,8 @@ pub struct MailboxInfo {
     pub role: Option<Role>,
     /// Whether the owner wants to see it in mail apps.
     pub subscribed: bool,
+    /// Where the owner wants it among its siblings: lower ones come first.
+    pub sort_order: u32,
     /// Never given to two mailboxes of the account.
     pub uidvalidity: UidValidity,
     /// The UID that the next email gets.
@@ -173,6 +175,34 @@ impl Tree {
         std::iter::successors(Some(id), parent).take(MailboxPath::MAX_DEPTH * 2).count()
     }
 
+    /// Refuses to give a mailbox a name below a parent (its own ones may be these) where it cannot be.
+    pub(crate) fn check_move(
+        &self,
+        mailbox: MailboxId,
+        parent: Option<MailboxId>,
+        name: &MailboxName,
+    ) -> Result<(), Error> {
+        if mailbox == MailboxId::INBOX {
+            return Err(Error::Inbox);
+        }
+        if parent.is_some_and(|parent| self.record(parent).is_none()) {
+            return Err(Error::NoSuchMailbox);
+        }
+        let subtree = self.subtree(mailbox);
+        if parent.is_some_and(|parent| subtree.contains(&parent)) {
+            return Err(Error::Loop);
+        }
+        let height = subtree.iter().map(|id| self.depth(*id)).max().unwrap_or(1) + 1 - self.depth(mailbox);
+        if parent.map_or(0, |parent| self.depth(parent)) + height > MailboxPath::MAX_DEPTH {
+            return Err(crate::NameError::Deep.into());
+        }
+        let taken = self.child(parent, name).is_some_and(|other| other != mailbox);
+        if taken || (parent.is_none() && name.is_inbox()) {
+            return Err(Error::Exists);
+        }
+        Ok(())
+    }
+
     /// The mailbox as its owner sees it.
     pub(crate) fn info(&self, id: MailboxId) -> Option<MailboxInfo> {
         self.info_at(id, self.path(id)?)
@@ -191,6 +221,7 @@ impl Tree {
             parent: record.parent,
             role: record.role.and_then(Role::from_number),
             subscribed: record.subscribed,
+            sort_order: record.sort_order,
             uidvalidity: record.uidvalidity,
             uidnext: counters.uidnext,
             modseq: counters.modseq,

@@ -18,6 +18,8 @@ pub struct UpkeepReport {
     pub log_trimmed: u64,
     /// Mailboxes whose deletion was finished.
     pub mailboxes_removed: u64,
+    /// Uploads whose time was over.
+    pub uploads_forgotten: u64,
 }
 
 impl Mail {
@@ -38,6 +40,7 @@ impl Mail {
             report.mailboxes_removed += 1;
         }
         report.purged = self.purge(account).await?;
+        report.uploads_forgotten = self.forget_uploads(account).await?;
         report.log_trimmed = self.trim_log(account).await?;
         let old = Deliveries::forgotten(account, self.now());
         self.kv()

@@ -13,7 +13,8 @@ use checks::Checks;
 use directory::sasl::{ChannelBindings, Mechanism};
 use dns::{NetworkResolver, Resolver, Validation};
 use futures::FutureExt;
-use http_api::{Exporter, HttpLimits, HttpServer};
+use http_api::{Api, ApiLimits, Exporter, HttpLimits, HttpServer};
+use jmap::Jmap;
 use queue::Queue;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,17 +22,20 @@ use tokio::time::sleep;
 
 use crate::admin::Counter;
 use crate::budget::Budget;
-use crate::config::{CheckSettings, HttpSettings, ListenerSettings, Protocol, Settings, ShutdownSettings};
+use crate::config::{
+    CheckSettings, HttpSettings, JmapSettings, ListenerSettings, Protocol, Settings, ShutdownSettings,
+};
 use crate::data_dir::DataDir;
 use crate::driver::http::HttpDriver;
 use crate::driver::imap::ImapServer;
+use crate::driver::jmap::JmapDriver;
 use crate::driver::pop3::Pop3Server;
 use crate::driver::port::Port;
 use crate::driver::smtp::{SmtpServer, SmtpServices};
 use crate::inbound::Inbound;
 use crate::meters::{Gauges, PortMeters};
 use crate::net::tls::{self, Certificates};
-use crate::net::{House, Lifecycle, Listener};
+use crate::net::{House, Lifecycle, Listener, TlsMode};
 use crate::node::Node;
 use crate::notice::Notifier;
 use crate::outbound::Outbound;
@@ -42,6 +46,13 @@ use crate::upkeep;
 
 /// Files that are open besides connections.
 const FILES: u64 = 1_000;
+
+/// Event sources of one user at once: one for each app, and some for connections that are lost and do not know it.
+const EVENT_SOURCES: usize = 20;
+/// How long the body of a request to JMAP may take.
+const BODY_TIME: Duration = Duration::from_mins(1);
+/// How long an upload may take: the largest at some 60 kilobytes a second.
+const UPLOAD_TIME: Duration = Duration::from_mins(15);
 
 /// A server that is ready to start, or runs.
 pub(crate) struct Server {
@@ -288,10 +299,42 @@ impl Server {
             access: Arc::new(move |client| metrics_from.iter().any(|network| network.contains(client))),
         };
         let limits = HttpLimits { header_size, header_time, stall: self.settings.connections.times.stall };
-        let server = HttpServer::new(services, limits);
+        let mut server = HttpServer::new(services, limits);
+        if self.settings.jmap.enabled {
+            server = server.with_jmap(self.jmap(port.mode == TlsMode::Implicit));
+        }
         let (server, tasks) = (Arc::new(HttpDriver { port, server }), self.lifecycle.clone());
         listener
             .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    /// JMAP for a listener whose connections are encrypted, or not.
+    fn jmap(&self, encrypted: bool) -> Api {
+        let JmapSettings { url, origins, .. } = self.settings.jmap.clone();
+        let services = jmap::Services {
+            mail: self.node.mail.clone(),
+            directory: self.node.directory.clone(),
+            clock: self.node.clock.clone(),
+        };
+        let limits = jmap::Limits { size_upload: self.settings.node.message_size, ..jmap::Limits::default() };
+        let jmap = Jmap::new(services, limits);
+        Api {
+            directory: self.node.directory.clone(),
+            service: Arc::new(JmapDriver(jmap)),
+            encrypted,
+            plaintext_login: self.settings.plaintext_login,
+            base: url,
+            origins,
+            limits: ApiLimits {
+                request: limits.size_request,
+                upload: usize::try_from(limits.size_upload).unwrap_or(usize::MAX),
+                requests_at_once: limits.concurrent_requests,
+                uploads_at_once: limits.concurrent_upload,
+                event_sources_at_once: EVENT_SOURCES,
+                body_time: BODY_TIME,
+                upload_time: UPLOAD_TIME,
+            },
+        }
     }
 
     /// What stands against taking mail, in words.

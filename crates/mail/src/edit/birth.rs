@@ -45,6 +45,7 @@ impl Edit {
                 subscribed: true,
                 uidvalidity,
                 deleting: false,
+                sort_order: 0,
             });
             if role == Role::Trash {
                 edit.state.trash = Some(mailbox);

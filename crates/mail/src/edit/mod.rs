@@ -401,6 +401,15 @@ impl Edit {
         Ok(())
     }
 
+    /// Changes an email's keywords.
+    pub(crate) fn set_keywords(&mut self, email: EmailId, keywords: Keywords) -> Result<(), Error> {
+        check_keywords(&keywords)?;
+        if let Some(state) = self.emails.get_mut(&email).and_then(|e| e.after.as_mut()) {
+            state.keywords = keywords;
+        }
+        Ok(())
+    }
+
     /// The modseq that a mailbox, which was read, had before this change.
     pub(crate) fn modseq_before(&self, mailbox: MailboxId) -> Option<ModSeq> {
         self.mailboxes.get(&mailbox)?.before.as_ref().map(|counters| counters.modseq)

@@ -52,6 +52,13 @@ pub fn decode_unlabelled<'b>(bytes: &'b [u8], fallback: Option<&str>) -> Cow<'b,
     }
 }
 
+/// Whether a label stands for a charset that is known here. What says nothing, such as `unknown-8bit`, does not.
+pub fn is_known(label: &str) -> bool {
+    let plain = || label.chars().filter(char::is_ascii_alphanumeric).flat_map(char::to_lowercase);
+    let ascii = ["ascii", "usascii", "ansix341968", "iso646us"];
+    charset(label).is_some() || ascii.iter().any(|name| plain().eq(name.chars()))
+}
+
 enum Charset {
     Known(&'static Encoding),
     Iso2022Kr,

@@ -69,6 +69,11 @@ impl Record {
         self.field(5)
     }
 
+    /// As [`Metadata::has_attachment`].
+    pub fn has_attachment(&self) -> Result<bool, Error> {
+        self.field(6)
+    }
+
     /// All of it.
     pub fn whole(&self) -> Result<Metadata, Error> {
         Metadata::from_bytes(&self.row).map_err(|damage| self.damaged(&damage))
@@ -130,6 +135,7 @@ mod tests {
             assert_eq!(fields(b"X-Other"), None);
             assert_eq!(record.structure().unwrap(), metadata.structure);
             assert_eq!(record.preview().unwrap(), metadata.preview);
+            assert_eq!(record.has_attachment().unwrap(), metadata.has_attachment);
         }
     }
 

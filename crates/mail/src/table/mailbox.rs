@@ -53,6 +53,10 @@ pub(crate) struct MailboxRecord {
     #[n(5)]
     #[cbor(default)]
     pub(crate) deleting: bool,
+    /// Where the owner wants it among its siblings: lower ones come first (RFC 8621 §2 `sortOrder`).
+    #[n(6)]
+    #[cbor(default)]
+    pub(crate) sort_order: u32,
 }
 
 /// Key: account, mailbox, 1.

@@ -13,6 +13,7 @@ mod mailbox;
 mod member;
 mod subscription;
 mod thread;
+mod upload;
 
 use bytes::Bytes;
 use store::kv::{Error, KeyRange, KeyReader, KeyWriter, Table, Transaction, decode};
@@ -33,6 +34,7 @@ pub(crate) use mailbox::{
 pub(crate) use member::{MemberRecord, Members, ReceivedKey, ReceivedRow, Receiveds};
 pub(crate) use subscription::{Subscribed, Subscriptions};
 pub(crate) use thread::{ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads};
+pub(crate) use upload::{UploadRow, Uploads};
 
 /// The first byte of every key of an account.
 const ACCOUNT: &[u8] = b"a";
@@ -57,6 +59,7 @@ pub(crate) enum Number {
     Imported = 14,
     Subscription = 15,
     Annotation = 16,
+    Upload = 17,
 }
 
 /// The beginning of every key of one table of one account.

@@ -41,7 +41,13 @@ impl Script {
         let parent = self.rng.random_bool(0.7).then(|| self.mailbox(id));
         let name = NAMES[self.rng.random_range(0..NAMES.len())];
         let role = if self.rng.random_bool(0.3) { self.role() } else { None };
-        let new = NewMailbox { name: MailboxName::new(name).unwrap(), parent, role, subscribed: true };
+        let new = NewMailbox {
+            name: MailboxName::new(name).unwrap(),
+            parent,
+            role,
+            subscribed: true,
+            sort_order: 0,
+        };
         let made = self.node.mail.create_mailbox(id, new).await;
         let model = &self.models[&id];
         let mut expected = refusals(model, 1);

@@ -219,7 +219,7 @@ async fn thousands_of_mailboxes() {
     let mut parent = root;
     for number in 0..1200 {
         let name = MailboxName::new(&format!("{number:0>200}")).unwrap();
-        let new = NewMailbox { name, parent: Some(parent), role: None, subscribed: false };
+        let new = NewMailbox { name, parent: Some(parent), role: None, subscribed: false, sort_order: 0 };
         let made = node.mail.create_mailbox(ALICE, new).await.unwrap();
         if number % 60 == 59 {
             parent = made.id;

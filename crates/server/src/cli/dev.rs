@@ -15,7 +15,7 @@ use super::account::make_password;
 use super::output;
 
 /// Everything is on loopback: nobody else can reach it. Ports are the base plus the protocol's own: smtp +25,
-/// lmtp +24, http +80, pop3 +110, imap +143, submissions +465, submission +587, imaps +993, pop3s +995.
+/// lmtp +24, http +80, pop3 +110, imap +143, https +443, submissions +465, submission +587, imaps +993, pop3s +995.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The number to which each protocol's own port is added

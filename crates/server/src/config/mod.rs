@@ -65,6 +65,7 @@ pub(crate) struct Settings {
     pub(crate) imap: imap::Config,
     pub(crate) pop3: pop3::Config,
     pub(crate) http: HttpSettings,
+    pub(crate) jmap: JmapSettings,
 }
 
 /// What is logged, and how.
@@ -150,6 +151,17 @@ pub(crate) struct HttpSettings {
     pub(crate) metrics_from: Vec<Network>,
 }
 
+/// JMAP.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct JmapSettings {
+    /// Whether it is there: not all of its methods are yet.
+    pub(crate) enabled: bool,
+    /// Where clients find the server, if that is not what they say.
+    pub(crate) url: Option<String>,
+    /// The origins of pages elsewhere that may ask.
+    pub(crate) origins: Vec<String>,
+}
+
 impl Settings {
     /// The defaults, for a server of this name.
     pub(crate) fn new(hostname: &str, data: PathBuf) -> Self {
@@ -206,6 +218,7 @@ impl Settings {
                 header_size: 32 << 10,
                 metrics_from: Network::LOOPBACK.to_vec(),
             },
+            jmap: JmapSettings { enabled: false, url: None, origins: Vec::new() },
         }
     }
 
@@ -256,6 +269,7 @@ impl Settings {
         root.section("imap", |section| sections::imap(section, &mut s.imap));
         root.section("pop3", |section| sections::pop3(section, &mut s.pop3));
         root.section("http", |section| sections::http(section, &mut s.http));
+        root.section("jmap", |section| sections::jmap(section, &mut s.jmap));
         s.check_addresses(root);
         s
     }

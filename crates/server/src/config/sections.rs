@@ -15,8 +15,8 @@ use super::section::Section;
 use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
-    CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, LogSettings, ShutdownSettings,
-    SmtpSettings, SubmissionSettings, TlsSettings,
+    CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, JmapSettings, LogSettings,
+    ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
 };
 use crate::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
@@ -256,6 +256,31 @@ pub(super) fn http(section: &mut Section<'_>, http: &mut HttpSettings) {
     time(section, "header_timeout", &mut http.header_time, SECOND..=DAY);
     octets(section, "header_size", &mut http.header_size, 8 << 10, 1 << 20);
     http.metrics_from = section.value("metrics_from", std::mem::take(&mut http.metrics_from));
+}
+
+pub(super) fn jmap(section: &mut Section<'_>, jmap: &mut JmapSettings) {
+    jmap.enabled = section.value("enabled", jmap.enabled);
+    if let Some((line, url)) = section.located::<String>("url") {
+        match origin(&url) {
+            true => jmap.url = Some(url),
+            false => section.mistake(line, NO_ORIGIN.replace("{}", "url").replace("[]", &url)),
+        }
+    }
+    if let Some((line, origins)) = section.located::<Vec<String>>("origins") {
+        if let Some(bad) = origins.iter().find(|text| !origin(text)) {
+            section.mistake(line, NO_ORIGIN.replace("{}", "origins").replace("[]", bad));
+        }
+        jmap.origins = origins;
+    }
+}
+
+const NO_ORIGIN: &str = "{} must hold a scheme and a host such as \"https://mail.example.com\", not \"[]\"";
+
+/// A scheme, a host and perhaps a port, as browsers write them: no path, not even a slash.
+fn origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(fits))
 }
 
 impl Value for Enforcement {

@@ -59,6 +59,7 @@ fn the_example_shows_every_key_with_its_default() {
             },
             ..shown.node
         },
+        jmap: JmapSettings { url: None, ..shown.jmap },
         relay: RelaySettings { routes: Vec::new(), dns_anchor: None, dnssec: false, ..shown.relay },
         listeners: shown.listeners.into_iter().filter(|l| l.name != "lmtp" && l.name != "https").collect(),
         ..shown
@@ -109,6 +110,16 @@ fn policies_of_single_domains() {
     ] {
         let problem = load(bad).unwrap_err();
         assert!(problem.message.contains(told), "{told}\nis not in\n{}", problem.message);
+    }
+}
+
+#[test]
+fn origins_are_hosts() {
+    let load = |line: &str| load(&format!("hostname = \"a.example\"\n[jmap]\n{line}\n")).map(|s| s.jmap);
+    assert_eq!(load("url = \"https://a.example:8443\"").unwrap().url.unwrap(), "https://a.example:8443");
+    assert_eq!(load("origins = [\"http://[::1]:80\"]").unwrap().origins, ["http://[::1]:80"]);
+    for bad in ["url = \"a.example\"", "url = \"https://a.example/\"", "origins = [\"https://A.example\"]"] {
+        assert!(load(bad).unwrap_err().message.contains("must hold a scheme and a host"), "{bad}");
     }
 }
 

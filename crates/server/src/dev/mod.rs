@@ -63,7 +63,7 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    const ALL: [(&str, Protocol, u16, TlsMode); 9] = [
+    const ALL: [(&str, Protocol, u16, TlsMode); 10] = [
         ("smtp", Protocol::Smtp, 25, TlsMode::StartTls),
         ("submission", Protocol::Submission, 587, TlsMode::StartTls),
         ("submissions", Protocol::Submission, 465, TlsMode::Implicit),
@@ -73,6 +73,7 @@ impl Ports {
         ("pop3", Protocol::Pop3, 110, TlsMode::StartTls),
         ("pop3s", Protocol::Pop3, 995, TlsMode::Implicit),
         ("http", Protocol::Http, 80, TlsMode::Off),
+        ("https", Protocol::Http, 443, TlsMode::Implicit),
     ];
 
     /// The port of a listener.
@@ -133,6 +134,8 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     settings.checks.options.exempt = Vec::new();
     settings.tls.self_signed = ["localhost", DOMAIN, &format!("*.{DOMAIN}")].map(str::to_owned).to_vec();
     settings.node.directory.default_domain = Some(DomainName::parse(DOMAIN)?);
+    // Whoever tries things out may try what is not whole yet.
+    settings.jmap.enabled = true;
     // Whoever tries things out may send as much as they like, and choose any password.
     settings.submission.limits =
         SendingLimits { messages_per_hour: None, recipients_per_hour: None, recipients_per_day: None };

@@ -7,7 +7,7 @@ use crate::text::Columns;
 
 /// The whole screen.
 pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts, way_out: &str) -> String {
-    let (smtp, lmtp, http) = (ports.of(25), ports.of(24), ports.of(80));
+    let (smtp, lmtp, http, https) = (ports.of(25), ports.of(24), ports.of(80), ports.of(443));
     let (submission, submissions) = (ports.of(587), ports.of(465));
     let (imap, imaps, pop3, pop3s) = (ports.of(143), ports.of(993), ports.of(110), ports.of(995));
     let password = shell(&accounts.password);
@@ -26,6 +26,7 @@ pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts, way_out
     overview.row(["pop3", &format!("127.0.0.1:{pop3}   STLS offered, login without it allowed")]);
     overview.row(["pop3s", &format!("127.0.0.1:{pop3s}   TLS")]);
     overview.row(["http", &format!("http://127.0.0.1:{http}/healthz/ready")]);
+    overview.row(["jmap", &format!("https://127.0.0.1:{https}/jmap/session   or http, port {http}")]);
     overview.row(["certificate", &data.tls().join("cert.pem").display().to_string()]);
     let send = [
         format!(

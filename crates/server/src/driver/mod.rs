@@ -3,6 +3,7 @@
 pub(crate) mod conversation;
 pub(crate) mod http;
 pub(crate) mod imap;
+pub(crate) mod jmap;
 pub(crate) mod pop3;
 pub(crate) mod port;
 pub(crate) mod smtp;

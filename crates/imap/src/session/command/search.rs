@@ -7,7 +7,6 @@
 pub(super) mod matching;
 mod query;
 pub(super) mod scan;
-mod text;
 
 use std::ops::Range;
 

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use mail::ingest::address::{Entry, addresses};
 use mail::ingest::subject::base_subject;
+use mail::search::collated;
 use mail::{Member, Record};
-use unicode_normalization::UnicodeNormalization;
 
 use super::super::content::Kept;
 use super::super::error::Error;
@@ -20,9 +20,6 @@ use crate::wire::response::{self, Output, Reply};
 
 /// How many messages one step reads.
 const PAGE: usize = 200;
-
-/// The longest text that is compared, in bytes.
-const TEXT: usize = 512;
 
 /// A SORT in progress.
 pub(in super::super) struct Sorting {
@@ -160,24 +157,6 @@ pub(super) fn subject(kept: &Kept<'_>) -> String {
     kept.header.last("subject").map(|value| base_subject(value, kept.hint())).unwrap_or_default()
 }
 
-/// Text as it is compared: `i;unicode-casemap` (RFC 5051 §2), title case and then decomposed.
-pub(super) fn collated(text: &str) -> Box<str> {
-    let single = |c: char| {
-        let mut upper = c.to_uppercase();
-        match (upper.next(), upper.next()) {
-            (Some(one), None) => one,
-            _ => c,
-        }
-    };
-    let mut collated: String = text.chars().map(single).nfkd().collect();
-    let mut end = TEXT.min(collated.len());
-    while !collated.is_char_boundary(end) {
-        end -= 1;
-    }
-    collated.truncate(end);
-    collated.into()
-}
-
 fn first_entry<'r>(kept: &Kept<'r>, field: &str) -> Option<Entry<'r>> {
     addresses(kept.header.last(field)?, 1).into_iter().next()
 }
@@ -200,19 +179,5 @@ fn display_name(kept: &Kept<'_>, field: &str) -> Box<str> {
         }
         Some(Entry::GroupStart(name)) => collated(&mail::ingest::decode_text(&name, kept.hint())),
         _ => Box::default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_compared_without_case_and_composition() {
-        assert_eq!(collated("straße"), collated("STRAßE"));
-        assert_eq!(collated("\u{e9}t\u{e9}"), collated("E\u{301}te\u{301}"));
-        assert_eq!(collated("한글"), collated("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"));
-        assert!(collated("Zebra") > collated("apple"));
-        assert!((TEXT - 3..=TEXT).contains(&collated(&"é".repeat(1000)).len()));
     }
 }

@@ -5,6 +5,7 @@ mod forest;
 use mail::Member;
 use mail::ingest::message_ids;
 use mail::ingest::subject::is_reply;
+use mail::search::collated;
 
 use self::forest::{Forest, Letter};
 use super::super::content::Kept;
@@ -12,7 +13,7 @@ use super::super::error::Error;
 use super::super::user::User;
 use super::search::matching::Matching;
 use super::search::scan::Match;
-use super::sort::{collated, sent, subject};
+use super::sort::{sent, subject};
 use super::{Finished, Outcome, Task};
 use crate::wire::Unit;
 use crate::wire::command::{Thread, Threading as Algorithm};

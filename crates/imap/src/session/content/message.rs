@@ -5,15 +5,11 @@ use std::ops::Range;
 use bytes::Bytes;
 use mail::ingest::{self, What, header_fields};
 use mail::record::NameHash;
-use mail::record::metadata::Cuts;
 use mail::record::metadata_parts::Structure as Tree;
-use mail::{Mail, Record, Sealed, Source};
+use mail::{Mail, Opened, Record, Sealed, Source};
 
 use super::super::error::Error;
 use crate::wire::{Section, SectionText};
-
-/// The longest header block that is read as a whole, in bytes.
-const HEADER: u64 = 8 * 1024 * 1024;
 
 /// The header fields that ENVELOPE is made of.
 const ENVELOPE: [NameHash; 10] = [
@@ -30,14 +26,16 @@ const ENVELOPE: [NameHash; 10] = [
 ];
 
 /// A message whose content is being shown.
-pub(in super::super) struct Message {
-    /// What is known of its content; none where only the bytes are asked for.
-    record: Option<Record>,
-    /// Its bytes, if they were read with those of others.
-    sealed: Option<Sealed>,
-    source: Option<Source>,
-    /// The whole tree, once somebody has asked for it.
-    tree: Option<Tree>,
+pub(in super::super) struct Message(Kept);
+
+/// What is known of it.
+enum Kept {
+    /// Its record, and whatever else was asked for.
+    Opened(Opened),
+    /// Only its bytes: nothing else will be asked for.
+    Whole(Source),
+    /// The same, before anybody has asked.
+    Sealed(Sealed),
 }
 
 /// What a section names.
@@ -53,58 +51,71 @@ pub(in super::super) enum Content {
 
 impl Message {
     pub(in super::super) const fn new(record: Record) -> Self {
-        Self { record: Some(record), sealed: None, source: None, tree: None }
+        Self(Kept::Opened(Opened::new(record)))
     }
 
     /// A message of which nothing will be shown but all of it.
     pub(in super::super) const fn whole(sealed: Sealed) -> Self {
-        Self { record: None, sealed: Some(sealed), source: None, tree: None }
+        Self(Kept::Sealed(sealed))
     }
 
     /// Has the bytes at hand, for when somebody asks for them.
     pub(in super::super) fn bring(&mut self, sealed: Sealed) {
-        self.sealed = Some(sealed);
+        match &mut self.0 {
+            Kept::Opened(opened) => opened.bring(sealed),
+            kept => *kept = Kept::Sealed(sealed),
+        }
     }
 
     pub(in super::super) fn record(&self) -> Result<&Record, Error> {
-        self.record.as_ref().ok_or(Error::Torn)
+        match &self.0 {
+            Kept::Opened(opened) => Ok(opened.record()),
+            Kept::Whole(_) | Kept::Sealed(_) => Err(Error::Torn),
+        }
+    }
+
+    fn opened(&mut self) -> Result<&mut Opened, Error> {
+        match &mut self.0 {
+            Kept::Opened(opened) => Ok(opened),
+            Kept::Whole(_) | Kept::Sealed(_) => Err(Error::Torn),
+        }
     }
 
     /// The bytes, if they were read with those of others.
     pub(in super::super) fn source_at_hand(&mut self) -> Result<Option<&Source>, Error> {
-        if self.source.is_none()
-            && let Some(sealed) = self.sealed.take()
-        {
-            self.source = Some(sealed.open()?);
+        self.unseal()?;
+        match &mut self.0 {
+            Kept::Opened(opened) => Ok(opened.source_at_hand()?),
+            Kept::Whole(source) => Ok(Some(source)),
+            Kept::Sealed(_) => Ok(None),
         }
-        Ok(self.source.as_ref())
     }
 
     /// The bytes, opened once.
     pub(in super::super) async fn source(&mut self, mail: &Mail) -> Result<&Source, Error> {
-        if self.source_at_hand()?.is_none() {
-            let record = self.record()?;
-            self.source = Some(mail.source(record.account(), record.email()).await?);
+        self.unseal()?;
+        match &mut self.0 {
+            Kept::Opened(opened) => Ok(opened.source(mail).await?),
+            Kept::Whole(source) => Ok(source),
+            Kept::Sealed(_) => Err(Error::Torn),
         }
-        self.source.as_ref().ok_or(Error::Torn)
+    }
+
+    fn unseal(&mut self) -> Result<(), Error> {
+        if let Kept::Sealed(sealed) = &self.0 {
+            self.0 = Kept::Whole(sealed.clone().open()?);
+        }
+        Ok(())
     }
 
     /// The MIME tree, if the record has all of it.
     pub(in super::super) fn tree_at_hand(&mut self) -> Result<Option<&Tree>, Error> {
-        if self.tree.is_none() && !self.record()?.cuts()?.contains(Cuts::STRUCTURE) {
-            self.tree = Some(self.record()?.structure()?);
-        }
-        Ok(self.tree.as_ref())
+        Ok(self.opened()?.tree_at_hand()?)
     }
 
     /// The MIME tree; read anew from the source where the record has only part of it.
     pub(in super::super) async fn tree(&mut self, mail: &Mail) -> Result<&Tree, Error> {
-        if self.tree_at_hand()?.is_none() {
-            let source = self.source(mail).await?;
-            let raw = source.read(0..source.size()).await?;
-            self.tree = Some(ingest::structure(&raw, &ingest::Limits::default()).0);
-        }
-        self.tree.as_ref().ok_or(Error::Torn)
+        Ok(self.opened()?.tree(mail).await?)
     }
 
     /// Whether the bytes are needed to show `section`.
@@ -124,18 +135,7 @@ impl Message {
 
     /// The message's own header, with the empty line after it.
     pub(in super::super) async fn header(&mut self, mail: &Mail) -> Result<Bytes, Error> {
-        let range = match self.tree_at_hand()? {
-            Some(tree) => header_of(tree),
-            // What was cut from the record is not at its beginning.
-            None => header_of(&self.record()?.structure()?),
-        };
-        self.read(mail, range).await
-    }
-
-    /// A header as a whole, or as much of it as anybody would want to read.
-    async fn read(&mut self, mail: &Mail, range: Range<u64>) -> Result<Bytes, Error> {
-        let end = range.end.min(range.start.saturating_add(HEADER));
-        Ok(self.source(mail).await?.read(range.start..end).await?)
+        Ok(self.opened()?.header(mail).await?)
     }
 
     /// What `section` names.
@@ -169,7 +169,7 @@ impl Message {
         if !by_fields {
             return Ok(Content::Range(range));
         }
-        let header = self.read(mail, range).await?;
+        let header = self.opened()?.read_header(mail, range).await?;
         Ok(Content::Bytes(header_fields(&header, &names, not).into()))
     }
 
@@ -190,11 +190,6 @@ impl Message {
             (part.body..part.end, if plain { String::new() } else { part.encoding.clone() })
         }))
     }
-}
-
-/// Where the message's own header is.
-fn header_of(tree: &Tree) -> Range<u64> {
-    tree.part(0).map_or(0..0, |root| root.header..root.body)
 }
 
 fn names_of(names: &[Bytes]) -> impl Iterator<Item = &str> {

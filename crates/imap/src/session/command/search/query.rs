@@ -1,10 +1,10 @@
 //! A search made ready: strings in Unicode and folded, sets resolved against the view.
 
+use mail::search::Needle;
 use types::{EmailId, Keyword, ModSeq, ThreadId, Timestamp};
 
 use super::super::super::error::Error;
 use super::super::super::view::View;
-use super::text::Needle;
 use crate::wire::command::SearchKey;
 use crate::wire::{Date, Flag, MessageSet, Unit};
 

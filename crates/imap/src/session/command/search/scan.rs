@@ -5,16 +5,16 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use mail::ingest::fields::{Field, Fields};
-use mail::{Mail, Member, Record};
+use mail::search::{Folded, Needle, body_contains, field_contains};
+use mail::{Mail, Member, Opened, Record};
 use types::{AccountId, ModSeq, Uid};
 
-use super::super::super::content::{Kept, Message};
+use super::super::super::content::Kept;
 use super::super::super::error::Error;
 use super::super::super::resync::within;
 use super::super::super::user::User;
 use super::super::super::view::Picked;
 use super::query::Query;
-use super::text::{Folded, Needle, body_contains, field_contains};
 use crate::wire::{Date, Unit};
 
 /// How many messages one step looks at.
@@ -177,7 +177,7 @@ impl<'q> Search<'q> {
                 bench.looked_at = 0;
                 tokio::task::yield_now().await;
             }
-            let mut message = Message::new(record);
+            let mut message = Opened::new(record);
             message.bring(sealed);
             if self.decide(number, member, &mut message, bench).await? {
                 found.push(Match::new(number, member));
@@ -191,10 +191,10 @@ impl<'q> Search<'q> {
         &self,
         number: u32,
         member: &Member,
-        message: &mut Message,
+        message: &mut Opened,
         bench: &mut Bench,
     ) -> Result<bool, Error> {
-        let record = message.record()?.clone();
+        let record = message.record().clone();
         let kept = Kept::of(&record)?;
         let mut evidence = Evidence { kept: Some(&kept), ..Evidence::of(number, member) };
         let (block, hint);

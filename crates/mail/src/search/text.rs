@@ -2,15 +2,15 @@
 //!
 //! Most mail is ASCII in a plain transfer encoding: that is searched without becoming a string of its own first.
 
-use mail::ingest::fields::Fields;
-use mail::ingest::{decode_text, decoded_text};
-use mail::record::{Part, Structure as Tree};
-use mail::{Mail, Source};
+use std::ops::Range;
+
 use memchr::memmem::Finder;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use super::super::super::content::Message;
-use super::super::super::error::Error;
+use crate::ingest::fields::Fields;
+use crate::ingest::{decode_text, decoded_text};
+use crate::record::{Part, Structure};
+use crate::{Error, Mail, Opened, Source};
 
 /// The most bytes of one part that a search reads; what follows is not searched.
 const PART: u64 = 16 * 1024 * 1024;
@@ -18,18 +18,19 @@ const PART: u64 = 16 * 1024 * 1024;
 const ROOM: usize = 256 * 1024;
 
 /// What is looked for, folded.
-#[derive(Debug)]
-pub(super) struct Needle {
+#[derive(Clone, Debug)]
+pub struct Needle {
     text: String,
     finder: Finder<'static>,
 }
 
 /// Folded text, in memory that serves one text after the other.
 #[derive(Debug, Default)]
-pub(super) struct Folded(Vec<u8>);
+pub struct Folded(Vec<u8>);
 
 impl Needle {
-    pub(super) fn new(text: &str) -> Self {
+    /// Folds what is looked for.
+    pub fn new(text: &str) -> Self {
         let mut folded = Folded::default();
         folded.push(text);
         let text = String::from_utf8_lossy(&folded.0).into_owned();
@@ -37,36 +38,41 @@ impl Needle {
     }
 
     /// Whether the text contains it.
-    pub(super) fn is_in(&self, text: &Folded) -> bool {
+    pub fn is_in(&self, text: &Folded) -> bool {
         self.finder.find(&text.0).is_some()
     }
 
     /// Whether one of the header's fields, by [`Folded::push_header`], contains it: a line break is in none.
-    pub(super) fn is_in_fields(&self, fields: &Folded) -> bool {
+    pub fn is_in_fields(&self, fields: &Folded) -> bool {
         !fields.0.is_empty() && !self.text.contains('\n') && self.is_in(fields)
     }
 
     /// Whether both look for the same.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }
 
 impl Folded {
     /// Makes room for another text.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.0.clear();
         self.0.shrink_to(ROOM);
     }
 
     /// How many bytes it has.
-    pub(super) const fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether there is no text.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Appends text in compatibility normal form and lower case: decomposed Hangul, full-width letters and capitals
     /// compare like their common forms (RFC 5051's intent; stricter than ASCII case folding).
-    pub(super) fn push(&mut self, text: &str) {
+    pub fn push(&mut self, text: &str) {
         if text.is_ascii() {
             let from = self.0.len();
             self.0.extend_from_slice(text.as_bytes());
@@ -92,7 +98,7 @@ impl Folded {
 
     /// Appends a block of header fields, one on a line: names in lower case, values folded. `hint` is the charset of
     /// 8-bit text that does not name one.
-    pub(super) fn push_header(&mut self, block: &[u8], hint: Option<&str>) {
+    pub fn push_header(&mut self, block: &[u8], hint: Option<&str>) {
         for field in Fields::new(block) {
             self.push(&String::from_utf8_lossy(field.name));
             self.0.extend_from_slice(b": ");
@@ -102,13 +108,49 @@ impl Folded {
     }
 }
 
+/// Where a text contains any of the needles: ranges of it that do not overlap, at most `most`. It is folded character by
+/// character, so that what is composed of several is found only as it stands.
+pub fn occurrences(text: &str, needles: &[&Needle], most: usize) -> Vec<Range<usize>> {
+    let mut folded = Vec::with_capacity(text.len());
+    // For each octet of the folded text, where the character begins that it comes from.
+    let mut origins = Vec::with_capacity(text.len());
+    let mut bytes = [0; 4];
+    for (at, c) in text.char_indices() {
+        for folded_char in std::iter::once(c).nfkc().flat_map(char::to_lowercase) {
+            folded.extend_from_slice(folded_char.encode_utf8(&mut bytes).as_bytes());
+        }
+        origins.resize(folded.len(), at);
+    }
+    let end_of =
+        |at: usize| at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for needle in needles.iter().filter(|needle| !needle.text.is_empty()) {
+        for begin in needle.finder.find_iter(&folded).take(most) {
+            let last = begin + needle.text.len() - 1;
+            if let (Some(first), Some(last)) = (origins.get(begin), origins.get(last)) {
+                found.push(*first..end_of(*last));
+            }
+        }
+    }
+    found.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut apart: Vec<Range<usize>> = Vec::with_capacity(found.len());
+    for range in found {
+        match apart.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart.truncate(most);
+    apart
+}
+
 /// Characters of which the common ones of Chinese, Japanese and Korean are some; none of them has a lower case.
 const fn is_caseless(c: char) -> bool {
     matches!(c, '\u{3000}'..='\u{a63f}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 /// Whether a field of that name contains it, in a block of header fields.
-pub(super) fn field_contains(
+pub fn field_contains(
     values: impl Iterator<Item = impl AsRef<[u8]>>,
     hint: Option<&str>,
     needle: &Needle,
@@ -126,8 +168,8 @@ pub(super) fn field_contains(
 
 /// Which of the needles a text part, or the header of an embedded message, contains. Reads part by part, and no
 /// further than the first that has the last of them. Besides, how many bytes were looked at.
-pub(super) async fn body_contains(
-    message: &mut Message,
+pub async fn body_contains(
+    message: &mut Opened,
     needles: &[&Needle],
     mail: &Mail,
     text: &mut Folded,
@@ -156,7 +198,7 @@ pub(super) async fn body_contains(
 async fn push_part(
     text: &mut Folded,
     source: &Source,
-    tree: &Tree,
+    tree: &Structure,
     index: usize,
     part: &Part,
 ) -> Result<bool, Error> {

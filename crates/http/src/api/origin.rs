@@ -1,0 +1,73 @@
+//! From which page a browser asks (fault 51). A browser tells the origin of the page with every request that could do
+//! harm; programs that are no browsers tell none. Pages of this server, and those that the operator has named, are heard;
+//! others are not, whatever they send along.
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{Api, Shared, problem};
+
+/// Refuses pages that are not known, and answers a browser that asks whether it may ask (CORS).
+pub(super) async fn check(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let origin = match shared.api.judge(request.headers()) {
+        Verdict::NoPage => None,
+        Verdict::Known(origin) => Some(origin),
+        Verdict::Foreign => return problem(StatusCode::FORBIDDEN, "pages of this origin may not ask"),
+    };
+    let asks_first = request.method() == Method::OPTIONS;
+    let mut response = match (asks_first, &origin) {
+        (true, Some(_)) => StatusCode::NO_CONTENT.into_response(),
+        _ => next.run(request).await,
+    };
+    if let Some(origin) = origin {
+        allow(response.headers_mut(), origin, asks_first);
+    }
+    response
+}
+
+/// Who asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Verdict {
+    /// No page, as far as the request tells.
+    NoPage,
+    /// A page of this origin, which may.
+    Known(HeaderValue),
+    /// Any other page.
+    Foreign,
+}
+
+impl Api {
+    fn judge(&self, headers: &HeaderMap) -> Verdict {
+        if let Some(origin) = headers.get(ORIGIN) {
+            let own = self.base_for(headers);
+            let known = |text: &str| own.as_deref() == Some(text) || self.origins.iter().any(|o| o == text);
+            return match origin.to_str() {
+                Ok(text) if known(text) => Verdict::Known(origin.clone()),
+                _ => Verdict::Foreign,
+            };
+        }
+        // A browser that keeps the origin to itself still says that it is another (Fetch Metadata).
+        match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+            Some(b"cross-site" | b"same-site") => Verdict::Foreign,
+            _ => Verdict::NoPage,
+        }
+    }
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue, asks_first: bool) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    headers
+        .insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Content-Disposition, Retry-After"));
+    if asks_first {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type"));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    }
+}

@@ -1,0 +1,358 @@
+//! JMAP's routes: who is heard, from where, and how much; over connections in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use directory::{
+    AccountSpec, Address, Authenticated, Cost, Directory, DomainName, DomainSettings, NewPassword, Options,
+    Protocol, Scopes,
+};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, stream};
+use http_api::{
+    Api, ApiLimits, Download, EventQuestion, Exporter, HttpLimits, HttpServer, JmapService, Refused,
+    ServerEvent, Services, Traffic,
+};
+use metrics::Counter;
+use store::bus::Bus;
+use store::kv::{Embedded, EmbeddedOptions, Kv};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::Notify;
+use types::{Clock, Timestamp};
+
+/// Says what it was asked.
+struct Echo {
+    /// Requests that say `wait` do so until this is told.
+    go_on: Arc<Notify>,
+}
+
+impl JmapService for Echo {
+    fn session(&self, user: &Authenticated, base: &str) -> Bytes {
+        format!("{{\"username\":\"{}\",\"apiUrl\":\"{base}/jmap/api\"}}", user.address()).into()
+    }
+
+    fn request<'s>(&'s self, _: &'s Authenticated, request: Bytes) -> BoxFuture<'s, Result<Bytes, Refused>> {
+        async move {
+            if request.starts_with(b"wait") {
+                self.go_on.notified().await;
+            }
+            match request.starts_with(b"bad") {
+                true => Err(Refused { status: 400, problem: "{\"type\":\"x\"}".into() }),
+                false => Ok(format!("{} octets", request.len()).into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn upload<'s>(
+        &'s self,
+        _: &'s Authenticated,
+        account: &'s str,
+        media_type: &'s str,
+        content: Bytes,
+    ) -> BoxFuture<'s, Result<Bytes, Refused>> {
+        async move { Ok(format!("{account} {media_type} {}", content.len()).into()) }.boxed()
+    }
+
+    fn download<'s>(
+        &'s self,
+        _: &'s Authenticated,
+        account: &'s str,
+        blob: &'s str,
+    ) -> BoxFuture<'s, Result<Download, Refused>> {
+        async move {
+            let content: Bytes = format!("{account} {blob}").into();
+            let size = content.len() as u64;
+            Ok(Download { size, content: stream::iter([Ok(content)]).boxed() })
+        }
+        .boxed()
+    }
+
+    fn events<'s>(
+        &'s self,
+        _: &'s Authenticated,
+        question: EventQuestion<'s>,
+    ) -> BoxFuture<'s, Result<BoxStream<'static, ServerEvent>, Refused>> {
+        let asked = format!("{question:?}");
+        async move {
+            let first = ServerEvent { id: Some("s1".to_owned()), data: asked, ..STATE };
+            Ok(stream::iter([first]).chain(stream::pending()).boxed())
+        }
+        .boxed()
+    }
+}
+
+const STATE: ServerEvent = ServerEvent { name: "state", id: None, data: String::new() };
+
+struct World {
+    server: Arc<HttpServer>,
+    go_on: Arc<Notify>,
+    app_passwords: [String; 2],
+    _files: TempDir,
+}
+
+impl World {
+    async fn new(change: impl FnOnce(&mut Api)) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let (clock, _hand) = Clock::manual(Timestamp::from_secs(1_767_323_045));
+        let engine = Arc::new(Embedded::open(files.path(), EmbeddedOptions::default()).unwrap());
+        let kv = Kv::new(engine, clock.clone());
+        let options = Options {
+            cost: Cost::new(8, 1, 1).unwrap(),
+            hashes_at_once: NonZeroUsize::new(2).unwrap(),
+            password_min_chars: 4,
+            ..Options::default()
+        };
+        let directory = Directory::new(kv, Bus::in_process(clock.clone()), clock, options);
+        let domain = DomainName::parse("example.test").unwrap();
+        directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
+        let password = Some(NewPassword::Clear("secret".to_owned()));
+        let spec = AccountSpec::new(Address::parse("alice@example.test").unwrap(), password);
+        let alice = directory.create_account(spec).await.unwrap();
+        let mut app_passwords = Vec::new();
+        for scopes in [Scopes::NONE.with(Protocol::Jmap), Scopes::MAIL_APP] {
+            let made = directory.create_app_password(alice, "app", scopes).await.unwrap();
+            app_passwords.push(made.password);
+        }
+        let go_on = Arc::new(Notify::new());
+        let mut api = Api {
+            directory,
+            service: Arc::new(Echo { go_on: go_on.clone() }),
+            encrypted: true,
+            plaintext_login: false,
+            base: None,
+            origins: vec!["https://app.example".to_owned()],
+            limits: ApiLimits {
+                request: 1000,
+                upload: 2000,
+                requests_at_once: 1,
+                uploads_at_once: 1,
+                event_sources_at_once: 1,
+                body_time: Duration::from_secs(30),
+                upload_time: Duration::from_secs(30),
+            },
+        };
+        change(&mut api);
+        let services = Services {
+            readiness: Arc::new(Vec::new),
+            exporter: Exporter::default(),
+            collect: Arc::new(|| async {}.boxed()),
+            access: Arc::new(|_| false),
+        };
+        let second = Duration::from_secs(1);
+        let limits = HttpLimits { header_size: 8 << 10, header_time: second * 15, stall: second * 60 };
+        let server = Arc::new(HttpServer::new(services, limits).with_jmap(api));
+        let app_passwords = app_passwords.try_into().unwrap();
+        Self { server, go_on, app_passwords, _files: files }
+    }
+
+    fn connect(&self) -> DuplexStream {
+        self.connect_until(std::future::pending())
+    }
+
+    fn connect_until(&self, stopping: impl Future<Output = ()> + Send + 'static) -> DuplexStream {
+        let (near, far) = duplex(1 << 20);
+        let server = self.server.clone();
+        let traffic = Traffic { received: Counter::noop(), sent: Counter::noop() };
+        let client = "192.0.2.1".parse().unwrap();
+        tokio::spawn(async move { server.serve(far, client, traffic, stopping).await.ok() });
+        near
+    }
+
+    /// The answer to a request line with these fields and this body; alice asks, unless a field says who.
+    async fn ask(&self, line: &str, fields: &[&str], body: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request(line, fields, body).as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+fn request(line: &str, fields: &[&str], body: &str) -> String {
+    let mut request = format!("{line} HTTP/1.1\r\nHost: mail.example.test\r\nConnection: close\r\n");
+    if !fields.iter().any(|field| field.starts_with("Authorization")) {
+        request.push_str(&format!("{}\r\n", basic("alice@example.test", "secret")));
+    }
+    fields.iter().for_each(|field| request.push_str(&format!("{field}\r\n")));
+    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    request
+}
+
+fn basic(name: &str, secret: &str) -> String {
+    format!("Authorization: Basic {}", STANDARD.encode(format!("{name}:{secret}")))
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+const JSON: &str = "Content-Type: application/json";
+
+#[tokio::test]
+async fn who_has_logged_in_is_heard() {
+    let world = World::new(|_| {}).await;
+    for path in ["/.well-known/jmap", "/jmap/session"] {
+        let answer = world.ask(&format!("GET {path}"), &[], "").await;
+        assert_eq!(status(&answer), 200, "{answer}");
+        assert!(answer.contains("\"username\":\"alice@example.test\""), "{answer}");
+        assert!(answer.contains("\"apiUrl\":\"https://mail.example.test/jmap/api\""), "{answer}");
+        assert!(answer.contains("cache-control: no-cache, no-store, must-revalidate"), "{answer}");
+    }
+    let [for_jmap, for_mail_apps] = &world.app_passwords;
+    for (who, told) in [
+        (basic("alice@example.test", for_jmap), 200),
+        (basic("alice@example.test", for_mail_apps), 401),
+        (basic("alice@example.test", "wrong"), 401),
+        (basic("nobody@example.test", "secret"), 401),
+        ("Authorization: Bearer secret".to_owned(), 401),
+        ("Authorization:".to_owned(), 401),
+    ] {
+        let answer = world.ask("GET /jmap/session", &[&who], "").await;
+        assert_eq!(status(&answer), told, "{who} {answer}");
+        assert_eq!(told == 401, answer.contains("www-authenticate: Basic realm="), "{answer}");
+    }
+    assert_eq!(status(&world.ask("GET /jmap/api", &[], "").await), 405);
+    assert_eq!(status(&world.ask("GET /jmap/nothing", &[], "").await), 404);
+}
+
+#[tokio::test]
+async fn passwords_in_the_clear_are_not_taken() {
+    let world = World::new(|api| api.encrypted = false).await;
+    assert_eq!(status(&world.ask("GET /jmap/session", &[], "").await), 403);
+    let world = World::new(|api| (api.encrypted, api.plaintext_login) = (false, true)).await;
+    assert!(world.ask("GET /jmap/session", &[], "").await.contains("\"http://mail.example.test/jmap/api\""));
+    let world = World::new(|api| api.base = Some("https://other.example".to_owned())).await;
+    assert!(world.ask("GET /jmap/session", &[], "").await.contains("\"https://other.example/jmap/api\""));
+}
+
+#[tokio::test]
+async fn fault_51_pages_of_others_are_not_heard() {
+    let world = World::new(|_| {}).await;
+    for (fields, told) in [
+        (&[JSON][..], 200),
+        (&[JSON, "Origin: https://mail.example.test"], 200),
+        (&[JSON, "Origin: https://app.example"], 200),
+        (&[JSON, "Origin: https://evil.example"], 403),
+        (&[JSON, "Origin: http://mail.example.test"], 403),
+        (&[JSON, "Origin: null"], 403),
+        (&["Content-Type: text/plain", "Origin: https://evil.example"], 403),
+        (&["Content-Type: text/plain", "Sec-Fetch-Site: cross-site"], 403),
+        (&["Content-Type: text/plain", "Sec-Fetch-Site: same-origin"], 400),
+        (&["Content-Type: application/json; charset=utf-8", "Sec-Fetch-Site: none"], 200),
+    ] {
+        let answer = world.ask("POST /jmap/api", fields, "{}").await;
+        assert_eq!(status(&answer), told, "{fields:?} {answer}");
+        assert_eq!(told == 400, answer.contains("urn:ietf:params:jmap:error:notJSON"), "{answer}");
+        let known = told == 200 && fields.iter().any(|field| field.starts_with("Origin"));
+        assert_eq!(known, answer.contains("access-control-allow-origin: https://"), "{answer}");
+        assert!(!answer.contains("allow-credentials") && !answer.contains("set-cookie"), "{answer}");
+    }
+    let asks = |origin: &'static str| [origin, "Access-Control-Request-Method: POST", "Authorization:"];
+    let allowed = world.ask("OPTIONS /jmap/api", &asks("Origin: https://app.example"), "").await;
+    assert_eq!(status(&allowed), 204);
+    assert!(allowed.contains("access-control-allow-headers: Authorization, Content-Type"), "{allowed}");
+    let refused = world.ask("OPTIONS /jmap/api", &asks("Origin: https://evil.example"), "").await;
+    assert_eq!(status(&refused), 403);
+}
+
+#[tokio::test]
+async fn no_more_than_was_announced() {
+    let world = World::new(|_| {}).await;
+    assert!(world.ask("POST /jmap/api", &[JSON], &"x".repeat(1000)).await.ends_with("1000 octets"));
+    let long = world.ask("POST /jmap/api", &[JSON], &"x".repeat(1001)).await;
+    assert!(status(&long) == 413 && long.contains("\"limit\":\"maxSizeRequest\""), "{long}");
+    let bad = world.ask("POST /jmap/api", &[JSON], "bad").await;
+    assert!(status(&bad) == 400 && bad.contains("application/problem+json"), "{bad}");
+    let upload = world.ask("POST /jmap/upload/A1/", &["Content-Type: image/png"], &"x".repeat(1500)).await;
+    assert!(status(&upload) == 201 && upload.ends_with("A1 image/png 1500"), "{upload}");
+    let long = world.ask("POST /jmap/upload/A1/", &[], &"x".repeat(2001)).await;
+    assert!(status(&long) == 413 && long.contains("\"limit\":\"maxSizeUpload\""), "{long}");
+}
+
+#[tokio::test]
+async fn no_more_at_once_than_was_announced() {
+    let world = World::new(|_| {}).await;
+    let mut first = world.connect();
+    first.write_all(request("POST /jmap/api", &[JSON], "wait").as_bytes()).await.unwrap();
+    // The first has its place when the second is refused.
+    let second = loop {
+        let second = world.ask("POST /jmap/api", &[JSON], "{}").await;
+        if status(&second) != 200 {
+            break second;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(status(&second) == 429 && second.contains("\"limit\":\"maxConcurrentRequests\""), "{second}");
+    world.go_on.notify_one();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(status(&answer), 200);
+    assert_eq!(status(&world.ask("POST /jmap/api", &[JSON], "{}").await), 200);
+}
+
+#[tokio::test]
+async fn events_go_on_until_the_server_goes_down() {
+    let world = World::new(|_| {}).await;
+    let stop = Arc::new(Notify::new());
+    let told = stop.clone();
+    let mut stream = world.connect_until(async move { told.notified().await });
+    let line = "GET /jmap/events?types=Email%2CThread&closeafter=no&ping=30";
+    let asked = request(line, &["Last-Event-ID: s0"], "").replace("Connection: close\r\n", "");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let mut piece = [0; 4096];
+    while !answer.contains("\n\n\r\n") {
+        let read = stream.read(&mut piece).await.unwrap();
+        answer.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+    }
+    assert!(answer.contains("content-type: text/event-stream"), "{answer}");
+    assert!(answer.contains("event: state\nid: s1\ndata: EventQuestion"), "{answer}");
+    for told in ["types: \"Email,Thread\"", "ping: \"30\"", "last: Some(\"s0\")"] {
+        assert!(answer.contains(told), "{told} {answer}");
+    }
+    assert_eq!(status(&world.ask("GET /jmap/events", &[], "").await), 429);
+    stop.notify_one();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_9_a_body_that_never_ends_is_not_waited_for() {
+    let world = World::new(|_| {}).await;
+    let mut stream = world.connect();
+    let request =
+        request("POST /jmap/api", &[JSON], "{}").replace("Content-Length: 2", "Content-Length: 900");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(status(&String::from_utf8(answer).unwrap()), 408);
+}
+
+#[tokio::test]
+async fn fault_52_what_is_downloaded_is_a_file_and_nothing_else() {
+    let world = World::new(|_| {}).await;
+    let answer = world.ask("GET /jmap/download/A1/B1-2/a%20%22b%22.html?type=text%2Fhtml", &[], "").await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    for told in [
+        "content-type: text/html\r\n",
+        "content-disposition: attachment; filename=\"a _b_.html\"; filename*=UTF-8''a%20_b_.html\r\n",
+        "content-security-policy: sandbox; default-src 'none'\r\n",
+        "x-content-type-options: nosniff\r\n",
+        "cache-control: private, immutable, max-age=31536000\r\n",
+        "content-length: 7\r\n",
+        "\r\n\r\nA1 B1-2",
+    ] {
+        assert!(answer.contains(told), "{told} {answer}");
+    }
+    let answer = world.ask("GET /jmap/download/A1/B1/x?type=bad", &[], "").await;
+    assert!(answer.contains("content-type: application/octet-stream\r\n"), "{answer}");
+    assert_eq!(status(&world.ask("GET /jmap/download/A1/B1/x", &["Authorization:"], "").await), 401);
+}

@@ -1,0 +1,91 @@
+//! What a method call runs in: who asks, on what, what the request has said, and how much of its limits is left.
+
+use std::collections::BTreeMap;
+
+use mail::{Mail, Quota, Standing};
+use serde_json::Value;
+use types::AccountId;
+
+use crate::error::MethodError;
+use crate::service::Services;
+use crate::wire::arguments::Id;
+use crate::wire::{Arguments, Object, json, state};
+use crate::{Limits, User};
+
+/// One request that is being answered.
+pub(crate) struct Context<'r> {
+    pub(crate) services: &'r Services,
+    pub(crate) limits: &'r Limits,
+    pub(crate) user: &'r User,
+    /// What was created in this request, and before it as far as the client says: by the client's names.
+    pub(crate) created: BTreeMap<String, String>,
+    /// Octets that the answer may still get longer by.
+    pub(crate) room: usize,
+}
+
+impl Context<'_> {
+    /// Where the mail is.
+    pub(crate) fn mail(&self) -> &Mail {
+        &self.services.mail
+    }
+
+    /// Takes `accountId`: an account that the user may see.
+    pub(crate) fn account(&self, arguments: &mut Arguments) -> Result<AccountId, MethodError> {
+        let Id(id) = arguments.required("accountId")?;
+        self.user.open(&id)
+    }
+
+    /// Where an account's change log ends now. An account that nobody has looked at yet gets its first mailboxes.
+    pub(crate) async fn standing(&self, account: AccountId) -> Result<Standing, MethodError> {
+        let mail = self.mail();
+        let mut modseq = mail.modseq(account).await?;
+        if modseq.0 == 0 {
+            mail.mailboxes(account).await?;
+            modseq = mail.modseq(account).await?;
+        }
+        Ok(modseq.into())
+    }
+
+    /// The state of an account's data.
+    pub(crate) async fn state(&self, account: AccountId) -> Result<String, MethodError> {
+        Ok(state::to_text(self.standing(account).await?))
+    }
+
+    /// What an account may hold.
+    pub(crate) async fn quota(&self, account: AccountId) -> Result<Quota, MethodError> {
+        let limits = self.services.directory.limits(account).await?;
+        Ok(limits.map_or_else(Quota::default, |l| Quota { bytes: l.bytes, emails: l.messages }))
+    }
+
+    /// An id as it counts: what begins with `#` stands for what was created under that name.
+    pub(crate) fn real_id<'i>(&'i self, id: &'i str) -> Option<&'i str> {
+        match id.strip_prefix('#') {
+            Some(name) => self.created.get(name).map(String::as_str),
+            None => Some(id),
+        }
+    }
+
+    /// Counts an object that goes into the answer.
+    pub(crate) fn spend(&mut self, object: &Value) -> Result<(), MethodError> {
+        let taken = json::weight(object, self.room);
+        self.room = self.room.checked_sub(taken).ok_or_else(|| too_long(self.limits))?;
+        Ok(())
+    }
+
+    /// Refuses what would make the answer longer than it may get.
+    pub(crate) fn has_room(&self, octets: usize) -> Result<(), MethodError> {
+        if octets > self.room { Err(too_long(self.limits)) } else { Ok(()) }
+    }
+}
+
+fn too_long(limits: &Limits) -> MethodError {
+    MethodError::RequestTooLarge(format!(
+        "the answer to one request may have {} octets: ask for fewer objects at once, or for shorter values",
+        limits.answer
+    ))
+}
+
+/// An object of these members.
+pub(crate) fn object<const N: usize>(members: [(&str, Value); N]) -> Object {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,39 @@
+//! JMAP (RFC 8620) and JMAP for Mail (RFC 8621).
+//!
+//! ```text
+//!            http: connections, logins, limits on connections (not here)
+//!               |  a user, octets in           ^  JSON out, or a problem
+//!               v                              |
+//!   Jmap::request:  wire ── calls one after the other ── method: one file per method
+//!                   I-JSON, Request,   references to       |
+//!                   limits first       earlier results     |
+//!                                            mail::Mail, directory::Directory
+//! ```
+//!
+//! [`wire`] is the language without any I/O: strict JSON, requests, pointers, ids. What a method does stands in a file
+//! of its own below `method`, and `method::METHODS` is the table of all of them: a new method is a file and a line.
+//! What the methods of all types have in common, `get`, `changes`, `query`, stands beside them. From what is stored of
+//! an email to what JMAP shows of it is the work of `email`. What mail means, `mail` decides.
+//!
+//! Every access names an account, and every access asks whether the user may: ids hold numbers, not permissions.
+
+mod blob;
+mod context;
+mod email;
+mod error;
+mod events;
+mod limits;
+mod meter;
+mod method;
+mod service;
+mod session;
+mod user;
+pub mod wire;
+
+pub use blob::Download;
+pub use email::header::{Form, HeaderProperty};
+pub use error::{Problem, TransferError};
+pub use events::{Event, EventRequest, Events};
+pub use limits::Limits;
+pub use service::{Jmap, Services};
+pub use user::User;

@@ -1,0 +1,3 @@
+//! Methods of `Blob`.
+
+pub(super) mod copy;

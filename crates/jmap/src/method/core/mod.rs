@@ -1,0 +1,3 @@
+//! Methods of `Core`.
+
+pub(super) mod echo;

@@ -1,0 +1,92 @@
+//! `Email/set` (RFC 8621 §4.6).
+
+use std::collections::BTreeSet;
+
+use mail::{EmailChanged, EmailUpdate};
+
+use super::{create, places};
+use crate::context::Context;
+use crate::error::{MethodError, SetError};
+use crate::method::set::{Done, Set};
+use crate::wire::state;
+use crate::wire::{Arguments, Object, id};
+
+/// What shall become of an email, and how the client calls it.
+struct Wish {
+    id: String,
+    update: EmailUpdate,
+}
+
+pub(in super::super) async fn run(
+    context: &mut Context<'_>,
+    mut arguments: Arguments,
+) -> Result<Object, MethodError> {
+    let set = Set::read(context, &mut arguments)?;
+    arguments.end()?;
+    let account = set.account;
+    let before = context.standing(account).await?;
+    if set.if_in_state.is_some_and(|modseq| modseq != before.modseq) {
+        return Err(MethodError::StateMismatch);
+    }
+    let mut done = Done::default();
+    // What is created moves the state on: the condition holds for what comes first.
+    let condition = set.if_in_state.filter(|_| set.create.is_empty());
+    for (name, object) in set.create {
+        match create::create(context, account, object).await? {
+            Ok((id, given)) => done.created(context, name, &id, given),
+            Err(error) => done.not_created(name, &error),
+        }
+    }
+    let destroyed: BTreeSet<String> =
+        set.destroy.iter().filter_map(|id| context.real_id(id)).map(str::to_owned).collect();
+    let mut wishes: Vec<Wish> = Vec::new();
+    for (id, members) in set.update {
+        let real = context.real_id(&id).map(str::to_owned);
+        match places::read_patch(context, members) {
+            _ if real.as_ref().is_some_and(|id| destroyed.contains(id)) => {
+                done.not_updated(id, &SetError::new("willDestroy", "it is to be destroyed, too"));
+            }
+            Err(error) => done.not_updated(id, &error),
+            Ok(update) => wishes.push(Wish { id: real.unwrap_or(id), update }),
+        }
+    }
+    for id in set.destroy {
+        let id = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
+        wishes.push(Wish { id, update: EmailUpdate::Destroy });
+    }
+    fulfil(context, account, wishes, condition, &mut done).await?;
+    let after = context.state(account).await?;
+    Ok(done.response(account, state::to_text(before), after))
+}
+
+/// Does all of it, and says of each what became of it.
+async fn fulfil(
+    context: &Context<'_>,
+    account: types::AccountId,
+    wishes: Vec<Wish>,
+    condition: Option<types::ModSeq>,
+    done: &mut Done,
+) -> Result<(), MethodError> {
+    let named: Vec<Option<EmailChanged>> = wishes.iter().map(|wish| id::email(&wish.id)).collect();
+    let updates: Vec<(EmailChanged, EmailUpdate)> = wishes
+        .iter()
+        .zip(&named)
+        .filter_map(|(wish, named)| Some(((*named)?, wish.update.clone())))
+        .collect();
+    let mut results = context.mail().update_emails(account, &updates, condition).await?.into_iter();
+    for (wish, named) in wishes.into_iter().zip(named) {
+        let result = match named {
+            Some(_) => results.next().unwrap_or(Err(mail::Error::NoSuchEmail)),
+            None => Err(mail::Error::NoSuchEmail),
+        };
+        let result = result.map_err(SetError::of);
+        match (wish.update, result) {
+            (_, Err(Err(error))) => return Err(error),
+            (EmailUpdate::Destroy, Ok(())) => done.destroyed(wish.id),
+            (EmailUpdate::Destroy, Err(Ok(error))) => done.not_destroyed(wish.id, &error),
+            (EmailUpdate::Change { .. }, Ok(())) => done.updated(wish.id),
+            (EmailUpdate::Change { .. }, Err(Ok(error))) => done.not_updated(wish.id, &error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Methods of `SearchSnippet` (RFC 8621 §5).
+
+pub(super) mod get;
+mod mark;

@@ -1,0 +1,207 @@
+//! The service: a request in, its answer out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use directory::Directory;
+use mail::Mail;
+use serde_json::{Value, json};
+use types::Clock;
+
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::method::Method;
+use crate::wire::id::{self, BlobId};
+use crate::wire::{Arguments, Call, Object, Pointer, Request, Using};
+use crate::{EventRequest, Events, Limits, Problem, TransferError, User, blob, meter, session};
+
+/// What JMAP stands on.
+#[derive(Clone)]
+pub struct Services {
+    /// Mailboxes and emails.
+    pub mail: Mail,
+    /// Accounts and their limits.
+    pub directory: Directory,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// JMAP. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Jmap {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    services: Services,
+    limits: Limits,
+}
+
+impl Jmap {
+    /// JMAP on these services.
+    pub fn new(services: Services, limits: Limits) -> Self {
+        Self { inner: Arc::new(Inner { services, limits }) }
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// The Session object (RFC 8620 §2). `base` is where the client has found it: scheme and authority, such as
+    /// `https://mail.example.com`. All URLs in it are absolute.
+    pub fn session(&self, user: &User, base: &str) -> Bytes {
+        to_bytes(&session::session(user, &self.inner.limits, base))
+    }
+
+    /// Answers a request (RFC 8620 §3): a Response object, or why the whole request was refused.
+    pub async fn request(&self, user: &User, octets: &[u8]) -> Result<Bytes, Problem> {
+        let Inner { services, limits } = &*self.inner;
+        let Request { using, calls, created_ids } = Request::parse(octets, limits)?;
+        let tells_created = created_ids.is_some();
+        let created = created_ids.unwrap_or_default();
+        let mut context = Context { services, limits, user, created, room: limits.answer };
+        let mut answered = Answered { responses: Vec::new(), room: limits.values };
+        for Call { method, arguments, id } in calls {
+            let result = answered.run(&mut context, &using, &method, arguments).await;
+            meter::count(&method, result.is_err());
+            match result {
+                Ok(responses) => {
+                    answered.responses.extend(responses.into_iter().map(|(name, arguments)| Invocation {
+                        name: name.into(),
+                        arguments: Value::Object(arguments),
+                        id: id.clone(),
+                    }));
+                }
+                Err(error) => answered.responses.push(Invocation {
+                    name: "error".into(),
+                    arguments: Value::Object(error.to_json()),
+                    id,
+                }),
+            }
+        }
+        let responses = answered.responses.into_iter().map(|r| json!([r.name, r.arguments, r.id])).collect();
+        let mut response = Object::new();
+        response.insert("methodResponses".to_owned(), Value::Array(responses));
+        if tells_created {
+            response.insert("createdIds".to_owned(), json!(context.created));
+        }
+        response.insert("sessionState".to_owned(), session::state(user, limits).into());
+        Ok(to_bytes(&Value::Object(response)))
+    }
+
+    /// Keeps a file of the user's (RFC 8620 §6.1), and says what it is called now.
+    pub async fn upload(
+        &self,
+        user: &User,
+        account: &str,
+        media_type: &str,
+        content: Bytes,
+    ) -> Result<Bytes, TransferError> {
+        let limit = self.inner.limits.size_upload;
+        if content.len() as u64 > limit {
+            return Err(TransferError::TooLarge(limit));
+        }
+        let account = user.open(account).map_err(|_| TransferError::NotFound)?;
+        let upload = self.inner.services.mail.upload(account, content, media_type).await?;
+        Ok(to_bytes(&json!({
+            "accountId": id::of_account(account),
+            "blobId": BlobId::of_upload(upload.hash).to_string(),
+            "type": upload.media_type,
+            "size": upload.size,
+        })))
+    }
+
+    /// Begins to tell of changes in the user's account (RFC 8620 §7.3).
+    pub async fn events(
+        &self,
+        user: &User,
+        request: EventRequest,
+        last: Option<&str>,
+    ) -> Result<Events, TransferError> {
+        Ok(Events::begin(self.inner.services.mail.clone(), user.account(), request, last).await?)
+    }
+
+    /// Opens a blob for its reader (RFC 8620 §6.2). Whoever may not see the account, and whoever asks for a blob that
+    /// the account does not have, hears the same.
+    pub async fn download(
+        &self,
+        user: &User,
+        account: &str,
+        blob: &str,
+    ) -> Result<crate::Download, TransferError> {
+        let account = user.open(account).map_err(|_| TransferError::NotFound)?;
+        blob::open(&self.inner.services.mail, account, blob).await
+    }
+}
+
+/// A response to a method call.
+struct Invocation {
+    name: Box<str>,
+    arguments: Value,
+    id: String,
+}
+
+/// What has been answered so far, which later calls may refer to.
+struct Answered {
+    responses: Vec<Invocation>,
+    /// Memory that references may still bring in: each is a copy, and copies of copies grow quickly.
+    room: usize,
+}
+
+impl Answered {
+    async fn run(
+        &mut self,
+        context: &mut Context<'_>,
+        using: &Using,
+        name: &str,
+        arguments: Object,
+    ) -> Result<Vec<(&'static str, Object)>, MethodError> {
+        let method = Method::named(name).filter(|method| using.contains(method.capability));
+        let method = method.ok_or(MethodError::UnknownMethod)?;
+        let arguments = Arguments::new(self.resolve(arguments)?);
+        let responses = (method.run)(context, arguments).await?;
+        Ok(responses)
+    }
+
+    /// Puts in what the arguments refer to (RFC 8620 §3.7).
+    fn resolve(&mut self, arguments: Object) -> Result<Object, MethodError> {
+        if !arguments.keys().any(|name| name.starts_with('#')) {
+            return Ok(arguments);
+        }
+        let mut resolved = Object::new();
+        for (name, value) in arguments {
+            let (name, value) = match name.strip_prefix('#') {
+                Some(plain) => (plain.to_owned(), self.referred(&name, &value)?),
+                None => (name, value),
+            };
+            if resolved.contains_key(&name) {
+                return Err(MethodError::InvalidArguments(format!("both {name} and #{name} are there")));
+            }
+            resolved.insert(name, value);
+        }
+        Ok(resolved)
+    }
+
+    fn referred(&mut self, name: &str, reference: &Value) -> Result<Value, MethodError> {
+        let fails = |what: &str| MethodError::InvalidResultReference(format!("{name}: {what}"));
+        let part = |part: &str| reference.get(part).and_then(Value::as_str);
+        let (Some(result_of), Some(method), Some(path)) = (part("resultOf"), part("name"), part("path"))
+        else {
+            return Err(fails("it must be an object with resultOf, name and path"));
+        };
+        let response = self.responses.iter().find(|response| response.id == result_of);
+        let response = response.ok_or_else(|| fails("no call before this one has that id"))?;
+        if &*response.name != method {
+            return Err(fails("the call with that id was answered with another name"));
+        }
+        let pointer = Pointer::parse(path).ok_or_else(|| fails("path is no JSON pointer"))?;
+        let found = pointer.resolve(&response.arguments, &mut self.room);
+        found.ok_or_else(|| fails("path leads nowhere, or to more than a request may refer to"))
+    }
+}
+
+/// JSON as octets. Nothing that is made here can fail to be written.
+fn to_bytes(value: &Value) -> Bytes {
+    serde_json::to_vec(value).unwrap_or_default().into()
+}

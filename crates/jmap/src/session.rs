@@ -1,0 +1,79 @@
+//! The Session object (RFC 8620 §2).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::{Value, json};
+
+use crate::wire::{Capability, Object, id};
+use crate::{Limits, User};
+
+/// The most mailboxes that an email is in, and how deep and how long their names can be: as `mail` has them.
+const MAILBOXES_PER_EMAIL: usize = 32;
+
+/// The Session object of a user, for clients that have found it at `base`.
+pub(crate) fn session(user: &User, limits: &Limits, base: &str) -> Value {
+    let account = id::of_account(user.account());
+    json!({
+        "capabilities": capabilities(limits),
+        "accounts": {
+            account.as_str(): {
+                "name": user.name(),
+                "isPersonal": true,
+                "isReadOnly": false,
+                "accountCapabilities": account_capabilities(limits),
+            }
+        },
+        "primaryAccounts": {
+            Capability::Mail.urn(): account.as_str(),
+        },
+        "username": user.name(),
+        "apiUrl": format!("{base}/jmap/api"),
+        "downloadUrl": format!("{base}/jmap/download/{{accountId}}/{{blobId}}/{{name}}?type={{type}}"),
+        "uploadUrl": format!("{base}/jmap/upload/{{accountId}}/"),
+        "eventSourceUrl":
+            format!("{base}/jmap/events?types={{types}}&closeafter={{closeafter}}&ping={{ping}}"),
+        "state": state(user, limits),
+    })
+}
+
+/// Changes with whatever the Session object says, wherever it was found.
+pub(crate) fn state(user: &User, limits: &Limits) -> String {
+    let mut hasher = DefaultHasher::new();
+    // The order of members is that of their names: equal objects are equal texts.
+    (capabilities(limits).to_string(), account_capabilities(limits).to_string()).hash(&mut hasher);
+    (user.account().0, user.name()).hash(&mut hasher);
+    format!("{:x}", hasher.finish())
+}
+
+fn capabilities(limits: &Limits) -> Value {
+    let mut capabilities = Object::new();
+    capabilities.insert(Capability::Core.urn().to_owned(), core(limits));
+    capabilities.insert(Capability::Mail.urn().to_owned(), json!({}));
+    Value::Object(capabilities)
+}
+
+fn core(limits: &Limits) -> Value {
+    json!({
+        "maxSizeUpload": limits.size_upload,
+        "maxConcurrentUpload": limits.concurrent_upload,
+        "maxSizeRequest": limits.size_request,
+        "maxConcurrentRequests": limits.concurrent_requests,
+        "maxCallsInRequest": limits.calls_in_request,
+        "maxObjectsInGet": limits.objects_in_get,
+        "maxObjectsInSet": limits.objects_in_set,
+        "collationAlgorithms": crate::method::collation::Collation::NAMES,
+    })
+}
+
+fn account_capabilities(limits: &Limits) -> Value {
+    json!({
+        Capability::Mail.urn(): {
+            "maxMailboxesPerEmail": MAILBOXES_PER_EMAIL,
+            "maxMailboxDepth": mail::MailboxPath::MAX_DEPTH,
+            "maxSizeMailboxName": mail::MailboxName::MAX_LEN,
+            "maxSizeAttachmentsPerEmail": limits.size_upload,
+            "emailQuerySortOptions": crate::method::email::query::SORTS,
+            "mayCreateTopLevelMailbox": true,
+        }
+    })
+}

@@ -1,0 +1,65 @@
+//! What reading costs, counted where it crosses the store's contract: it follows the page, not the account.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod world;
+
+use jmap::Limits;
+use serde_json::{Value, json};
+use store::kv::Counts;
+use world::World;
+
+async fn filled(count: u64) -> World {
+    let world = World::new(Limits::default()).await;
+    for n in 0..count {
+        let raw = format!("From: a@example.test\nSubject: letter {n}\nMessage-ID: <{n}@x>\n\ntext\n");
+        world.append(1, &[], 1_767_000_000_000 + n * 1000, &raw).await;
+    }
+    world
+}
+
+async fn cost(world: &World, calls: Value) -> (Value, Counts) {
+    world.rows.take();
+    let using = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"];
+    let response = world.ask(&world.alice, &json!({"using": using, "methodCalls": calls})).await;
+    (response["methodResponses"].clone(), world.rows.take())
+}
+
+/// The first page of a webmail: 50 threads with what a list shows.
+fn first_page() -> Value {
+    json!([
+        ["Email/query", {"accountId": "A1", "filter": {"inMailbox": "F1"}, "collapseThreads": true,
+                         "limit": 50, "calculateTotal": true}, "a"],
+        ["Email/get", {"accountId": "A1", "#ids": {"resultOf": "a", "name": "Email/query", "path": "/ids"},
+                       "properties": ["threadId", "mailboxIds", "keywords", "receivedAt", "from", "subject",
+                                      "preview", "hasAttachment", "size"]}, "b"],
+    ])
+}
+
+#[tokio::test]
+async fn the_first_page_does_not_grow_with_the_mailbox() {
+    let mut costs = Vec::new();
+    for count in [100, 1_000] {
+        let world = filled(count).await;
+        let (responses, counts) = cost(&world, first_page()).await;
+        assert_eq!(responses[0][1]["total"], count);
+        assert_eq!(responses[1][1]["list"].as_array().unwrap().len(), 50);
+        costs.push((counts.read_rounds, counts.rows_read));
+    }
+    assert_eq!(costs[0], costs[1], "rounds and rows");
+    let (rounds, rows) = costs[0];
+    assert!(rounds <= 8 && rows <= 51 + 50 + 50 + 60, "{rounds} rounds, {rows} rows");
+}
+
+#[tokio::test]
+async fn changes_of_a_list_are_read_from_its_beginning() {
+    let world = filled(1_000).await;
+    let (responses, _) = cost(&world, first_page()).await;
+    let state = responses[0][1]["queryState"].clone();
+    world.append(1, &[], 1_768_000_000_000, "Subject: new\n\ntext\n").await;
+    let arguments = json!({"accountId": "A1", "filter": {"inMailbox": "F1"}, "collapseThreads": true,
+                           "sinceQueryState": state, "calculateTotal": true});
+    let (responses, counts) = cost(&world, json!([["Email/queryChanges", arguments, "a"]])).await;
+    assert_eq!(responses[0][1]["added"][0]["index"], 0, "{responses}");
+    assert_eq!(responses[0][1]["total"], 1_001);
+    assert!(counts.rows_read <= 1_001 + 100, "{counts:?}");
+}

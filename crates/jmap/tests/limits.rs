@@ -1,0 +1,132 @@
+//! What a client cannot make the server do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod world;
+
+use std::time::Duration;
+
+use jmap::{Limits, TransferError};
+use serde_json::{Value, json};
+use world::World;
+
+fn calls(calls: Vec<Value>) -> Value {
+    json!({"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"], "methodCalls": calls})
+}
+
+/// Each call doubles what the one before it echoed.
+#[tokio::test]
+async fn fault_49_references_do_not_multiply() {
+    let world = World::new(Limits { values: 1 << 20, ..Limits::default() }).await;
+    let mut chain = vec![json!(["Core/echo", {"a": "x".repeat(1000), "b": 0}, "0"])];
+    for n in 1..60 {
+        let before = json!({"resultOf": (n - 1).to_string(), "name": "Core/echo", "path": ""});
+        chain.push(json!(["Core/echo", {"#a": before, "#b": before}, n.to_string()]));
+    }
+    let response = world.ask(&world.alice, &calls(chain)).await;
+    let responses = response["methodResponses"].as_array().unwrap();
+    assert_eq!(responses.len(), 60);
+    assert_eq!(responses[5][0], "Core/echo");
+    assert_eq!(responses[59][1]["type"], "invalidResultReference");
+    assert!(response.to_string().len() < 3 << 20);
+}
+
+#[tokio::test]
+async fn an_answer_has_an_end() {
+    let world = World::new(Limits { answer: 50_000, ..Limits::default() }).await;
+    let long = format!("Subject: long\nContent-Type: text/plain\n\n{}\n", "words ".repeat(2_000));
+    for n in 0..10 {
+        world.append(1, &[], 1_767_000_000_000 + n, &long).await;
+    }
+    let wanted =
+        json!({"accountId": "A1", "ids": null, "properties": ["bodyValues"], "fetchAllBodyValues": true});
+    let told = world.call("Email/get", wanted).await;
+    assert_eq!(told["type"], "requestTooLarge", "{told}");
+    let wanted = json!({"accountId": "A1", "ids": null, "properties": ["bodyValues"], "fetchAllBodyValues": true,
+                        "maxBodyValueBytes": 1000});
+    let told = world.call("Email/get", wanted).await;
+    assert_eq!(told["list"].as_array().unwrap().len(), 10, "{told}");
+    // What one call has used up, the others do not have.
+    let echo = json!(["Core/echo", {"a": "x".repeat(30_000)}, "a"]);
+    let response = world.ask(&world.alice, &calls(vec![echo.clone(), echo])).await;
+    assert_eq!(response["methodResponses"][0][0], "Core/echo");
+    assert_eq!(response["methodResponses"][1][1]["type"], "requestTooLarge");
+}
+
+async fn upload(world: &World, content: &[u8]) -> String {
+    let account = format!("A{}", world.alice.account());
+    let content = content.to_vec().into();
+    let uploaded = world.jmap.upload(&world.alice, &account, "text/plain", content).await.unwrap();
+    let uploaded: Value = serde_json::from_slice(&uploaded).unwrap();
+    uploaded["blobId"].as_str().unwrap().to_owned()
+}
+
+async fn is_there(world: &World, blob: &str) -> bool {
+    let account = format!("A{}", world.alice.account());
+    world.jmap.download(&world.alice, &account, blob).await.is_ok()
+}
+
+#[tokio::test]
+async fn uploads_are_their_accounts_own() {
+    let world = World::new(Limits::default()).await;
+    let blob = upload(&world, b"mine").await;
+    assert_eq!(blob, upload(&world, b"mine").await);
+    let (alice, bob) = (format!("A{}", world.alice.account()), format!("A{}", world.bob.account()));
+    let mut download = world.jmap.download(&world.alice, &alice, &blob).await.unwrap();
+    assert_eq!((download.size(), download.next().await.unwrap().as_deref()), (4, Some(&b"mine"[..])));
+    assert_eq!(download.next().await.unwrap(), None);
+    for (account, blob) in [(&bob, &*blob), (&alice, &*blob), (&bob, "B1"), (&bob, "nothing")] {
+        let refused = world.jmap.download(&world.bob, account, blob).await;
+        assert_eq!(refused.err(), Some(TransferError::NotFound));
+    }
+    let refused = world.jmap.upload(&world.bob, &alice, "text/plain", b"x".to_vec().into()).await;
+    assert_eq!(refused, Err(TransferError::NotFound));
+    // They go after a day, and with them what they were kept for.
+    world.hand.advance(Duration::from_secs(86_401));
+    assert!(!is_there(&world, &blob).await);
+    assert_eq!(world.mail.upkeep(world.alice.account()).await.unwrap().uploads_forgotten, 1);
+}
+
+#[tokio::test]
+async fn of_too_many_uploads_the_oldest_go() {
+    let world = World::new(Limits::default()).await;
+    let first = upload(&world, b"first").await;
+    let mut last = String::new();
+    for n in 0..1_000 {
+        world.hand.advance(Duration::from_secs(1));
+        last = upload(&world, format!("upload {n}").as_bytes()).await;
+    }
+    assert!(!is_there(&world, &first).await && is_there(&world, &last).await);
+}
+
+#[tokio::test]
+async fn an_upload_is_no_larger_than_was_announced() {
+    let world = World::new(Limits { size_upload: 10, ..Limits::default() }).await;
+    let account = format!("A{}", world.alice.account());
+    let refused = world.jmap.upload(&world.alice, &account, "text/plain", vec![b'x'; 11].into()).await;
+    assert_eq!(refused, Err(TransferError::TooLarge(10)));
+}
+
+#[tokio::test]
+async fn all_urls_of_the_session_are_absolute() {
+    let world = World::new(Limits::default()).await;
+    let session = world.jmap.session(&world.alice, "https://mail.example.test");
+    let session: Value = serde_json::from_slice(&session).unwrap();
+    for url in ["apiUrl", "downloadUrl", "uploadUrl", "eventSourceUrl"] {
+        assert!(session[url].as_str().unwrap().starts_with("https://mail.example.test/jmap/"), "{url}");
+    }
+    // RFC 8620 §2
+    for (url, variables) in [
+        ("downloadUrl", &["{accountId}", "{blobId}", "{type}", "{name}"][..]),
+        ("uploadUrl", &["{accountId}"]),
+        ("eventSourceUrl", &["{types}", "{closeafter}", "{ping}"]),
+    ] {
+        let url = session[url].as_str().unwrap();
+        assert!(variables.iter().all(|variable| url.contains(variable)), "{url}");
+    }
+    assert_eq!(session["username"], "alice@example.test");
+    let (core, limits) = (&session["capabilities"]["urn:ietf:params:jmap:core"], Limits::default());
+    assert_eq!(core["maxObjectsInGet"], limits.objects_in_get);
+    assert_eq!(core["maxSizeRequest"], limits.size_request);
+    let response = world.ask(&world.alice, &calls(Vec::new())).await;
+    assert_eq!(response["sessionState"], session["state"]);
+}

@@ -1,0 +1,92 @@
+//! A server without HTTP: real stores in a temporary directory, and users who ask.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use directory::{
+    AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, NewPassword, Options, Protocol, Quota,
+};
+use jmap::{Jmap, Limits, Services, User};
+use mail::{Mail, MailOptions, Quota as MailQuota};
+use serde_json::{Value, json};
+use store::blob::{Blobs, BlobsOptions, Memory};
+use store::bus::Bus;
+use store::kv::{self, Embedded, EmbeddedOptions, Kv};
+use tempfile::TempDir;
+use types::{Clock, Keyword, MailboxId, ManualClock, Timestamp};
+
+pub struct World {
+    pub mail: Mail,
+    pub jmap: Jmap,
+    pub alice: User,
+    pub bob: User,
+    pub hand: ManualClock,
+    /// Counts the rows that are read.
+    pub rows: Arc<kv::Metered>,
+    _files: TempDir,
+}
+
+impl World {
+    pub async fn new(limits: Limits) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        // 2 January 2026, 03:04:05 UTC
+        let (clock, hand) = Clock::manual(Timestamp::from_secs(1_767_323_045));
+        let engine = Arc::new(Embedded::open(files.path(), EmbeddedOptions::default()).unwrap());
+        let rows = Arc::new(kv::Metered::new(engine));
+        let kv = Kv::new(rows.clone(), clock.clone());
+        let bus = Bus::in_process(clock.clone());
+        let objects = Arc::new(Memory::new(clock.clone()));
+        let blobs = Blobs::new(kv.clone(), objects, clock.clone(), BlobsOptions::default());
+        let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), MailOptions::default());
+        let options =
+            Options { cost: Cost::new(8, 1, 1).unwrap(), password_min_chars: 4, ..Options::default() };
+        let directory = Directory::new(kv, bus, clock.clone(), options);
+        let domain = DomainName::parse("example.test").unwrap();
+        directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
+        let alice = user(&directory, "alice@example.test", Quota::UNLIMITED).await;
+        let bob = user(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
+        let services = Services { mail: mail.clone(), directory, clock };
+        let jmap = Jmap::new(services, limits);
+        Self { mail, jmap, alice, bob, hand, rows, _files: files }
+    }
+
+    /// What a request is answered with: a Response object, or problem details.
+    pub async fn ask(&self, user: &User, request: &Value) -> Value {
+        match self.jmap.request(user, &serde_json::to_vec(request).unwrap()).await {
+            Ok(response) => serde_json::from_slice(&response).unwrap(),
+            Err(problem) => problem.to_json(),
+        }
+    }
+
+    /// The arguments of the response to one call.
+    pub async fn call(&self, method: &str, arguments: Value) -> Value {
+        let using = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"];
+        let response =
+            self.ask(&self.alice, &json!({"using": using, "methodCalls": [[method, arguments, "c"]]})).await;
+        response["methodResponses"][0][1].clone()
+    }
+
+    /// Puts a message into one of alice's mailboxes, as IMAP would; returns its JMAP id.
+    pub async fn append(&self, mailbox: u32, keywords: &[&str], received: u64, raw: &str) -> String {
+        let message = self.mail.ingest(raw.replace('\n', "\r\n").into_bytes().into()).await.unwrap();
+        let keywords = keywords.iter().map(|keyword| Keyword::new(keyword).unwrap()).collect();
+        let (account, received) = (self.alice.account(), Timestamp(received));
+        self.mail.mailboxes(account).await.unwrap();
+        let appended = self
+            .mail
+            .append(account, MailboxId(mailbox), &message, keywords, false, received, MailQuota::default())
+            .await
+            .unwrap();
+        format!("M{}T{}", appended.email, appended.thread)
+    }
+}
+
+async fn user(directory: &Directory, name: &str, quota: Quota) -> User {
+    let password = Some(NewPassword::Clear("secret".to_owned()));
+    let spec = AccountSpec { quota, ..AccountSpec::new(Address::parse(name).unwrap(), password) };
+    directory.create_account(spec).await.unwrap();
+    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    User::new(&directory.authenticate(name, "secret", peer, Protocol::Jmap).await.unwrap())
+}

@@ -1,0 +1,7 @@
+//! What searching and sorting have in common, whoever asks: IMAP's SEARCH and SORT, JMAP's Email/query and snippets.
+
+mod collation;
+mod text;
+
+pub use collation::{LONGEST_COLLATED, collated};
+pub use text::{Folded, Needle, body_contains, field_contains, occurrences};

@@ -1,0 +1,98 @@
+//! JMAP for the routes of HTTP: what the one crate asks, in the words of the other.
+
+use std::io;
+
+use bytes::Bytes;
+use directory::Authenticated;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, stream};
+use http_api::{Download, EventQuestion, JmapService, Refused, ServerEvent};
+use jmap::{Event, EventRequest, Jmap, Problem, TransferError, User};
+
+/// JMAP, as HTTP asks for it.
+pub(crate) struct JmapDriver(pub(crate) Jmap);
+
+impl JmapService for JmapDriver {
+    fn session(&self, user: &Authenticated, base: &str) -> Bytes {
+        self.0.session(&User::new(user), base)
+    }
+
+    fn request<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        request: Bytes,
+    ) -> BoxFuture<'s, Result<Bytes, Refused>> {
+        async move { self.0.request(&User::new(user), &request).await.map_err(|problem| refused(&problem)) }
+            .boxed()
+    }
+
+    fn upload<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        account: &'s str,
+        media_type: &'s str,
+        content: Bytes,
+    ) -> BoxFuture<'s, Result<Bytes, Refused>> {
+        async move {
+            let uploaded = self.0.upload(&User::new(user), account, media_type, content).await;
+            uploaded.map_err(|error| not_transferred(&error))
+        }
+        .boxed()
+    }
+
+    fn download<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        account: &'s str,
+        blob: &'s str,
+    ) -> BoxFuture<'s, Result<Download, Refused>> {
+        async move {
+            let opened = self.0.download(&User::new(user), account, blob).await;
+            let download = opened.map_err(|error| not_transferred(&error))?;
+            let size = download.size();
+            let content = stream::unfold(Some(download), |download| async move {
+                let mut download = download?;
+                match download.next().await {
+                    Ok(piece) => Some((Ok(piece?), Some(download))),
+                    // The connection ends before its time, and the client sees that the file is not whole.
+                    Err(error) => Some((Err(io::Error::other(error)), None)),
+                }
+            });
+            Ok(Download { size, content: content.boxed() })
+        }
+        .boxed()
+    }
+
+    fn events<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        question: EventQuestion<'s>,
+    ) -> BoxFuture<'s, Result<BoxStream<'static, ServerEvent>, Refused>> {
+        async move {
+            let EventQuestion { types, close_after, ping, last } = question;
+            let bad = || Refused { status: 400, problem: BAD_QUESTION.into() };
+            let request = EventRequest::read(types, close_after, ping).ok_or_else(bad)?;
+            let events = self.0.events(&User::new(user), request, last).await;
+            let events = events.map_err(|error| not_transferred(&error))?;
+            let events = stream::unfold(events, |mut events| async move {
+                let Event { name, id, data } = events.next().await?;
+                Some((ServerEvent { name, id, data }, events))
+            });
+            Ok(events.boxed())
+        }
+        .boxed()
+    }
+}
+
+/// Variables of the event source that are none.
+const BAD_QUESTION: &str =
+    "{\"type\":\"about:blank\",\"status\":400,\"detail\":\"closeafter must be state or no, ping a number\"}";
+
+fn refused(problem: &Problem) -> Refused {
+    Refused { status: problem.status(), problem: problem.to_json().to_string().into() }
+}
+
+fn not_transferred(error: &TransferError) -> Refused {
+    Refused { status: error.status(), problem: error.to_json().to_string().into() }
+}
