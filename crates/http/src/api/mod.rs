@@ -170,10 +170,11 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/jmap/upload/{account}/", post(transfer::upload))
         .route("/jmap/events", get(events::events))
         .route("/jmap/download/{account}/{blob}/{name}", get(transfer::download))
-        .layer(from_fn_with_state(shared.clone(), login::check))
+        // Only here: what is at no path at all is not there, whoever asks.
+        .route_layer(from_fn_with_state(shared.clone(), login::check))
         // Before the login: a browser asks without one whether it may ask.
-        .layer(from_fn_with_state(shared.clone(), origin::check))
-        .layer(from_fn_with_state(shared.clone(), keep_private))
+        .route_layer(from_fn_with_state(shared.clone(), origin::check))
+        .route_layer(from_fn_with_state(shared.clone(), keep_private))
         .with_state(shared)
 }
 
