@@ -168,7 +168,11 @@ mod tests {
     #[test]
     fn the_most_telling_reason_is_told_first() {
         let report = round(&[
-            ("mx1.test", Outcome::temporary(7, 5, "its certificate is for another name"), Some(Barrier::Security)),
+            (
+                "mx1.test",
+                Outcome::temporary(7, 5, "its certificate is for another name"),
+                Some(Barrier::Security),
+            ),
             ("mx2.test", Outcome::temporary(4, 1, "no connection"), Some(Barrier::Connection)),
             ("mx3.test", Outcome::temporary(4, 3, "no such name"), Some(Barrier::Name)),
         ])
