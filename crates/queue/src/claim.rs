@@ -249,7 +249,7 @@ impl Queue {
     /// What is due, from all shards; not in order.
     pub(crate) async fn due(&self, tx: &Transaction, now: Moment, most: usize) -> Result<Vec<DueKey>, Error> {
         let found = (0..SHARDS).map(|shard| {
-            let range = Range::new(Dues::until(self.kind(), shard, now)).limit(most).snapshot();
+            let range = Range::new(Dues::until(self.kind(), shard, now)).limit(most).snapshot().drained();
             tx.rows::<Dues>(range).all()
         });
         let found: Vec<Vec<(DueKey, DueRow)>> = try_join_all(found).await?;

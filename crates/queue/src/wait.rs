@@ -22,11 +22,11 @@ impl Queue {
         let watches: Vec<Watch> = (0..WAKES).map(|number| tx.watch(&wake_key(self.kind(), number))).collect();
         let now = self.clock().peek(&tx).await?;
         let first = (0..SHARDS).map(|shard| {
-            let range = Range::new(Dues::shard(self.kind(), shard)).limit(1).snapshot();
+            let range = Range::new(Dues::shard(self.kind(), shard)).limit(1).snapshot().drained();
             tx.rows::<Dues>(range).all()
         });
         let lines = (0..if self.has_lines() { LINE_SHARDS } else { 0 }).map(|shard| {
-            let range = Range::new(LineOrder::shard(self.kind(), shard)).limit(1).snapshot();
+            let range = Range::new(LineOrder::shard(self.kind(), shard)).limit(1).snapshot().drained();
             tx.rows::<LineOrder>(range).all()
         });
         let (first, lines) = try_join!(try_join_all(first), try_join_all(lines))?;

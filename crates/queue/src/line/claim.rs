@@ -130,7 +130,7 @@ impl Queue {
     async fn due_lines(&self, tx: &Transaction, now: Moment) -> Result<Vec<LineOrderKey>, Error> {
         let found = (0..LINE_SHARDS).map(|shard| {
             let range = LineOrder::until(self.kind(), shard, now);
-            tx.rows::<LineOrder>(Range::new(range).limit(LINES_OF_A_SHARD).snapshot()).all()
+            tx.rows::<LineOrder>(Range::new(range).limit(LINES_OF_A_SHARD).snapshot().drained()).all()
         });
         let found = try_join_all(found).await?;
         let mut lines: Vec<LineOrderKey> = found.into_iter().flatten().map(|(key, _)| key).collect();
@@ -282,7 +282,11 @@ impl<'s> Step<'s> {
         let mut places: Vec<PlaceKey> = Vec::new();
         self.emptied = false;
         for range in rest.into_iter().chain([whole]) {
-            let rows = self.tx.rows::<Places>(Range::new(range).limit(most.saturating_add(1))).all().await?;
+            let rows = self
+                .tx
+                .rows::<Places>(Range::new(range).limit(most.saturating_add(1)).drained())
+                .all()
+                .await?;
             // A probe leaves its line for others to come after it.
             self.emptied = rows.len() <= most && line.why == Standstill::Busy || rows.is_empty();
             places = rows.into_iter().map(|(place, _)| place).take(most).collect();

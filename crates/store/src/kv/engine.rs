@@ -106,6 +106,9 @@ pub struct PageRequest {
     pub bytes: usize,
     /// From the end towards the beginning.
     pub reverse: bool,
+    /// Rows are taken away from the beginning of this range again and again: an engine that has to step over what was
+    /// removed may remember where the first one is.
+    pub drained: bool,
 }
 
 /// A consistent view of the whole store at one version.

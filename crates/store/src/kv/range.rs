@@ -14,12 +14,13 @@ pub struct Range {
     reverse: bool,
     limit: Option<usize>,
     snapshot: bool,
+    drained: bool,
 }
 
 impl Range {
     /// All rows of a range of keys, in order.
     pub const fn new(keys: KeyRange) -> Self {
-        Self { keys, reverse: false, limit: None, snapshot: false }
+        Self { keys, reverse: false, limit: None, snapshot: false, drained: false }
     }
 
     /// All rows whose key begins with `prefix`.
@@ -47,6 +48,14 @@ impl Range {
         self.snapshot = true;
         self
     }
+
+    /// Rows are taken away from the beginning of this range again and again, as at the front of a queue. What is read
+    /// is the same; some engines read it faster.
+    #[must_use]
+    pub const fn drained(mut self) -> Self {
+        self.drained = true;
+        self
+    }
 }
 
 /// The rows of a range, page by page.
@@ -56,6 +65,7 @@ pub struct Rows {
     reverse: bool,
     left: usize,
     snapshot: bool,
+    drained: bool,
     ready: VecDeque<(Bytes, Bytes)>,
     done: bool,
     page: usize,
@@ -71,8 +81,8 @@ impl Rows {
         let done = left == 0 || range.keys.is_empty();
         // Whoever says how many rows there are wants them all; others may stop at any.
         let page = range.limit.map_or(Self::FIRST_PAGE, |rows| rows.min(Self::LARGEST_PAGE));
-        let Range { keys: rest, reverse, snapshot, .. } = range;
-        Self { tx, rest, reverse, left, snapshot, ready: VecDeque::new(), done, page }
+        let Range { keys: rest, reverse, snapshot, drained, .. } = range;
+        Self { tx, rest, reverse, left, snapshot, drained, ready: VecDeque::new(), done, page }
     }
 
     /// The next row, or `None` behind the last.
@@ -97,7 +107,8 @@ impl Rows {
 
     async fn fetch(&mut self) -> Result<(), Error> {
         let rows = self.page.min(self.left);
-        let request = PageRequest { rows, bytes: Self::PAGE_BYTES, reverse: self.reverse };
+        let request =
+            PageRequest { rows, bytes: Self::PAGE_BYTES, reverse: self.reverse, drained: self.drained };
         let (mut page, mut read) = self.tx.page(&self.rest, request).await?;
         self.done = !page.more || page.rows.len() >= self.left;
         page.rows.truncate(self.left);
@@ -117,6 +128,8 @@ impl Rows {
             self.tx.conflict_on(read)?;
         }
         self.ready = page.rows.into();
+        // Only its beginning is.
+        self.drained = false;
         self.page = (self.page * 4).min(Self::LARGEST_PAGE);
         Ok(())
     }

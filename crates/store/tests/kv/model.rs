@@ -17,7 +17,7 @@ type Model = BTreeMap<Bytes, Bytes>;
 enum Step {
     Get(Vec<Bytes>),
     SnapshotGet(Vec<Bytes>),
-    Read { keys: KeyRange, reverse: bool, limit: Option<usize>, snapshot: bool },
+    Read { keys: KeyRange, reverse: bool, limit: Option<usize>, snapshot: bool, drained: bool },
     Set(Bytes, Bytes),
     SetMany(Vec<(Bytes, Bytes)>),
     Clear(Bytes),
@@ -77,6 +77,7 @@ fn step(rng: &mut StdRng) -> Step {
             reverse: rng.random(),
             limit: rng.random::<bool>().then(|| rng.random_range(0..200)),
             snapshot: rng.random(),
+            drained: rng.random(),
         },
         7..=9 => Step::Set(key(rng), value(rng)),
         10 => Step::SetMany((0..rng.random_range(20..150)).map(|_| (key(rng), value(rng))).collect()),
@@ -131,11 +132,12 @@ async fn perform(step: &Step, tx: &Transaction) -> Result<Seen, Error> {
         }
         Step::Get(keys) => return Ok(Seen::Values(tx.get_many(keys).await?)),
         Step::SnapshotGet(keys) => return Ok(Seen::Values(tx.snapshot_get_many(keys).await?)),
-        Step::Read { keys, reverse, limit, snapshot } => {
+        Step::Read { keys, reverse, limit, snapshot, drained } => {
             let mut range = Range::new(keys);
             range = if reverse { range.reverse() } else { range };
             range = limit.map_or(range.clone(), |rows| range.limit(rows));
             range = if snapshot { range.snapshot() } else { range };
+            range = if drained { range.drained() } else { range };
             return Ok(Seen::Rows(tx.range(range).all().await?));
         }
         Step::Set(key, value) => tx.set(key, value)?,

@@ -2,6 +2,7 @@
 //! commit queue. Durable means one fsync for all transactions that wait at the moment.
 
 mod base;
+mod gaps;
 mod history;
 mod lock;
 mod open;
@@ -16,6 +17,7 @@ use std::thread::{Builder, JoinHandle};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::gaps::Gaps;
 use self::queue::{Leader, Published, Queue};
 use super::Error;
 use super::engine::{self, Commit, Engine, KeyRange, Page, PageRequest, Snapshot, Version, Watch};
@@ -99,29 +101,42 @@ impl Drop for Embedded {
     }
 }
 
-struct EmbeddedSnapshot(Arc<Published>);
+struct EmbeddedSnapshot {
+    published: Arc<Published>,
+    gaps: Arc<Gaps>,
+}
 
 #[async_trait]
 impl Snapshot for EmbeddedSnapshot {
     fn version(&self) -> Version {
-        self.0.version
+        self.published.version
     }
 
     async fn get(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Error> {
-        keys.iter().map(|key| self.0.view.get(key)).collect()
+        keys.iter().map(|key| self.published.view.get(key)).collect()
     }
 
     async fn page(&self, range: &KeyRange, request: PageRequest) -> Result<Page, Error> {
         let behind_all = Bytes::from_static(&[sequence::RESERVED]);
         let range = KeyRange { begin: range.begin.clone(), end: range.end.clone().min(behind_all) };
-        self.0.view.page(&range, request)
+        let Published { version, view } = &*self.published;
+        if !request.drained || request.reverse {
+            return view.page(&range, request);
+        }
+        let page = view.page(&self.gaps.shorten(&range, *version), request)?;
+        match page.rows.first() {
+            Some((first, _)) => self.gaps.learn(&range.begin, first, *version),
+            None if !page.more => self.gaps.learn(&range.begin, &range.end, *version),
+            None => {}
+        }
+        Ok(page)
     }
 }
 
 #[async_trait]
 impl Engine for Embedded {
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Error> {
-        Ok(Arc::new(EmbeddedSnapshot(self.queue.published())))
+        Ok(Arc::new(EmbeddedSnapshot { published: self.queue.published(), gaps: self.queue.gaps() }))
     }
 
     async fn commit(&self, commit: Commit) -> Result<Version, Error> {

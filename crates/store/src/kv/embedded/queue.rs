@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::CommitStats;
 use super::base::{Base, View, WriteError};
+use super::gaps::Gaps;
 use super::history::{History, Verdict};
 use super::lock::Lock;
 use super::sequence::{self, Sequence};
@@ -34,6 +35,7 @@ pub(super) struct Queue {
     /// Somebody waits, or the store is closed.
     called: Condvar,
     published: Mutex<Arc<Published>>,
+    gaps: Arc<Gaps>,
     watches: Mutex<Watches>,
     poisoned: Mutex<Option<String>>,
     free_space: FreeSpace,
@@ -85,6 +87,7 @@ impl Queue {
             waiting: Mutex::default(),
             called: Condvar::new(),
             published: Mutex::new(published),
+            gaps: Arc::new(Gaps::new(version)),
             watches: Mutex::new(Watches::new(version)),
             poisoned: Mutex::default(),
             free_space,
@@ -97,6 +100,10 @@ impl Queue {
 
     pub(super) fn published(&self) -> Arc<Published> {
         self.published.lock().clone()
+    }
+
+    pub(super) fn gaps(&self) -> Arc<Gaps> {
+        self.gaps.clone()
     }
 
     pub(super) fn stats(&self) -> CommitStats {
@@ -206,6 +213,8 @@ impl Queue {
 
     fn write_group(&self, leader: &mut Leader, mut group: Group) {
         let written: Vec<Bytes> = group.changes.keys().cloned().collect();
+        let is_set = |(key, change): (&Bytes, &Option<Bytes>)| change.is_some().then(|| key.clone());
+        let set: Vec<Bytes> = group.changes.iter().filter_map(is_set).collect();
         let (number, checksum, rows) = leader.sequence.next(content_checksum(&group.changes));
         group.changes.extend(rows);
         if let Err(error) = self.base.write(group.changes) {
@@ -215,6 +224,7 @@ impl Queue {
         if let Err(error) = leader.sequence.acknowledged(number, checksum) {
             tracing::warn!(%error, "cannot note the commit number beside the store: a later gap may go unnoticed");
         }
+        self.gaps.publish(number, set);
         self.publish(number, written);
         self.groups.fetch_add(1, Relaxed);
         METERS.commit_syncs.increment(1);
@@ -286,7 +296,7 @@ impl Group {
 
     /// Which keys a range clear removes: those stored, and those written earlier in the group.
     fn keys_in(&self, view: &View, range: &KeyRange) -> Result<Vec<Bytes>, Error> {
-        let request = PageRequest { rows: usize::MAX, bytes: usize::MAX, reverse: false };
+        let request = PageRequest { rows: usize::MAX, bytes: usize::MAX, reverse: false, drained: false };
         let mut keys: Vec<Bytes> = view.page(range, request)?.rows.into_iter().map(|(key, _)| key).collect();
         if !range.is_empty() {
             let inside = (Bound::Included(range.begin.clone()), Bound::Excluded(range.end.clone()));

@@ -145,7 +145,7 @@ pub(super) fn number(key: &[u8]) -> Option<Version> {
 
 /// The newest row, after a look that the last [`KEPT`] numbers are there and no other.
 fn newest_row(directory: &Path, view: &View) -> Result<(Version, Checksum), OpenError> {
-    let request = PageRequest { rows: usize::MAX, bytes: usize::MAX, reverse: false };
+    let request = PageRequest { rows: usize::MAX, bytes: usize::MAX, reverse: false, drained: false };
     let page = view.page(&KeyRange::prefix(PREFIX), request).map_err(|e| damaged(directory, &e))?;
     let rows = page.rows.len();
     let mut newest: Option<(Version, Checksum)> = None;
