@@ -49,6 +49,8 @@ const FILES: u64 = 1_000;
 
 /// Event sources of one user at once: one for each app, and some for connections that are lost and do not know it.
 const EVENT_SOURCES: usize = 20;
+/// Downloads of one user at once: a message full of pictures, on two devices.
+const DOWNLOADS: usize = 64;
 /// How long the body of a request to JMAP may take.
 const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long an upload may take: the largest at some 60 kilobytes a second.
@@ -330,6 +332,7 @@ impl Server {
                 upload: usize::try_from(limits.size_upload).unwrap_or(usize::MAX),
                 requests_at_once: limits.concurrent_requests,
                 uploads_at_once: limits.concurrent_upload,
+                downloads_at_once: DOWNLOADS,
                 event_sources_at_once: EVENT_SOURCES,
                 body_time: BODY_TIME,
                 upload_time: UPLOAD_TIME,
