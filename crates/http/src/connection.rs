@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::api::{self, Api};
+use crate::discovery::{self, Discovery};
 use crate::routes::{Asker, Services, router};
 
 /// How much a client may send, and how long it may take.
@@ -58,6 +59,12 @@ impl HttpServer {
     #[must_use]
     pub fn with_jmap(self, api: Api) -> Self {
         Self { router: self.router.merge(api::router(api)), ..self }
+    }
+
+    /// The same with what programs ask that know nothing but an address.
+    #[must_use]
+    pub fn with_discovery(self, discovery: Discovery) -> Self {
+        Self { router: self.router.merge(discovery::router(discovery)), ..self }
     }
 
     pub(crate) const fn limits(&self) -> HttpLimits {

@@ -4,7 +4,8 @@
 //!   a connection ──> HttpServer::serve ──> routes ─┬─> /healthz/live    the process answers
 //!    (any stream)     or serve_http2               ├─> /healthz/ready   Readiness: what stands against taking mail
 //!                     header, time, stall          ├─> /metrics         Exporter::render, for those who may ask
-//!                                                  └─> /jmap/…          Api: page, login, limits, then JmapService
+//!                                                  ├─> /jmap/…          Api: page, login, limits, then JmapService
+//!                                                  └─> /.well-known/…   Discovery: settings for apps, policies for servers
 //!
 //!   counters of all crates ──(facade: metrics)──> Exporter <── Gauges: what is read only when somebody asks
 //! ```
@@ -15,6 +16,7 @@
 mod api;
 pub mod catalogue;
 mod connection;
+mod discovery;
 mod exporter;
 mod h2;
 mod process;
@@ -22,6 +24,7 @@ mod routes;
 
 pub use api::{Api, ApiLimits, Content, Download, EventQuestion, JmapService, Refused, ServerEvent, Upload};
 pub use connection::{HttpLimits, HttpServer, Traffic};
+pub use discovery::{Discovery, MailService, ServiceKind};
 pub use exporter::Exporter;
 pub use process::ProcessGauges;
 pub use routes::{Access, Services};
