@@ -1,5 +1,6 @@
 """HTTP/2: curl, an HTTP library, and clients that mean harm."""
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -7,28 +8,17 @@ from pathlib import Path
 import h2.config
 import h2.connection
 import h2.events
-import httpx
 import pytest
 
 from harness import frames, giants
 from harness.curl import curl
 from harness.frames import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS, Raw, frame
 from harness.server import PASSWORD, Magpie
+from harness.web import Web
 
 
 def url(magpie: Magpie, path: str) -> str:
     return f"https://127.0.0.1:{magpie.port('https')}{path}"
-
-
-def client(magpie: Magpie, user: str, **options) -> httpx.Client:
-    base = url(magpie, "")
-    return httpx.Client(base_url=base, http2=True, verify=False, auth=(user, PASSWORD), timeout=60, **options)
-
-
-def session(web: httpx.Client) -> tuple[dict, str]:
-    found = web.get("/jmap/session")
-    assert found.http_version == "HTTP/2" and found.status_code == 200, found.text
-    return found.json(), found.json()["primaryAccounts"]["urn:ietf:params:jmap:mail"]
 
 
 @pytest.mark.parametrize("version", ["2", "1.1"])
@@ -52,25 +42,19 @@ def test_whoever_names_neither_is_refused_and_who_names_none_gets_the_old_one(ma
 def test_many_requests_on_one_connection(magpie: Magpie, user: str, address: str) -> None:
     for number in range(5):
         magpie.deliver(address, giants.letter(number))
-    with client(magpie, user) as web:
-        found, account = session(web)
-        body = {
-            "using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"],
-            "methodCalls": [["Email/query", {"accountId": account, "calculateTotal": True}, "a"]],
-        }
+    with Web(magpie, user) as web:
         for _ in range(30):
-            answer = web.post("/jmap/api", json=body)
-            assert answer.http_version == "HTTP/2" and answer.json()["methodResponses"][0][1]["total"] == 5
-        upload = web.post(f"/jmap/upload/{account}/", content=b"x" * 3_000_000)
-        blob = upload.json()["blobId"]
-        assert web.get(f"/jmap/download/{account}/{blob}/x").content == b"x" * 3_000_000
+            assert web.call("Email/query", calculateTotal=True)["total"] == 5
+        blob = web.upload(b"x" * 3_000_000)
+        assert web.get(web.file(blob)).content == b"x" * 3_000_000
 
 
 def test_streams_of_one_connection_do_not_wait_for_each_other(magpie: Magpie, user: str) -> None:
     """An event source that never ends, and requests beside it, by a library that shows every frame."""
-    with client(magpie, user) as web:
-        found, account = session(web)
-        events = found["eventSourceUrl"].replace("{types}", "*").replace("{closeafter}", "no").replace("{ping}", "0")
+    with Web(magpie, user) as web:
+        events = (
+            web.session["eventSourceUrl"].replace("{types}", "*").replace("{closeafter}", "no").replace("{ping}", "0")
+        )
         path = events.split("/", 3)[3]
         with web.stream("GET", f"/{path}") as source:
             assert source.status_code == 200
@@ -108,8 +92,7 @@ def test_frames_that_ask_for_nothing(magpie: Magpie, user: str, name: str, octet
         raw.socket.sendall(frame(HEADERS, END_HEADERS, 1, frames.block("/jmap/session")))
         sent = raw.flood(octets * 50, 64 << 20)
         assert sent < 64 << 20, f"{name}: all was taken"
-    with client(magpie, user) as web:
-        session(web)
+    Web(magpie, user).close()
 
 
 def test_requests_that_are_taken_back_at_once(magpie: Magpie, user: str) -> None:
@@ -125,8 +108,7 @@ def test_requests_that_are_taken_back_at_once(magpie: Magpie, user: str) -> None
             )
             assert raw.flood(pairs, 100 * len(pairs)) < 100 * len(pairs)
     assert magpie.memory() - before < 64 << 20
-    with client(magpie, user) as web:
-        session(web)
+    Web(magpie, user).close()
 
 
 def test_a_header_without_end(magpie: Magpie, user: str) -> None:
@@ -138,24 +120,22 @@ def test_a_header_without_end(magpie: Magpie, user: str) -> None:
         raw.socket.sendall(frame(HEADERS, END_STREAM, 1, frames.block("/jmap/session")))
         assert raw.flood(frame(CONTINUATION, 0, 1, field), 256 << 20) < 256 << 20
     assert magpie.memory() - before < 32 << 20
-    with client(magpie, user) as web:
-        session(web)
+    Web(magpie, user).close()
 
 
 def test_answers_that_nobody_takes_do_not_fill_memory(magpie: Magpie, user: str) -> None:
     """A client asks for a large file a hundred times, and gives no room for any of it."""
-    with client(magpie, user) as web:
-        _, account = session(web)
-        blob = web.post(f"/jmap/upload/{account}/", content=bytes(20 << 20)).json()["blobId"]
+    with Web(magpie, user) as web:
+        blob = web.upload(bytes(20 << 20))
         before = magpie.memory()
         with Raw(magpie.port("https")) as raw:
             conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
             conn.initiate_connection()
             conn.update_settings({4: 0})
-            login = web.auth._auth_header  # as httpx has made it
+            login = "Basic " + base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
             fields = [
                 (":method", "GET"), (":scheme", "https"), (":authority", "mail.example.test"),
-                (":path", f"/jmap/download/{account}/{blob}/x"), ("authorization", login),
+                (":path", web.file(blob, "image/png")), ("authorization", login),
             ]  # fmt: skip
             for n in range(1, 201, 2):
                 conn.send_headers(n, fields, end_stream=True)
@@ -168,7 +148,7 @@ def test_answers_that_nobody_takes_do_not_fill_memory(magpie: Magpie, user: str)
                 raw.socket.sendall(conn.data_to_send())
             assert set(statuses) <= {b"200", b"429"} and statuses.count(b"200") >= 64
             assert magpie.memory() - before < 64 << 20
-        assert web.get(f"/jmap/download/{account}/{blob}/x").content == bytes(20 << 20)
+        assert web.get(web.file(blob, "image/png")).content == bytes(20 << 20)
 
 
 def test_a_server_that_stops_says_so(data: Path) -> None:
@@ -191,12 +171,11 @@ def test_a_server_that_stops_says_so(data: Path) -> None:
 
 def test_curl_follows_a_stop_while_it_downloads(magpie: Magpie, user: str) -> None:
     """Octets that are on their way arrive: a slow reader of HTTP/2 gets all of a large file."""
-    with client(magpie, user) as web:
-        _, account = session(web)
+    with Web(magpie, user) as web:
         content = bytes(range(256)) * 40_000
-        blob = web.post(f"/jmap/upload/{account}/", content=content).json()["blobId"]
+        blob = web.upload(content)
     done = subprocess.run(
         ["curl", "--silent", "--insecure", "--http2", "--limit-rate", "5M", "--user", f"{user}:{PASSWORD}",
-         url(magpie, f"/jmap/download/{account}/{blob}/x")], capture_output=True, timeout=60, check=True,
+         url(magpie, web.file(blob, "image/png"))], capture_output=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout == content

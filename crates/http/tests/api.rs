@@ -499,9 +499,8 @@ async fn text_is_compressed_for_those_who_like_it() {
     assert!(answer.ends_with("2 octets") && !answer.contains("content-encoding"), "{answer}");
 }
 
-#[tokio::test]
-async fn http2_names_the_server_as_a_field_would() {
-    let world = World::new(|_| {}).await;
+/// An answer over HTTP/2: its status and its body.
+async fn ask_http2(world: &World, method: &str, url: &str, fields: &[(&str, &str)]) -> (u16, String) {
     let (near, far) = duplex(1 << 20);
     let server = world.server.clone();
     let traffic = Traffic { received: Counter::noop(), sent: Counter::noop() };
@@ -512,14 +511,57 @@ async fn http2_names_the_server_as_a_field_would() {
         hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
     let login = basic("alice@example.test", "secret");
-    let login = login.split_once(": ").unwrap().1;
-    let asked = hyper::Request::get("https://other.example.test:8443/jmap/session")
-        .header("authorization", login)
-        .body(axum::body::Body::empty())
-        .unwrap();
-    let answer = sender.send_request(asked).await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let mut asked = hyper::Request::builder().method(method).uri(url);
+    asked = asked.header("authorization", login.split_once(": ").unwrap().1);
+    for (name, value) in fields {
+        asked = asked.header(*name, *value);
+    }
+    let answer = sender.send_request(asked.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
     let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 10_000).await.unwrap();
-    let body = std::str::from_utf8(&body).unwrap();
-    assert!(body.contains("\"https://other.example.test:8443/jmap/api\""), "{body}");
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn http2_names_the_server_as_a_field_would() {
+    let world = World::new(|_| {}).await;
+    // What the connection is for counts, and not what a field says (RFC 9113 §8.3.1).
+    let url = "https://other.example.test:8443/jmap/session";
+    let (status, body) = ask_http2(&world, "GET", url, &[]).await;
+    assert!(status == 200 && body.contains("\"https://other.example.test:8443/jmap/api\""), "{body}");
+}
+
+#[tokio::test]
+async fn fault_51_nowhere_and_in_no_version() {
+    let world = World::new(|_| {}).await;
+    for (method, path) in [
+        ("GET", "/jmap/session"),
+        ("GET", "/.well-known/jmap"),
+        ("POST", "/jmap/api"),
+        ("POST", "/jmap/upload/A1/"),
+        ("GET", "/jmap/events"),
+        ("GET", "/jmap/download/A1/B1/x"),
+        ("HEAD", "/jmap/download/A1/B1/x"),
+        ("OPTIONS", "/jmap/api"),
+    ] {
+        let from = [
+            "Origin: https://evil.example",
+            "Origin: null",
+            "Sec-Fetch-Site: cross-site",
+            "Sec-Fetch-Site: same-site",
+        ];
+        for field in from {
+            // With the password, which a browser may add by itself when it knows it.
+            let answer = world.ask(&format!("{method} {path}"), &[field], "").await;
+            assert_eq!(status(&answer), 403, "{method} {path} {field} {answer}");
+            assert!(!answer.contains("access-control-allow"), "{answer}");
+            let (name, value) = field.split_once(": ").unwrap();
+            let url = format!("https://mail.example.test{path}");
+            let (status, _) = ask_http2(&world, method, &url, &[(name, value)]).await;
+            assert_eq!(status, 403, "{method} {path} {field}");
+        }
+    }
+    let own = [("origin", "https://mail.example.test")];
+    assert_eq!(ask_http2(&world, "GET", "https://mail.example.test/jmap/session", &own).await.0, 200);
+    assert_eq!(ask_http2(&world, "GET", "https://evil.example/jmap/session", &own).await.0, 403);
 }

@@ -68,7 +68,7 @@ impl HttpServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let limits = self.limits();
-        let streams = Streams::new(limits.stall);
+        let (streams, _end) = Streams::new(limits.stall);
         let stream = Watched::new(Patient::new(stream, limits.stall, traffic), streams.clone());
         let (leave, leaving) = watch::channel(false);
         let router = self.router().layer(Extension(Asker(client))).layer(Extension(Leaving(leaving)));

@@ -13,14 +13,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::paced::{PACE, Pace};
 
-/// The streams of a connection. All clones are the same; when the last one is dropped that the connection has, what is
-/// still at work for it is over.
+/// The streams of a connection. All clones are the same.
 #[derive(Clone)]
 pub(super) struct Streams {
     shared: Arc<Shared>,
     stall: Duration,
-    /// Ends the tasks.
-    _end: Arc<DropGuard>,
 }
 
 struct Shared {
@@ -37,12 +34,13 @@ struct State {
 }
 
 impl Streams {
-    /// None yet. A client may leave a piece of an answer where it is for `stall`.
-    pub(super) fn new(stall: Duration) -> Self {
+    /// None yet. A client may leave a piece of an answer where it is for `stall`. What is at work for streams ends when the
+    /// guard is dropped.
+    pub(super) fn new(stall: Duration) -> (Self, DropGuard) {
         let ended = CancellationToken::new();
         let state = Mutex::new(State { open: 0, moved: Instant::now() });
         let shared = Shared { state, changed: Notify::new(), ended: ended.clone() };
-        Self { shared: Arc::new(shared), stall, _end: Arc::new(ended.drop_guard()) }
+        (Self { shared: Arc::new(shared), stall }, ended.drop_guard())
     }
 
     /// The client has taken something.
