@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 import struct
+from collections.abc import Iterator
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, END_HEADERS = 1, 4
@@ -40,6 +41,13 @@ class Raw:
     def begin(self) -> "Raw":
         self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0))
         return self
+
+    def frames(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """What the server sends, until it closes: kind, flags, stream, payload."""
+        with self.socket.makefile("rb") as incoming:
+            while len(head := incoming.read(9)) == 9:
+                length, kind, flags, stream = struct.unpack(">I", b"\0" + head[:3]) + struct.unpack(">BBI", head[3:])
+                yield kind, flags, stream, incoming.read(length)
 
     def flood(self, octets: bytes, most: int) -> int:
         """Sends this again and again, and reads nothing; how many octets were taken until the server had enough."""

@@ -20,6 +20,12 @@ class Web(httpx.Client):
         self.session = found.json()
         self.account = self.session["primaryAccounts"][MAIL]
 
+    def __enter__(self) -> "Web":
+        return self  # It is open: it has been used.
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         methods = [[name, {"accountId": self.account, **arguments}, "a"]]
         answer = self.post("/jmap/api", json={"using": ["urn:ietf:params:jmap:core", MAIL], "methodCalls": methods})
