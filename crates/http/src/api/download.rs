@@ -13,7 +13,7 @@ use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RETRY_AFTER, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use directory::Authenticated;
@@ -49,13 +49,7 @@ pub(super) async fn download(
     let tag = format!("\"{blob}\"");
     let mut response = match asked(&method, &headers, &tag, download.size) {
         Asked::Another => problem(StatusCode::PRECONDITION_FAILED, "the file is another one"),
-        Asked::Beyond => {
-            let mut response =
-                problem(StatusCode::RANGE_NOT_SATISFIABLE, "the file has no octets in this range");
-            let size = HeaderValue::from_str(&format!("bytes */{}", download.size));
-            size.into_iter().for_each(|size| drop(response.headers_mut().insert(CONTENT_RANGE, size)));
-            return response;
-        }
+        Asked::Beyond => beyond(download.size),
         Asked::Known => StatusCode::NOT_MODIFIED.into_response(),
         Asked::Part(range) => part(download, range, place),
         Asked::Whole => {
@@ -70,6 +64,20 @@ pub(super) async fn download(
         remember(response.headers_mut(), &tag, is_text(&media_type));
     }
     response
+}
+
+/// There are no such octets (RFC 9110 §15.5.17).
+fn beyond(size: u64) -> Response {
+    let mut response = problem(StatusCode::RANGE_NOT_SATISFIABLE, "the file has no octets in this range");
+    insert(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));
+    response
+}
+
+/// Sets a field to a value that has been put together.
+fn insert(headers: &mut HeaderMap, field: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(field, value);
+    }
 }
 
 fn is_worth_coding(media_type: &str, size: u64) -> bool {
@@ -106,7 +114,7 @@ fn part(download: Download, range: Range<u64>, place: Place) -> Response {
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, length.into());
-    HeaderValue::from_str(&told).into_iter().for_each(|told| drop(headers.insert(CONTENT_RANGE, told)));
+    insert(headers, CONTENT_RANGE, &told);
     response
 }
 
@@ -136,9 +144,8 @@ fn describe(headers: &mut HeaderMap, media_type: &str, name: &str) {
 /// How long the client may keep it, and how it says that it has it. What is compressed has the same tag, but as a weak one:
 /// its octets are others, and no ranges of them are served.
 fn remember(headers: &mut HeaderMap, tag: &str, varies: bool) {
-    let weak = headers.contains_key(CONTENT_ENCODING);
-    let tag = if weak { HeaderValue::from_str(&format!("W/{tag}")) } else { HeaderValue::from_str(tag) };
-    tag.into_iter().for_each(|tag| drop(headers.insert(ETAG, tag)));
+    let strength = if headers.contains_key(CONTENT_ENCODING) { "W/" } else { "" };
+    insert(headers, ETAG, &format!("{strength}{tag}"));
     // A blob never changes (RFC 8620 §6.2), but it is nobody else's.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, immutable, max-age=31536000"));
     if varies {

@@ -84,19 +84,12 @@ pub(crate) fn router(discovery: Discovery) -> Router {
 /// It is the same for everybody, and may change when the operator changes something.
 async fn say_what_it_is(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let lasting = if response.status().is_success() { "public, max-age=600" } else { "no-store" };
     let headers = response.headers_mut();
-    let lasting = if response_is_good(headers) { "public, max-age=600" } else { "no-store" };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(lasting));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
 }
-
-/// Settings and policies have a type; refusals have words.
-fn response_is_good(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind != WORDS)
-}
-
-const WORDS: &str = "text/plain; charset=utf-8";
 
 /// Why nothing is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,6 +186,6 @@ impl IntoResponse for Refusal {
                 (StatusCode::SERVICE_UNAVAILABLE, "this cannot be told at the moment: try again later\n")
             }
         };
-        (status, [(CONTENT_TYPE, WORDS)], words).into_response()
+        (status, words).into_response()
     }
 }

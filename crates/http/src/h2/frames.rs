@@ -52,6 +52,7 @@ impl Frames {
             self.earn(passed.saturating_mul(PER_MILLISECOND));
             self.filled = now;
         }
+        let mut may_go_on = true;
         while !octets.is_empty() {
             let skipped = self.skip.min(octets.len());
             self.skip -= skipped;
@@ -62,11 +63,11 @@ impl Frames {
                 octets = octets.get(end - begin..).unwrap_or_default();
                 self.have = end;
             }
-            if self.have == HEAD && !self.begins() {
-                return false;
+            if self.have == HEAD {
+                may_go_on &= self.begins();
             }
         }
-        true
+        may_go_on
     }
 
     /// The client has taken so many octets.
