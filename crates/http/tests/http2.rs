@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use http_api::{Exporter, HttpLimits, HttpServer, Services, Traffic};
 use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::ext::Protocol;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use metrics::Counter;
@@ -189,6 +190,21 @@ async fn what_is_announced() {
     for wanted in [(3, 100), (4, 512 << 10), (6, 32 << 10), (8, 1)] {
         assert!(settings.contains(&wanted), "{wanted:?} {settings:?}");
     }
+}
+
+#[tokio::test]
+async fn a_connect_for_what_is_not_there_is_refused_alone() {
+    let world = World::new();
+    let (mut client, _) = world.client().await;
+    // The client knows by then that the server takes these (RFC 8441 §3).
+    assert_eq!(client.send_request(get("/healthz/live")).await.unwrap().status(), StatusCode::OK);
+    for (path, told) in [("/healthz/live", StatusCode::METHOD_NOT_ALLOWED), ("/ws", StatusCode::NOT_FOUND)] {
+        let url = format!("https://mail.example.test{path}");
+        let connect = Request::connect(url).extension(Protocol::from_static("websocket"));
+        let answer = client.send_request(connect.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), told, "{path}");
+    }
+    assert_eq!(client.send_request(get("/healthz/live")).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -92,3 +92,26 @@ fn services(settings: &Settings) -> Vec<Service> {
     }
     services
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ListenerSettings, Protocol};
+    use crate::net::{Bind, TlsMode};
+
+    #[test]
+    fn services_have_the_names_that_clients_look_for() {
+        let mut settings = Settings::new("mail.example.com", "/".into());
+        let names = |settings: &Settings| -> Vec<&str> {
+            services(settings).into_iter().map(|service| service.name).collect()
+        };
+        let mail = ["submissions", "imaps", "pop3s", "submission", "imap", "pop3"];
+        assert_eq!(names(&settings), mail);
+        // JMAP is found at the port where everybody looks for web pages, or not at all.
+        settings.jmap.enabled = true;
+        assert_eq!(names(&settings), mail);
+        let https = ListenerSettings::new("https", Protocol::Http, Bind::Everywhere(443), TlsMode::Implicit);
+        settings.listeners.push(https);
+        assert_eq!(names(&settings), [&mail[..], &["jmap"]].concat());
+    }
+}
