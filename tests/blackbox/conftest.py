@@ -11,7 +11,7 @@ from harness.internet import Internet, connected
 from harness.sender import Sender, sending
 from harness.server import Magpie
 
-USERS = 330
+USERS = 380
 numbers = itertools.count(1)
 domains = itertools.count(1)
 

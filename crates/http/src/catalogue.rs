@@ -48,6 +48,7 @@ pub const METRICS: &[Metric] = &[
     counter("magpie_received_bytes_total", "Octets received from clients, without those of TLS."),
     counter("magpie_sent_bytes_total", "Octets sent to clients, without those of TLS."),
     counter("magpie_tls_handshakes_total", "TLS handshakes, by how they ended."),
+    counter("magpie_http_cut_total", "HTTP/2 connections and answers that were given up, by what was wrong."),
     counter("magpie_commands_total", "Commands of clients, by the answer that they got."),
     counter("magpie_logins_total", "Attempts to log in, by what came of them."),
     counter("magpie_deliveries_total", "Messages for one account, by what became of them and why."),

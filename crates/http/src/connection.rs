@@ -1,4 +1,4 @@
-//! One connection: requests one after the other, within limits of size and time.
+//! One connection: requests one after the other (HTTP/1.1), within limits of size and time.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::api::{self, Api};
+use crate::discovery::{self, Discovery};
 use crate::routes::{Asker, Services, router};
 
 /// How much a client may send, and how long it may take.
@@ -42,7 +43,7 @@ pub struct Traffic {
 #[derive(Clone)]
 pub(crate) struct Leaving(pub(crate) watch::Receiver<bool>);
 
-/// Serves HTTP/1.1.
+/// Serves HTTP.
 pub struct HttpServer {
     router: Router,
     limits: HttpLimits,
@@ -60,7 +61,21 @@ impl HttpServer {
         Self { router: self.router.merge(api::router(api)), ..self }
     }
 
-    /// Serves one connection of a client to its end. When `stopping` resolves, the request that is under way is the
+    /// The same with what programs ask that know nothing but an address.
+    #[must_use]
+    pub fn with_discovery(self, discovery: Discovery) -> Self {
+        Self { router: self.router.merge(discovery::router(discovery)), ..self }
+    }
+
+    pub(crate) const fn limits(&self) -> HttpLimits {
+        self.limits
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves one connection of a client that speaks HTTP/1.1 to its end. When `stopping` resolves, the request that is under way is the
     /// last. An error says why the connection ended otherwise.
     pub async fn serve<S>(
         &self,
@@ -97,7 +112,7 @@ impl HttpServer {
 }
 
 /// A stream whose peer may leave our octets unread for so long and no longer.
-struct Patient<S> {
+pub(crate) struct Patient<S> {
     stream: S,
     stall: Duration,
     traffic: Traffic,
@@ -106,7 +121,7 @@ struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    fn new(stream: S, stall: Duration, traffic: Traffic) -> Self {
+    pub(crate) fn new(stream: S, stall: Duration, traffic: Traffic) -> Self {
         Self { stream, stall, traffic, waiting: None }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   a connection ──> HttpServer::serve ──> routes ─┬─> /healthz/live    the process answers
-//!    (any stream)     header, time, stall          ├─> /healthz/ready   Readiness: what stands against taking mail
-//!                                                  ├─> /metrics         Exporter::render, for those who may ask
-//!                                                  └─> /jmap/…          Api: page, login, limits, then JmapService
+//!    (any stream)     or serve_http2               ├─> /healthz/ready   Readiness: what stands against taking mail
+//!                     header, time, stall          ├─> /metrics         Exporter::render, for those who may ask
+//!                                                  ├─> /jmap/…          Api: page, login, limits, then JmapService
+//!                                                  └─> /.well-known/…   Discovery: settings for apps, policies for servers
 //!
 //!   counters of all crates ──(facade: metrics)──> Exporter <── Gauges: what is read only when somebody asks
 //! ```
@@ -15,12 +16,15 @@
 mod api;
 pub mod catalogue;
 mod connection;
+mod discovery;
 mod exporter;
+mod h2;
 mod process;
 mod routes;
 
-pub use api::{Api, ApiLimits, Download, EventQuestion, JmapService, Refused, ServerEvent};
+pub use api::{Api, ApiLimits, Content, Download, EventQuestion, JmapService, Refused, ServerEvent, Upload};
 pub use connection::{HttpLimits, HttpServer, Traffic};
+pub use discovery::{Discovery, MailService, ServiceKind};
 pub use exporter::Exporter;
 pub use process::ProcessGauges;
 pub use routes::{Access, Services};

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
 use http_api::{
     Api, ApiLimits, Download, EventQuestion, Exporter, HttpLimits, HttpServer, JmapService, Refused,
-    ServerEvent, Services, Traffic,
+    ServerEvent, Services, Traffic, Upload,
 };
 use metrics::Counter;
 use store::bus::Bus;
@@ -51,14 +52,11 @@ impl JmapService for Echo {
         .boxed()
     }
 
-    fn upload<'s>(
-        &'s self,
-        _: &'s Authenticated,
-        account: &'s str,
-        media_type: &'s str,
-        content: Bytes,
-    ) -> BoxFuture<'s, Result<Bytes, Refused>> {
-        async move { Ok(format!("{account} {media_type} {}", content.len()).into()) }.boxed()
+    fn upload(&self, _: &Authenticated, account: &str, media_type: &str) -> Result<Box<dyn Upload>, Refused> {
+        match account {
+            "A9" => Err(Refused { status: 404, problem: "{}".into() }),
+            _ => Ok(Box::new(Weighed { whose: format!("{account} {media_type}"), octets: 0, largest: 0 })),
+        }
     }
 
     fn download<'s>(
@@ -68,9 +66,16 @@ impl JmapService for Echo {
         blob: &'s str,
     ) -> BoxFuture<'s, Result<Download, Refused>> {
         async move {
-            let content: Bytes = format!("{account} {blob}").into();
-            let size = content.len() as u64;
-            Ok(Download { size, content: stream::iter([Ok(content)]).boxed() })
+            let mut content = format!("{account} {blob}");
+            if blob == "B9" {
+                content = "all work and no play ".repeat(10_000);
+            }
+            let (size, content) = (content.len() as u64, Bytes::from(content));
+            let read = move |range: Range<u64>| {
+                let range = range.start as usize..range.end as usize;
+                stream::iter([Ok(content.slice(range))]).boxed()
+            };
+            Ok(Download { size, content: Box::new(read) })
         }
         .boxed()
     }
@@ -86,6 +91,26 @@ impl JmapService for Echo {
             Ok(stream::iter([first]).chain(stream::pending()).boxed())
         }
         .boxed()
+    }
+}
+
+/// A file, of which only is remembered how large it is, and how large the largest piece.
+struct Weighed {
+    whose: String,
+    octets: usize,
+    largest: usize,
+}
+
+impl Upload for Weighed {
+    fn write(&mut self, piece: Bytes) -> BoxFuture<'_, Result<(), Refused>> {
+        self.octets += piece.len();
+        self.largest = self.largest.max(piece.len());
+        async { Ok(()) }.boxed()
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Bytes, Refused>> {
+        assert!(self.largest <= 1 << 20, "{} octets were held", self.largest);
+        async move { Ok(format!("{} {}", self.whose, self.octets).into()) }.boxed()
     }
 }
 
@@ -134,6 +159,7 @@ impl World {
                 upload: 2000,
                 requests_at_once: 1,
                 uploads_at_once: 1,
+                downloads_at_once: 1,
                 event_sources_at_once: 1,
                 body_time: Duration::from_secs(30),
                 upload_time: Duration::from_secs(30),
@@ -258,7 +284,7 @@ async fn fault_51_pages_of_others_are_not_heard() {
     let asks = |origin: &'static str| [origin, "Access-Control-Request-Method: POST", "Authorization:"];
     let allowed = world.ask("OPTIONS /jmap/api", &asks("Origin: https://app.example"), "").await;
     assert_eq!(status(&allowed), 204);
-    assert!(allowed.contains("access-control-allow-headers: Authorization, Content-Type"), "{allowed}");
+    assert!(allowed.contains("access-control-allow-headers: Authorization, Content-Type,"), "{allowed}");
     let refused = world.ask("OPTIONS /jmap/api", &asks("Origin: https://evil.example"), "").await;
     assert_eq!(status(&refused), 403);
 }
@@ -275,6 +301,7 @@ async fn no_more_than_was_announced() {
     assert!(status(&upload) == 201 && upload.ends_with("A1 image/png 1500"), "{upload}");
     let long = world.ask("POST /jmap/upload/A1/", &[], &"x".repeat(2001)).await;
     assert!(status(&long) == 413 && long.contains("\"limit\":\"maxSizeUpload\""), "{long}");
+    assert_eq!(status(&world.ask("POST /jmap/upload/A9/", &[], "x").await), 404);
 }
 
 #[tokio::test]
@@ -355,4 +382,186 @@ async fn fault_52_what_is_downloaded_is_a_file_and_nothing_else() {
     let answer = world.ask("GET /jmap/download/A1/B1/x?type=bad", &[], "").await;
     assert!(answer.contains("content-type: application/octet-stream\r\n"), "{answer}");
     assert_eq!(status(&world.ask("GET /jmap/download/A1/B1/x", &["Authorization:"], "").await), 401);
+}
+
+#[tokio::test]
+async fn an_upload_is_never_held_whole() {
+    let world = World::new(|api| api.limits.upload = 64 << 20).await;
+    let answer = world.ask("POST /jmap/upload/A1/", &[], &"x".repeat(20 << 20)).await;
+    assert!(status(&answer) == 201 && answer.ends_with("A1 application/octet-stream 20971520"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_not_taken() {
+    let world = World::new(|_| {}).await;
+    for (line, told) in [("POST /jmap/api", 200), ("POST /jmap/upload/A1/", 201)] {
+        for coding in ["gzip", "identity, br", "deflate", "x"] {
+            let refused = world.ask(line, &[JSON, &format!("Content-Encoding: {coding}")], "{}").await;
+            assert!(
+                status(&refused) == 415 && refused.contains("accept-encoding: identity\r\n"),
+                "{refused}"
+            );
+        }
+        assert_eq!(status(&world.ask(line, &[JSON, "Content-Encoding: identity"], "{}").await), told);
+    }
+}
+
+const FILE: &str = "GET /jmap/download/A1/B1-2/a.txt?type=text%2Fplain";
+
+#[tokio::test]
+async fn ranges_of_a_download() {
+    let world = World::new(|_| {}).await;
+    for (field, told, range, body) in [
+        ("Range: bytes=3-4", 206, Some("bytes 3-4/7"), "B1"),
+        ("Range: bytes=-2", 206, Some("bytes 5-6/7"), "-2"),
+        ("Range: bytes=5-99", 206, Some("bytes 5-6/7"), "-2"),
+        ("Range: bytes=0-0,2-3", 200, None, "A1 B1-2"),
+        ("Range: lines=1-2", 200, None, "A1 B1-2"),
+        ("Accept: text/plain", 200, None, "A1 B1-2"),
+    ] {
+        let answer = world.ask(FILE, &[field], "").await;
+        assert!(status(&answer) == told && answer.ends_with(&format!("\r\n\r\n{body}")), "{field} {answer}");
+        assert!(answer.contains(&format!("content-length: {}\r\n", body.len())), "{field} {answer}");
+        assert_eq!(range.is_some(), answer.contains("content-range:"), "{field} {answer}");
+        assert!(
+            range.is_none_or(|range| answer.contains(&format!("content-range: {range}\r\n"))),
+            "{answer}"
+        );
+        for always in ["etag: \"B1-2\"\r\n", "content-security-policy: sandbox", "nosniff", "attachment"] {
+            assert!(answer.contains(always), "{always} {answer}");
+        }
+    }
+    let beyond = world.ask(FILE, &["Range: bytes=7-"], "").await;
+    assert!(status(&beyond) == 416 && beyond.contains("content-range: bytes */7\r\n"), "{beyond}");
+    let head = world.ask(&FILE.replace("GET", "HEAD"), &["Range: bytes=3-4"], "").await;
+    assert!(status(&head) == 200 && head.contains("content-length: 7\r\n"), "{head}");
+    assert!(head.contains("accept-ranges: bytes\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn conditions_on_a_download() {
+    let world = World::new(|_| {}).await;
+    for (fields, told) in [
+        (&["If-None-Match: \"B1-2\""][..], 304),
+        (&["If-None-Match: W/\"B1-2\", \"x\"", "Range: bytes=0-1"], 304),
+        (&["If-None-Match: \"B1-3\""], 200),
+        (&["If-Match: \"B1-3\""], 412),
+        (&["If-Match: \"B1-2\"", "Range: bytes=0-1"], 206),
+        (&["If-Range: \"B1-2\"", "Range: bytes=0-1"], 206),
+        (&["If-Range: \"B1-3\"", "Range: bytes=0-1"], 200),
+        (&["If-Modified-Since: Sat, 28 Nov 2026 09:00:00 GMT"], 200),
+    ] {
+        let answer = world.ask(FILE, fields, "").await;
+        assert_eq!(status(&answer), told, "{fields:?} {answer}");
+        if told == 304 {
+            assert!(answer.contains("etag: \"B1-2\"\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+            assert!(answer.contains("cache-control: private, immutable"), "{answer}");
+        }
+    }
+    let nobody = world.ask(FILE, &["If-None-Match: *", "Authorization:"], "").await;
+    assert_eq!(status(&nobody), 401, "{nobody}");
+}
+
+#[tokio::test]
+async fn text_is_compressed_for_those_who_like_it() {
+    let world = World::new(|_| {}).await;
+    let long = "GET /jmap/download/A1/B9/a.txt?type=";
+    for (coding, media_type, told) in [
+        ("gzip", "text/plain", Some("gzip")),
+        ("gzip, zstd", "message/rfc822", Some("zstd")),
+        ("br", "text/plain", None),
+        ("gzip", "image/png", None),
+    ] {
+        let accept = format!("Accept-Encoding: {coding}");
+        let mut stream = world.connect();
+        let asked = request(&format!("{long}{media_type}"), &[&accept], "");
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let head =
+            String::from_utf8_lossy(&answer[..answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap()]);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert_eq!(told.is_some(), answer.len() < 10_000, "{head} {}", answer.len());
+        assert!(told.is_none_or(|told| head.contains(&format!("content-encoding: {told}\r\n"))), "{head}");
+        // What is compressed has a tag that is good for recognising it, and not for parts of it.
+        assert_eq!(told.is_some(), head.contains("etag: W/\"B9\"\r\n"), "{head}");
+        assert_eq!(told.is_none(), head.contains("accept-ranges: bytes"), "{head}");
+        assert_eq!(media_type != "image/png", head.contains("vary: Accept-Encoding"), "{head}");
+    }
+    // Ranges are of what is stored.
+    let range =
+        world.ask(&format!("{long}text/plain"), &["Accept-Encoding: gzip", "Range: bytes=0-7"], "").await;
+    assert!(status(&range) == 206 && range.ends_with("\r\n\r\nall work"), "{range}");
+    // Short ones, and answers to requests, are left as they are.
+    let short = world.ask(FILE, &["Accept-Encoding: gzip"], "").await;
+    assert!(short.ends_with("\r\n\r\nA1 B1-2") && !short.contains("content-encoding"), "{short}");
+    let answer = world.ask("POST /jmap/api", &[JSON, "Accept-Encoding: gzip"], "{}").await;
+    assert!(answer.ends_with("2 octets") && !answer.contains("content-encoding"), "{answer}");
+}
+
+/// An answer over HTTP/2: its status and its body.
+async fn ask_http2(world: &World, method: &str, url: &str, fields: &[(&str, &str)]) -> (u16, String) {
+    let (near, far) = duplex(1 << 20);
+    let server = world.server.clone();
+    let traffic = Traffic { received: Counter::noop(), sent: Counter::noop() };
+    let client = "192.0.2.1".parse().unwrap();
+    tokio::spawn(async move { server.serve_http2(far, client, traffic, std::future::pending()).await.ok() });
+    let io = hyper_util::rt::TokioIo::new(near);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let login = basic("alice@example.test", "secret");
+    let mut asked = hyper::Request::builder().method(method).uri(url);
+    asked = asked.header("authorization", login.split_once(": ").unwrap().1);
+    for (name, value) in fields {
+        asked = asked.header(*name, *value);
+    }
+    let answer = sender.send_request(asked.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 10_000).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn http2_names_the_server_as_a_field_would() {
+    let world = World::new(|_| {}).await;
+    // What the connection is for counts, and not what a field says (RFC 9113 §8.3.1).
+    let url = "https://other.example.test:8443/jmap/session";
+    let (status, body) = ask_http2(&world, "GET", url, &[]).await;
+    assert!(status == 200 && body.contains("\"https://other.example.test:8443/jmap/api\""), "{body}");
+}
+
+#[tokio::test]
+async fn fault_51_nowhere_and_in_no_version() {
+    let world = World::new(|_| {}).await;
+    for (method, path) in [
+        ("GET", "/jmap/session"),
+        ("GET", "/.well-known/jmap"),
+        ("POST", "/jmap/api"),
+        ("POST", "/jmap/upload/A1/"),
+        ("GET", "/jmap/events"),
+        ("GET", "/jmap/download/A1/B1/x"),
+        ("HEAD", "/jmap/download/A1/B1/x"),
+        ("OPTIONS", "/jmap/api"),
+    ] {
+        let from = [
+            "Origin: https://evil.example",
+            "Origin: null",
+            "Sec-Fetch-Site: cross-site",
+            "Sec-Fetch-Site: same-site",
+        ];
+        for field in from {
+            // With the password, which a browser may add by itself when it knows it.
+            let answer = world.ask(&format!("{method} {path}"), &[field], "").await;
+            assert_eq!(status(&answer), 403, "{method} {path} {field} {answer}");
+            assert!(!answer.contains("access-control-allow"), "{answer}");
+            let (name, value) = field.split_once(": ").unwrap();
+            let url = format!("https://mail.example.test{path}");
+            let (status, _) = ask_http2(&world, method, &url, &[(name, value)]).await;
+            assert_eq!(status, 403, "{method} {path} {field}");
+        }
+    }
+    let own = [("origin", "https://mail.example.test")];
+    assert_eq!(ask_http2(&world, "GET", "https://mail.example.test/jmap/session", &own).await.0, 200);
+    assert_eq!(ask_http2(&world, "GET", "https://evil.example/jmap/session", &own).await.0, 403);
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use mail::record::{Part, Structure};
-use mail::{Mail, Source, SourceStream, ingest};
+use mail::{Mail, Source, ingest};
 use types::{AccountId, EmailId};
 
 use crate::email::body::decoded;
@@ -16,54 +16,7 @@ use crate::error::TransferError;
 use crate::wire::id::{BlobId, BlobRoot};
 
 /// The largest message or part that is unpacked in memory to find a part of it.
-const UNPACKED: u64 = 128 << 20;
-
-/// A blob that is being downloaded.
-pub struct Download {
-    size: u64,
-    octets: Octets,
-}
-
-enum Octets {
-    /// A message as it is stored, in pieces.
-    Stream(Box<SourceStream>),
-    /// What had to be decoded.
-    Memory(Option<Bytes>),
-}
-
-impl Download {
-    fn memory(octets: Bytes) -> Self {
-        Self { size: octets.len() as u64, octets: Octets::Memory(Some(octets)) }
-    }
-
-    fn stream(source: &Source) -> Self {
-        Self { size: source.size(), octets: Octets::Stream(Box::new(source.stream(0..source.size()))) }
-    }
-
-    /// Octets of it.
-    pub const fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The next piece, or `None` at the end. No piece is empty.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, TransferError> {
-        match &mut self.octets {
-            Octets::Stream(stream) => Ok(stream.next().await?),
-            Octets::Memory(octets) => Ok(octets.take().filter(|octets| !octets.is_empty())),
-        }
-    }
-}
-
-/// Opens a blob of an account.
-pub(crate) async fn open(mail: &Mail, account: AccountId, blob: &str) -> Result<Download, TransferError> {
-    let blob = BlobId::parse(blob).ok_or(TransferError::NotFound)?;
-    match blob.root {
-        BlobRoot::Email(email) if blob.parts.is_empty() => {
-            Ok(Download::stream(&source(mail, account, email).await?))
-        }
-        _ => Ok(Download::memory(read(mail, account, &blob).await?)),
-    }
-}
+pub(crate) const UNPACKED: u64 = 128 << 20;
 
 /// All octets of a blob.
 pub(crate) async fn read(mail: &Mail, account: AccountId, blob: &BlobId) -> Result<Bytes, TransferError> {
@@ -88,13 +41,13 @@ pub(crate) async fn read(mail: &Mail, account: AccountId, blob: &BlobId) -> Resu
 }
 
 /// The message of an email that is there: expunged ones are not, though their octets may still be.
-async fn source(mail: &Mail, account: AccountId, email: EmailId) -> Result<Source, TransferError> {
+pub(crate) async fn source(mail: &Mail, account: AccountId, email: EmailId) -> Result<Source, TransferError> {
     let found = mail.email(account, &[email]).await?;
     found.into_iter().flatten().next().ok_or(TransferError::NotFound)?;
     Ok(mail.source(account, email).await?)
 }
 
-async fn structure(
+pub(crate) async fn structure(
     mail: &Mail,
     account: AccountId,
     email: EmailId,
@@ -119,8 +72,13 @@ fn inwards(mut content: Bytes, parts: &[u32]) -> Result<Bytes, TransferError> {
     Ok(content)
 }
 
+/// Whether a part's octets are what it holds.
+pub(crate) fn is_plain(part: &Part) -> bool {
+    part.is_message() || ["", "7bit", "8bit", "binary"].contains(&part.encoding.as_str())
+}
+
 /// A part that has content of its own.
-fn named(structure: &Structure, index: u32) -> Result<&Part, TransferError> {
+pub(crate) fn named(structure: &Structure, index: u32) -> Result<&Part, TransferError> {
     let part = usize::try_from(index).ok().and_then(|index| structure.part(index));
     part.filter(|part| !part.is_multipart()).ok_or(TransferError::NotFound)
 }

@@ -19,6 +19,7 @@
 
 mod blob;
 mod context;
+mod download;
 mod email;
 mod error;
 mod events;
@@ -27,13 +28,15 @@ mod meter;
 mod method;
 mod service;
 mod session;
+mod upload;
 mod user;
 pub mod wire;
 
-pub use blob::Download;
+pub use download::{Download, DownloadStream};
 pub use email::header::{Form, HeaderProperty};
 pub use error::{Problem, TransferError};
 pub use events::{Event, EventRequest, Events};
 pub use limits::Limits;
 pub use service::{Jmap, Services};
+pub use upload::Upload;
 pub use user::User;

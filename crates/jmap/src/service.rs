@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use types::Clock;
 
 use crate::context::Context;
+use crate::download::{self, Download, Room};
 use crate::error::MethodError;
 use crate::method::Method;
-use crate::wire::id::{self, BlobId};
+use crate::upload::Upload;
 use crate::wire::{Arguments, Call, Object, Pointer, Request, Using};
-use crate::{EventRequest, Events, Limits, Problem, TransferError, User, blob, meter, session};
+use crate::{EventRequest, Events, Limits, Problem, TransferError, User, meter, session};
 
 /// What JMAP stands on.
 #[derive(Clone)]
@@ -35,12 +36,13 @@ pub struct Jmap {
 struct Inner {
     services: Services,
     limits: Limits,
+    room: Room,
 }
 
 impl Jmap {
     /// JMAP on these services.
     pub fn new(services: Services, limits: Limits) -> Self {
-        Self { inner: Arc::new(Inner { services, limits }) }
+        Self { inner: Arc::new(Inner { services, limits, room: Room::default() }) }
     }
 
     /// The limits.
@@ -56,7 +58,7 @@ impl Jmap {
 
     /// Answers a request (RFC 8620 §3): a Response object, or why the whole request was refused.
     pub async fn request(&self, user: &User, octets: &[u8]) -> Result<Bytes, Problem> {
-        let Inner { services, limits } = &*self.inner;
+        let Inner { services, limits, .. } = &*self.inner;
         let Request { using, calls, created_ids } = Request::parse(octets, limits)?;
         let tells_created = created_ids.is_some();
         let created = created_ids.unwrap_or_default();
@@ -90,26 +92,10 @@ impl Jmap {
         Ok(to_bytes(&Value::Object(response)))
     }
 
-    /// Keeps a file of the user's (RFC 8620 §6.1), and says what it is called now.
-    pub async fn upload(
-        &self,
-        user: &User,
-        account: &str,
-        media_type: &str,
-        content: Bytes,
-    ) -> Result<Bytes, TransferError> {
-        let limit = self.inner.limits.size_upload;
-        if content.len() as u64 > limit {
-            return Err(TransferError::TooLarge(limit));
-        }
+    /// Begins to take a file of the user's (RFC 8620 §6.1), of which nothing has been read so far.
+    pub fn upload(&self, user: &User, account: &str, media_type: &str) -> Result<Upload, TransferError> {
         let account = user.open(account).map_err(|_| TransferError::NotFound)?;
-        let upload = self.inner.services.mail.upload(account, content, media_type).await?;
-        Ok(to_bytes(&json!({
-            "accountId": id::of_account(account),
-            "blobId": BlobId::of_upload(upload.hash).to_string(),
-            "type": upload.media_type,
-            "size": upload.size,
-        })))
+        Ok(Upload::new(&self.inner.services.mail, account, media_type, self.inner.limits.size_upload))
     }
 
     /// Begins to tell of changes in the user's account (RFC 8620 §7.3).
@@ -122,16 +108,11 @@ impl Jmap {
         Ok(Events::begin(self.inner.services.mail.clone(), user.account(), request, last).await?)
     }
 
-    /// Opens a blob for its reader (RFC 8620 §6.2). Whoever may not see the account, and whoever asks for a blob that
+    /// Finds a blob for its reader (RFC 8620 §6.2). Whoever may not see the account, and whoever asks for a blob that
     /// the account does not have, hears the same.
-    pub async fn download(
-        &self,
-        user: &User,
-        account: &str,
-        blob: &str,
-    ) -> Result<crate::Download, TransferError> {
+    pub async fn download(&self, user: &User, account: &str, blob: &str) -> Result<Download, TransferError> {
         let account = user.open(account).map_err(|_| TransferError::NotFound)?;
-        blob::open(&self.inner.services.mail, account, blob).await
+        download::open(&self.inner.services.mail, &self.inner.room, account, blob).await
     }
 }
 
@@ -202,6 +183,6 @@ impl Answered {
 }
 
 /// JSON as octets. Nothing that is made here can fail to be written.
-fn to_bytes(value: &Value) -> Bytes {
+pub(crate) fn to_bytes(value: &Value) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }

@@ -54,8 +54,11 @@ async fn an_answer_has_an_end() {
 
 async fn upload(world: &World, content: &[u8]) -> String {
     let account = format!("A{}", world.alice.account());
-    let content = content.to_vec().into();
-    let uploaded = world.jmap.upload(&world.alice, &account, "text/plain", content).await.unwrap();
+    let mut upload = world.jmap.upload(&world.alice, &account, "text/plain").unwrap();
+    for piece in content.chunks(1_000) {
+        upload.write(piece).await.unwrap();
+    }
+    let uploaded = upload.finish().await.unwrap();
     let uploaded: Value = serde_json::from_slice(&uploaded).unwrap();
     uploaded["blobId"].as_str().unwrap().to_owned()
 }
@@ -71,15 +74,17 @@ async fn uploads_are_their_accounts_own() {
     let blob = upload(&world, b"mine").await;
     assert_eq!(blob, upload(&world, b"mine").await);
     let (alice, bob) = (format!("A{}", world.alice.account()), format!("A{}", world.bob.account()));
-    let mut download = world.jmap.download(&world.alice, &alice, &blob).await.unwrap();
-    assert_eq!((download.size(), download.next().await.unwrap().as_deref()), (4, Some(&b"mine"[..])));
-    assert_eq!(download.next().await.unwrap(), None);
+    let download = world.jmap.download(&world.alice, &alice, &blob).await.unwrap();
+    assert_eq!(download.size(), 4);
+    let mut stream = download.stream(1..9);
+    assert_eq!(stream.next().await.unwrap().as_deref(), Some(&b"ine"[..]));
+    assert_eq!(stream.next().await.unwrap(), None);
     for (account, blob) in [(&bob, &*blob), (&alice, &*blob), (&bob, "B1"), (&bob, "nothing")] {
         let refused = world.jmap.download(&world.bob, account, blob).await;
         assert_eq!(refused.err(), Some(TransferError::NotFound));
     }
-    let refused = world.jmap.upload(&world.bob, &alice, "text/plain", b"x".to_vec().into()).await;
-    assert_eq!(refused, Err(TransferError::NotFound));
+    let refused = world.jmap.upload(&world.bob, &alice, "text/plain");
+    assert_eq!(refused.err(), Some(TransferError::NotFound));
     // They go after a day, and with them what they were kept for.
     world.hand.advance(Duration::from_secs(86_401));
     assert!(!is_there(&world, &blob).await);
@@ -102,8 +107,9 @@ async fn of_too_many_uploads_the_oldest_go() {
 async fn an_upload_is_no_larger_than_was_announced() {
     let world = World::new(Limits { size_upload: 10, ..Limits::default() }).await;
     let account = format!("A{}", world.alice.account());
-    let refused = world.jmap.upload(&world.alice, &account, "text/plain", vec![b'x'; 11].into()).await;
-    assert_eq!(refused, Err(TransferError::TooLarge(10)));
+    let mut upload = world.jmap.upload(&world.alice, &account, "text/plain").unwrap();
+    upload.write(b"0123456789").await.unwrap();
+    assert_eq!(upload.write(b"x").await, Err(TransferError::TooLarge(10)));
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ pub use transfer::Copied;
 pub use tree::MailboxInfo;
 pub use update::{EmailUpdate, SetChange};
 pub use upkeep::UpkeepReport;
-pub use uploads::Upload;
+pub use uploads::{Incoming, Upload, UploadStream};
 pub use verify::Finding;
 pub use view::{MailboxChanges, Member, Missed, Selected};
 

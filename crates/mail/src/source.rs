@@ -69,7 +69,13 @@ pub struct SourceStream {
 
 enum Piece {
     Literal(Range<u64>),
-    Attachment { hash: [u8; 32], plain: Range<u64>, encoder: Encoder },
+    Attachment {
+        hash: [u8; 32],
+        plain: Range<u64>,
+        encoder: Encoder,
+    },
+    /// An attachment's own octets.
+    Content(Hash, Range<u64>),
 }
 
 /// A blob that is being read.
@@ -179,6 +185,15 @@ impl Source {
         Some((Hash::from_bytes(cut.hash), cut.len))
     }
 
+    /// A range of a part's decoded content, in chunks, if the part was cut out; `body` is where its body lies in the source. A
+    /// range beyond the end is cut.
+    pub fn content(&self, body: Range<u64>, range: Range<u64>) -> Option<SourceStream> {
+        let (hash, size) = self.attachment(body)?;
+        let end = range.end.min(size);
+        let pieces = VecDeque::from([Piece::Content(hash, range.start.min(end)..end)]);
+        Some(SourceStream { source: self.clone(), pieces, open: None })
+    }
+
     async fn blob(&self, hash: &Hash, range: Range<u64>) -> Result<BlobReader, Error> {
         self.0.blobs.read_range(hash, range).await.map_err(|error| self.unreadable(&error))
     }
@@ -244,6 +259,10 @@ impl SourceStream {
                     Ok(None)
                 }
             },
+            Piece::Content(hash, range) => {
+                self.open = Some(Open { reader: source.blob(&hash, range).await?, encoder: None });
+                Ok(None)
+            }
             Piece::Attachment { hash, plain, encoder } => {
                 let reader = source.blob(&Hash::from_bytes(hash), plain).await?;
                 self.open = Some(Open { reader, encoder: Some(encoder) });

@@ -2,10 +2,11 @@
 //! written. They are kept for a while, for the account that they were sent to and for nobody else; of too many the ones
 //! that would go first go at once.
 
+use std::ops::Range as Octets;
 use std::time::Duration;
 
 use bytes::Bytes;
-use store::blob::{Content, Hash};
+use store::blob::{BlobReader, Content, Hash, Spool};
 use store::kv::{Range, Transaction};
 use types::{AccountId, Timestamp};
 
@@ -26,6 +27,22 @@ pub struct Upload {
     pub expires: Timestamp,
 }
 
+/// An upload that is being received: what has come is on disk, but for a little.
+pub struct Incoming {
+    mail: Mail,
+    account: AccountId,
+    spool: Spool,
+}
+
+/// Octets of an upload, chunk by chunk.
+pub struct UploadStream {
+    mail: Mail,
+    account: AccountId,
+    hash: Hash,
+    range: Octets<u64>,
+    reader: Option<BlobReader>,
+}
+
 impl Mail {
     /// How long an upload is kept after it was last sent (RFC 8620 §6.1: at least an hour).
     const UPLOAD_LIFE: Duration = Duration::from_hours(24);
@@ -34,20 +51,34 @@ impl Mail {
     /// Octets that the uploads of an account may have together, in messages of the greatest length.
     const UPLOAD_MESSAGES: u64 = 8;
 
-    /// Keeps an upload. Durable when it returns.
+    /// Keeps an upload that is in memory. Durable when it returns.
     pub async fn upload(
         &self,
         account: AccountId,
         content: Bytes,
         media_type: &str,
     ) -> Result<Upload, Error> {
-        let (size, limit) = (content.len() as u64, self.options().message_size);
+        self.keep_upload(account, Content::memory(content), media_type).await
+    }
+
+    /// Begins to receive an upload, piece by piece.
+    pub fn receive_upload(&self, account: AccountId) -> Incoming {
+        Incoming { mail: self.clone(), account, spool: self.blobs().spool() }
+    }
+
+    async fn keep_upload(
+        &self,
+        account: AccountId,
+        content: Content,
+        media_type: &str,
+    ) -> Result<Upload, Error> {
+        let (size, limit) = (content.size(), self.options().message_size);
         if size > limit {
             return Err(Error::TooLarge { size, limit });
         }
         self.ensure_born(account).await?;
         loop {
-            let prepared = &self.blobs().prepare(Content::memory(content.clone())).await?;
+            let prepared = &self.blobs().prepare(content.clone()).await?;
             let hash = *prepared.hash().as_bytes();
             let work = |tx: Transaction| async move {
                 let (now, most) = (self.now(), limit.saturating_mul(Self::UPLOAD_MESSAGES));
@@ -92,13 +123,14 @@ impl Mail {
         if self.uploaded(account, hash).await?.is_none() {
             return Ok(None);
         }
-        match self.blobs().get(&Hash::from_bytes(hash)).await {
-            Ok(content) => Ok(Some(content)),
-            Err(error @ (store::blob::Error::Unavailable(_) | store::blob::Error::Kv(_))) => {
-                Err(error.into())
-            }
-            Err(error) => Err(Error::Corrupt { account, what: format!("an upload: {error}") }),
-        }
+        let content = self.blobs().get(&Hash::from_bytes(hash)).await;
+        content.map(Some).map_err(|error| unreadable(account, error))
+    }
+
+    /// A range of the octets of an upload that [`Self::uploaded`] has found. Nothing is read before the first chunk is asked
+    /// for, and nothing but the range. A range beyond the end is cut.
+    pub fn upload_stream(&self, account: AccountId, hash: [u8; 32], range: Octets<u64>) -> UploadStream {
+        UploadStream { mail: self.clone(), account, hash: Hash::from_bytes(hash), range, reader: None }
     }
 
     /// Forgets uploads whose time is over.
@@ -135,6 +167,46 @@ impl Mail {
     fn forget_upload(&self, tx: &Transaction, account: AccountId, hash: &[u8; 32]) -> Result<(), Error> {
         tx.remove::<Uploads>(&(account, *hash))?;
         Ok(self.blobs().unlink(tx, &Hash::from_bytes(*hash), &holder(account))?)
+    }
+}
+
+impl Incoming {
+    /// Takes the next piece. After an error nothing can be made of what came.
+    pub async fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let limit = self.mail.options().message_size;
+        let size = self.spool.size().saturating_add(piece.len() as u64);
+        if size > limit {
+            return Err(Error::TooLarge { size, limit });
+        }
+        Ok(self.spool.write(piece).await?)
+    }
+
+    /// Keeps what has come, of this type. Durable when it returns.
+    pub async fn finish(self, media_type: &str) -> Result<Upload, Error> {
+        let content = self.spool.finish().await?;
+        self.mail.keep_upload(self.account, content, media_type).await
+    }
+}
+
+impl UploadStream {
+    /// The next chunk, or `None` at the end. No chunk is empty.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => {
+                let opened = self.mail.blobs().read_range(&self.hash, self.range.clone()).await;
+                opened.map_err(|error| unreadable(self.account, error))?
+            }
+        };
+        let chunk = self.reader.insert(reader).next().await;
+        chunk.map_err(|error| unreadable(self.account, error))
+    }
+}
+
+fn unreadable(account: AccountId, error: store::blob::Error) -> Error {
+    match error {
+        error @ (store::blob::Error::Unavailable(_) | store::blob::Error::Kv(_)) => error.into(),
+        error => Error::Corrupt { account, what: format!("an upload: {error}") },
     }
 }
 

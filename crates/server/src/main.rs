@@ -38,6 +38,7 @@ mod origin;
 mod outbound;
 mod problem;
 mod progress;
+mod public;
 mod reporting;
 mod server;
 mod service_manager;

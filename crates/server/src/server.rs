@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checks::Checks;
+use directory::DomainName;
 use directory::sasl::{ChannelBindings, Mechanism};
 use dns::{NetworkResolver, Resolver, Validation};
 use futures::FutureExt;
-use http_api::{Api, ApiLimits, Exporter, HttpLimits, HttpServer};
+use http_api::{Api, ApiLimits, Discovery, Exporter, HttpLimits, HttpServer};
 use jmap::Jmap;
 use queue::Queue;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -40,6 +41,7 @@ use crate::node::Node;
 use crate::notice::Notifier;
 use crate::outbound::Outbound;
 use crate::problem::{Kind, Problem};
+use crate::public;
 use crate::reporting::Reporting;
 use crate::service_manager::notify;
 use crate::upkeep;
@@ -49,6 +51,8 @@ const FILES: u64 = 1_000;
 
 /// Event sources of one user at once: one for each app, and some for connections that are lost and do not know it.
 const EVENT_SOURCES: usize = 20;
+/// Downloads of one user at once: a message full of pictures, on two devices.
+const DOWNLOADS: usize = 64;
 /// How long the body of a request to JMAP may take.
 const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long an upload may take: the largest at some 60 kilobytes a second.
@@ -299,13 +303,26 @@ impl Server {
             access: Arc::new(move |client| metrics_from.iter().any(|network| network.contains(client))),
         };
         let limits = HttpLimits { header_size, header_time, stall: self.settings.connections.times.stall };
-        let mut server = HttpServer::new(services, limits);
+        let mut server = HttpServer::new(services, limits).with_discovery(self.discovery());
         if self.settings.jmap.enabled {
             server = server.with_jmap(self.jmap(port.mode == TlsMode::Implicit));
         }
         let (server, tasks) = (Arc::new(HttpDriver { port, server }), self.lifecycle.clone());
         listener
             .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    /// What programs are told that know nothing but an address.
+    fn discovery(&self) -> Discovery {
+        // The configuration holds a name that can be read.
+        let host = DomainName::parse(&self.settings.hostname);
+        let host = host.map_or_else(|_| self.settings.hostname.clone(), |host| host.to_string());
+        Discovery {
+            directory: self.node.directory.clone(),
+            services: public::services(&self.settings.listeners),
+            policy: self.settings.sts.text(&host),
+            host,
+        }
     }
 
     /// JMAP for a listener whose connections are encrypted, or not.
@@ -330,6 +347,7 @@ impl Server {
                 upload: usize::try_from(limits.size_upload).unwrap_or(usize::MAX),
                 requests_at_once: limits.concurrent_requests,
                 uploads_at_once: limits.concurrent_upload,
+                downloads_at_once: DOWNLOADS,
                 event_sources_at_once: EVENT_SOURCES,
                 body_time: BODY_TIME,
                 upload_time: UPLOAD_TIME,

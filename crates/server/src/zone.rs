@@ -26,9 +26,11 @@ pub(crate) struct Facts {
     pub(crate) reports: String,
     /// Whether the server answers over HTTPS for `mta-sts` and for `autoconfig` below the domain.
     pub(crate) web: bool,
+    /// The name of the policy that it answers with for `mta-sts`.
+    pub(crate) policy: String,
 }
 
-/// A service that clients look for (RFC 6186, RFC 8314 §5.1).
+/// A service that clients look for (RFC 6186, RFC 8314 §5.1, RFC 8620 §2.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Service {
     /// Its name, without the underscore.
@@ -45,8 +47,15 @@ pub(crate) struct Key {
 }
 
 /// The services that a client may look for, and which it should take first: those with TLS from the first octet.
-const SERVICES: [(&str, u16); 6] =
-    [("submissions", 0), ("submission", 10), ("imaps", 0), ("imap", 10), ("pop3s", 20), ("pop3", 30)];
+const SERVICES: [(&str, u16); 7] = [
+    ("submissions", 0),
+    ("submission", 10),
+    ("imaps", 0),
+    ("imap", 10),
+    ("pop3s", 20),
+    ("pop3", 30),
+    ("jmap", 0),
+];
 
 /// A record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -59,7 +68,7 @@ pub(crate) struct Record {
     pub(crate) data: String,
     /// What an operator should know about it.
     pub(crate) remark: Option<String>,
-    /// Whether it should be in DNS now. Others are for what this server does not do yet.
+    /// Whether it should be in DNS now. Others are for what this server does not answer by itself.
     pub(crate) wanted: bool,
 }
 
@@ -138,12 +147,16 @@ fn service(facts: &Facts, name: &'static str, priority: u16) -> Record {
 /// What needs a web server: the policy of MTA-STS (RFC 8461) and the settings that mail apps ask for.
 fn web(facts: &Facts) -> impl Iterator<Item = Record> {
     let Facts { domain, host, .. } = facts;
-    // The id has to change whenever the policy does; there is one policy as long as there is one host.
+    let certified = |name: &str| {
+        Record::new(&format!("{name}.{domain}"), "CNAME", format!("{host}."))
+            .remark(format!("the server needs a certificate for {name}.{domain}"))
+    };
     let records = [
-        Record::txt(&format!("_mta-sts.{domain}"), "v=STSv1; id=1"),
-        Record::new(&format!("mta-sts.{domain}"), "CNAME", format!("{host}.")),
-        Record::new(&format!("autoconfig.{domain}"), "CNAME", format!("{host}.")),
-        Record::new(&format!("autodiscover.{domain}"), "CNAME", format!("{host}.")),
+        Record::txt(&format!("_mta-sts.{domain}"), &format!("v=STSv1; id={}", facts.policy))
+            .remark("put it here again whenever [mta_sts] of the configuration has changed"),
+        certified("mta-sts"),
+        certified("autoconfig"),
+        certified("autodiscover"),
         Record::new(&format!("_autodiscover._tcp.{domain}"), "SRV", format!("0 1 443 {host}.")),
     ];
     let served = facts.web;
@@ -210,7 +223,10 @@ impl fmt::Display for Zone {
             write_all(f, &elsewhere)?;
         }
         if !later.is_empty() {
-            writeln!(f, "\n; These are for what this server does not answer yet: leave them out for now.")?;
+            writeln!(
+                f,
+                "\n; These are for what this server does not answer by itself: leave them out, unless a proxy passes HTTPS on to it."
+            )?;
             write_all(f, &later)?;
         }
         Ok(())
@@ -244,6 +260,7 @@ mod tests {
             certificates: vec!["00ff".to_owned()],
             reports: "postmaster+reports".to_owned(),
             web: false,
+            policy: "0123abcd".to_owned(),
         }
     }
 
@@ -266,6 +283,10 @@ mod tests {
         }
         let served = Zone::new(&Facts { web: true, ..facts() }).to_string();
         assert!(served.contains("\nmta-sts.example.com. "), "{served}");
+        assert!(
+            served.contains("\n_mta-sts.example.com. 3600 IN TXT \"v=STSv1; id=0123abcd\"\n"),
+            "{served}"
+        );
     }
 
     #[test]

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use directory::Authenticated;
 use futures::StreamExt;
 
+use super::download::unescaped;
 use super::places::Kind;
-use super::transfer::unescaped;
 use super::{EventQuestion, Shared, problem};
 use crate::connection::Leaving;
 

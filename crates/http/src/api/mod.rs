@@ -9,14 +9,21 @@
 //! There are no cookies here. What a browser adds by itself to a request of somebody else's page is not enough to be
 //! heard: such a request says where it is from, or that it is no JSON.
 
-mod body;
+pub(crate) mod body;
+mod coding;
+mod disposition;
+pub(crate) mod download;
 mod events;
+mod held;
 mod login;
+mod media_type;
 mod origin;
 mod places;
-mod transfer;
+mod range;
+mod upload;
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,16 +56,15 @@ pub trait JmapService: Send + Sync {
         request: Bytes,
     ) -> BoxFuture<'s, Result<Bytes, Refused>>;
 
-    /// Takes a file.
-    fn upload<'s>(
-        &'s self,
-        user: &'s Authenticated,
-        account: &'s str,
-        media_type: &'s str,
-        content: Bytes,
-    ) -> BoxFuture<'s, Result<Bytes, Refused>>;
+    /// Begins to take a file.
+    fn upload(
+        &self,
+        user: &Authenticated,
+        account: &str,
+        media_type: &str,
+    ) -> Result<Box<dyn Upload>, Refused>;
 
-    /// Opens a blob.
+    /// Finds a blob.
     fn download<'s>(
         &'s self,
         user: &'s Authenticated,
@@ -98,13 +104,25 @@ pub struct ServerEvent {
     pub data: String,
 }
 
-/// A blob that is being sent.
+/// A file that comes in pieces.
+pub trait Upload: Send {
+    /// Takes the next piece.
+    fn write(&mut self, piece: Bytes) -> BoxFuture<'_, Result<(), Refused>>;
+
+    /// All pieces are there: keeps the file, and says what it is called now.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Bytes, Refused>>;
+}
+
+/// A blob that can be sent.
 pub struct Download {
     /// Octets.
     pub size: u64,
-    /// All of them, in pieces.
-    pub content: BoxStream<'static, io::Result<Bytes>>,
+    /// Reads a range of them, in pieces.
+    pub content: Content,
 }
+
+/// Reads a range of a blob's octets.
+pub type Content = Box<dyn FnOnce(Range<u64>) -> BoxStream<'static, io::Result<Bytes>> + Send>;
 
 /// Why something was refused: problem details (RFC 7807).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -145,6 +163,8 @@ pub struct ApiLimits {
     pub requests_at_once: usize,
     /// Uploads of one user at once.
     pub uploads_at_once: usize,
+    /// Downloads of one user at once.
+    pub downloads_at_once: usize,
     /// Event sources of one user at once.
     pub event_sources_at_once: usize,
     /// How long the body of a request may take.
@@ -166,10 +186,10 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/.well-known/jmap", get(session))
         .route("/jmap/session", get(session))
         .route("/jmap/api", post(request))
-        .route("/jmap/upload/{account}", post(transfer::upload))
-        .route("/jmap/upload/{account}/", post(transfer::upload))
+        .route("/jmap/upload/{account}", post(upload::upload))
+        .route("/jmap/upload/{account}/", post(upload::upload))
         .route("/jmap/events", get(events::events))
-        .route("/jmap/download/{account}/{blob}/{name}", get(transfer::download))
+        .route("/jmap/download/{account}/{blob}/{name}", get(download::download))
         // Only here: what is at no path at all is not there, whoever asks.
         .route_layer(from_fn_with_state(shared.clone(), login::check))
         // Before the login: a browser asks without one whether it may ask.
@@ -213,7 +233,7 @@ async fn request(
         let detail = "the media type of a request must be application/json";
         return typed_problem(StatusCode::BAD_REQUEST, "notJSON", detail, None);
     }
-    let Some(_place) = shared.places.take(user.account(), places::Kind::Request, limits.requests_at_once)
+    let Some(place) = shared.places.take(user.account(), places::Kind::Request, limits.requests_at_once)
     else {
         let detail = format!("{} requests are under way", limits.requests_at_once);
         let status = StatusCode::TOO_MANY_REQUESTS;
@@ -225,7 +245,7 @@ async fn request(
     };
     tracing::trace!(%client, octets = request.len(), "jmap request");
     match shared.api.service.request(&user, request).await {
-        Ok(response) => answer(response),
+        Ok(response) => ([(CONTENT_TYPE, "application/json")], held::held(response, place)).into_response(),
         Err(refused) => refused.into_response(),
     }
 }

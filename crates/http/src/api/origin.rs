@@ -13,6 +13,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::{Api, Shared, problem};
 
+/// Fields of requests that a page may set.
+const ALLOWED: &str = "Authorization, Content-Type, If-None-Match, If-Range, Last-Event-ID, Range";
+/// Fields of answers that a page may read.
+const EXPOSED: &str = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After";
+
 /// Refuses pages that are not known, and answers a browser that asks whether it may ask (CORS).
 pub(super) async fn check(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let origin = match shared.api.judge(request.headers()) {
@@ -63,11 +68,10 @@ impl Api {
 fn allow(headers: &mut HeaderMap, origin: HeaderValue, asks_first: bool) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(VARY, HeaderValue::from_static("Origin"));
-    headers
-        .insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Content-Disposition, Retry-After"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     if asks_first {
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type"));
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
     }
 }

@@ -11,6 +11,7 @@ use types::AccountId;
 pub(super) enum Kind {
     Request,
     Upload,
+    Download,
     Events,
 }
 

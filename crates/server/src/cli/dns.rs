@@ -2,15 +2,16 @@
 
 use clap::Args;
 use directory::DomainName;
+use http_api::{MailService, ServiceKind};
 
 use super::output::Output;
 use crate::admin::Desk;
 use crate::admin::operation::dkim;
-use crate::config::{ListenerSettings, Protocol, Settings};
+use crate::config::Settings;
 use crate::data_dir::DataDir;
 use crate::net::tls::key_hashes;
-use crate::net::{Bind, TlsMode};
 use crate::problem::Problem;
+use crate::public;
 use crate::zone::{Facts, Key, Service, Zone};
 
 /// Print the DNS records that a domain needs, as a zone file
@@ -43,13 +44,13 @@ impl Arguments {
         let settings = settings.unwrap_or_else(|| Settings::new(&host, data.path().to_owned()));
         let facts = Facts {
             domain: domain.to_string(),
-            services: services(&settings.listeners),
+            services: services(&settings),
             keys: keys.into_iter().map(key).collect(),
             certificates: key_hashes(&settings.tls, &data.tls(), &host),
-            host,
             reports: settings.reports.local_part,
-            // Neither policies nor settings are served yet.
-            web: false,
+            web: public::has_web(&settings.listeners),
+            policy: settings.sts.id(&host),
+            host,
         };
         let zone = Zone::new(&facts);
         output.answer(&zone, || zone.to_string());
@@ -73,48 +74,44 @@ fn key(view: dkim::View) -> Key {
     Key { name: view.name, record: view.record, state: view.state }
 }
 
-/// What clients from elsewhere can reach.
-fn services(listeners: &[ListenerSettings]) -> Vec<Service> {
-    let name = |listener: &ListenerSettings| match (listener.protocol, listener.tls) {
-        (Protocol::Submission, TlsMode::Implicit) => Some("submissions"),
-        (Protocol::Submission, TlsMode::StartTls) => Some("submission"),
-        (Protocol::Imap, TlsMode::Implicit) => Some("imaps"),
-        (Protocol::Imap, TlsMode::StartTls) => Some("imap"),
-        (Protocol::Pop3, TlsMode::Implicit) => Some("pop3s"),
-        (Protocol::Pop3, TlsMode::StartTls) => Some("pop3"),
-        _ => None,
+/// The names under which clients look for services (RFC 6186, RFC 8314 §5.1, RFC 8620 §2.2).
+fn services(settings: &Settings) -> Vec<Service> {
+    let name = |service: &MailService| match (service.kind, service.implicit_tls) {
+        (ServiceKind::Submission, true) => "submissions",
+        (ServiceKind::Submission, false) => "submission",
+        (ServiceKind::Imap, true) => "imaps",
+        (ServiceKind::Imap, false) => "imap",
+        (ServiceKind::Pop3, true) => "pop3s",
+        (ServiceKind::Pop3, false) => "pop3",
     };
-    let port = |listener: &ListenerSettings| {
-        listener.addresses.iter().find_map(|address| match address {
-            Bind::Everywhere(port) => Some(*port),
-            Bind::One(address) => (!address.ip().is_loopback()).then(|| address.port()),
-            Bind::Loopback(_) => None,
-        })
-    };
-    let service = |listener| Some(Service { name: name(listener)?, port: port(listener)? });
-    listeners.iter().filter_map(service).collect()
+    let mail = public::services(&settings.listeners);
+    let mut services: Vec<Service> =
+        mail.iter().map(|service| Service { name: name(service), port: service.port }).collect();
+    if settings.jmap.enabled && public::has_web(&settings.listeners) {
+        services.push(Service { name: "jmap", port: 443 });
+    }
+    services
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ListenerSettings, Protocol};
+    use crate::net::{Bind, TlsMode};
 
     #[test]
-    fn only_what_others_reach_is_on_offer() {
-        let usual = services(&ListenerSettings::usual());
-        let found: Vec<_> = usual.iter().map(|service| (service.name, service.port)).collect();
-        assert_eq!(
-            found,
-            [
-                ("submission", 587),
-                ("submissions", 465),
-                ("imap", 143),
-                ("imaps", 993),
-                ("pop3", 110),
-                ("pop3s", 995)
-            ]
-        );
-        let inside = ListenerSettings::new("imaps", Protocol::Imap, Bind::Loopback(993), TlsMode::Implicit);
-        assert!(services(&[inside]).is_empty());
+    fn services_have_the_names_that_clients_look_for() {
+        let mut settings = Settings::new("mail.example.com", "/".into());
+        let names = |settings: &Settings| -> Vec<&str> {
+            services(settings).into_iter().map(|service| service.name).collect()
+        };
+        let mail = ["submissions", "imaps", "pop3s", "submission", "imap", "pop3"];
+        assert_eq!(names(&settings), mail);
+        // JMAP is found at the port where everybody looks for web pages, or not at all.
+        settings.jmap.enabled = true;
+        assert_eq!(names(&settings), mail);
+        let https = ListenerSettings::new("https", Protocol::Http, Bind::Everywhere(443), TlsMode::Implicit);
+        settings.listeners.push(https);
+        assert_eq!(names(&settings), [&mail[..], &["jmap"]].concat());
     }
 }

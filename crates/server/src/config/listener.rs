@@ -101,7 +101,7 @@ impl Protocol {
             Self::Smtp | Self::Submission | Self::Lmtp => &[],
             Self::Imap => &[b"imap"],
             Self::Pop3 => &[b"pop3"],
-            Self::Http => &[b"http/1.1"],
+            Self::Http => &[b"h2", b"http/1.1"],
         }
     }
 }

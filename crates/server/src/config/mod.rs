@@ -31,6 +31,7 @@ use crate::log::LogFormat;
 use crate::net::{Bind, LinkTimes, Network};
 use crate::node::NodeOptions;
 use crate::problem::{Kind, Problem};
+use crate::public::StsPolicy;
 use crate::reporting::ReportOptions;
 
 /// The file with every key and its default.
@@ -66,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) pop3: pop3::Config,
     pub(crate) http: HttpSettings,
     pub(crate) jmap: JmapSettings,
+    /// What other servers are told about the way here.
+    pub(crate) sts: StsPolicy,
 }
 
 /// What is logged, and how.
@@ -219,6 +222,7 @@ impl Settings {
                 metrics_from: Network::LOOPBACK.to_vec(),
             },
             jmap: JmapSettings { enabled: false, url: None, origins: Vec::new() },
+            sts: StsPolicy::default(),
         }
     }
 
@@ -270,6 +274,7 @@ impl Settings {
         root.section("pop3", |section| sections::pop3(section, &mut s.pop3));
         root.section("http", |section| sections::http(section, &mut s.http));
         root.section("jmap", |section| sections::jmap(section, &mut s.jmap));
+        root.section("mta_sts", |section| sections::mta_sts(section, &mut s.sts));
         s.check_addresses(root);
         s
     }

@@ -22,6 +22,7 @@ use crate::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
 use crate::log::LogFormat;
 use crate::node::NodeOptions;
+use crate::public::{StsMode, StsPolicy};
 use crate::reporting::ReportOptions;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -274,6 +275,11 @@ pub(super) fn jmap(section: &mut Section<'_>, jmap: &mut JmapSettings) {
     }
 }
 
+pub(super) fn mta_sts(section: &mut Section<'_>, policy: &mut StsPolicy) {
+    policy.mode = section.value("mode", policy.mode);
+    time(section, "max_age", &mut policy.max_age, DAY..=DAY * 365);
+}
+
 const NO_ORIGIN: &str = "{} must hold a scheme and a host such as \"https://mail.example.com\", not \"[]\"";
 
 /// A scheme, a host and perhaps a port, as browsers write them: no path, not even a slash.
@@ -281,6 +287,12 @@ fn origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
     host.is_some_and(|host| !host.is_empty() && host.bytes().all(fits))
+}
+
+impl Value for StsMode {
+    fn read(node: &Node, _: &Path) -> Result<Self, String> {
+        choice(node, &[("enforce", Self::Enforce), ("testing", Self::Testing), ("none", Self::None)])
+    }
 }
 
 impl Value for Enforcement {

@@ -25,8 +25,12 @@ impl HttpDriver {
         }
         let meters = &self.port.meters;
         let traffic = Traffic { received: meters.received.clone(), sent: meters.sent.clone() };
-        let served = self.server.serve(link.into_stream(), client, traffic, lifecycle.stopping());
-        if let Err(error) = served.await {
+        let stopping = lifecycle.stopping();
+        let served = match link.alpn() {
+            Some(b"h2") => self.server.serve_http2(link.into_stream(), client, traffic, stopping).await,
+            _ => self.server.serve(link.into_stream(), client, traffic, stopping).await,
+        };
+        if let Err(error) = served {
             tracing::debug!(%client, %error, "http connection ended");
         }
     }

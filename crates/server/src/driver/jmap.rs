@@ -7,8 +7,8 @@ use directory::Authenticated;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
-use http_api::{Download, EventQuestion, JmapService, Refused, ServerEvent};
-use jmap::{Event, EventRequest, Jmap, Problem, TransferError, User};
+use http_api::{Download, EventQuestion, JmapService, Refused, ServerEvent, Upload};
+use jmap::{DownloadStream, Event, EventRequest, Jmap, Problem, TransferError, User};
 
 /// JMAP, as HTTP asks for it.
 pub(crate) struct JmapDriver(pub(crate) Jmap);
@@ -27,18 +27,14 @@ impl JmapService for JmapDriver {
             .boxed()
     }
 
-    fn upload<'s>(
-        &'s self,
-        user: &'s Authenticated,
-        account: &'s str,
-        media_type: &'s str,
-        content: Bytes,
-    ) -> BoxFuture<'s, Result<Bytes, Refused>> {
-        async move {
-            let uploaded = self.0.upload(&User::new(user), account, media_type, content).await;
-            uploaded.map_err(|error| not_transferred(&error))
-        }
-        .boxed()
+    fn upload(
+        &self,
+        user: &Authenticated,
+        account: &str,
+        media_type: &str,
+    ) -> Result<Box<dyn Upload>, Refused> {
+        let begun = self.0.upload(&User::new(user), account, media_type);
+        Ok(Box::new(UploadDriver(begun.map_err(|error| not_transferred(&error))?)))
     }
 
     fn download<'s>(
@@ -51,15 +47,7 @@ impl JmapService for JmapDriver {
             let opened = self.0.download(&User::new(user), account, blob).await;
             let download = opened.map_err(|error| not_transferred(&error))?;
             let size = download.size();
-            let content = stream::unfold(Some(download), |download| async move {
-                let mut download = download?;
-                match download.next().await {
-                    Ok(piece) => Some((Ok(piece?), Some(download))),
-                    // The connection ends before its time, and the client sees that the file is not whole.
-                    Err(error) => Some((Err(io::Error::other(error)), None)),
-                }
-            });
-            Ok(Download { size, content: content.boxed() })
+            Ok(Download { size, content: Box::new(move |range| pieces(download.stream(range))) })
         }
         .boxed()
     }
@@ -83,6 +71,32 @@ impl JmapService for JmapDriver {
         }
         .boxed()
     }
+}
+
+/// A file that is being uploaded.
+struct UploadDriver(jmap::Upload);
+
+impl Upload for UploadDriver {
+    fn write(&mut self, piece: Bytes) -> BoxFuture<'_, Result<(), Refused>> {
+        async move { self.0.write(&piece).await.map_err(|error| not_transferred(&error)) }.boxed()
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Bytes, Refused>> {
+        async move { self.0.finish().await.map_err(|error| not_transferred(&error)) }.boxed()
+    }
+}
+
+/// The octets of a download.
+fn pieces(download: DownloadStream) -> BoxStream<'static, io::Result<Bytes>> {
+    let pieces = stream::unfold(Some(download), |download| async move {
+        let mut download = download?;
+        match download.next().await {
+            Ok(piece) => Some((Ok(piece?), Some(download))),
+            // The connection ends before its time, and the client sees that the file is not whole.
+            Err(error) => Some((Err(io::Error::other(error)), None)),
+        }
+    });
+    pieces.boxed()
 }
 
 /// Variables of the event source that are none.

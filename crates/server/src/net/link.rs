@@ -129,6 +129,14 @@ impl Link {
         Ok(encryption)
     }
 
+    /// Which protocol was agreed upon with TLS (RFC 7301), if one was.
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        match &self.stream {
+            Stream::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+            Stream::Plain(_) | Stream::Gone => None,
+        }
+    }
+
     /// The byte stream, for those who keep the time themselves.
     pub(crate) fn into_stream(self) -> Stream {
         self.stream
