@@ -42,8 +42,8 @@ use futures::stream::BoxStream;
 use serde_json::{Value, json};
 
 pub(crate) use self::body::{BodyError, read as read_body};
-use self::places::Places;
 pub(crate) use self::download::unescaped;
+use self::places::Places;
 use crate::routes::Asker;
 
 /// Who answers JMAP.
