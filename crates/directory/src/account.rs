@@ -8,6 +8,7 @@ use crate::directory::Directory;
 use crate::domain::no_domain;
 use crate::error::{Error, check_text};
 use crate::name::{Address, DomainName, LocalPart, NameKey};
+use crate::oauth::end_grants;
 use crate::page::{Page, PageRequest, list};
 use crate::password::NewPassword;
 use crate::table::{
@@ -174,9 +175,21 @@ impl Directory {
         self.change_account(id, |account| account.quota = quota).await
     }
 
-    /// Changes what an account may do: from the next login and the next message on.
+    /// Changes what an account may do: from the next login and the next message on. What the owner of an account that is
+    /// disabled has granted to apps ends, and does not come back with the account.
     pub async fn set_state(&self, id: AccountId, state: AccountState) -> Result<(), Error> {
-        self.change_account(id, |account| account.state = state).await
+        self.kv
+            .run(|tx| async move {
+                let (name, mut row) = find(&tx, id).await?.ok_or(Error::NoSuchAccountId(id))?;
+                if let Named::Account(account) = &mut row.named {
+                    account.state = state;
+                }
+                if state == AccountState::Disabled {
+                    end_grants(&tx, id).await?;
+                }
+                Ok(tx.save::<Names>(&name, &row)?)
+            })
+            .await
     }
 
     /// Changes the owner's name for people, up to 200 octets.
@@ -195,6 +208,7 @@ impl Directory {
                 tx.remove::<Names>(&name)?;
                 tx.remove::<Credentials>(&name)?;
                 tx.remove::<Scram>(&name)?;
+                end_grants(&tx, id).await?;
                 Ok(tx.remove::<AccountIndex>(&id)?)
             })
             .await

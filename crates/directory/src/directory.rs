@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use store::bus::Bus;
 use store::kv::Kv;
+use tokio::sync::OnceCell;
 use types::Clock;
 
 use crate::login::Logins;
+use crate::oauth::Remembered;
 use crate::options::Options;
 use crate::password::{Hasher, Salts};
 use crate::srs::SenderKey;
+use crate::table::Hidden;
 
 /// The directory. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -21,6 +24,8 @@ pub struct Directory {
     pub(crate) salts: Salts,
     pub(crate) sender_key: SenderKey,
     pub(crate) logins: Arc<Logins>,
+    pub(crate) remembered: Arc<Remembered>,
+    pub(crate) forms: Arc<OnceCell<Hidden<[u8; 32]>>>,
 }
 
 impl Directory {
@@ -28,6 +33,7 @@ impl Directory {
     pub fn new(kv: Kv, bus: Bus, clock: Clock, options: Options) -> Self {
         let hasher = Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting);
         let logins = Arc::new(Logins::new(bus, clock.clone(), &options));
+        let remembered = Arc::new(Remembered::new(options.proofs));
         Self {
             kv,
             clock,
@@ -36,6 +42,8 @@ impl Directory {
             salts: Salts::default(),
             sender_key: SenderKey::default(),
             logins,
+            remembered,
+            forms: Arc::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use types::AccountId;
 
 use crate::dkim::Selector;
 use crate::name::{Address, DomainName, NameError};
+use crate::oauth::RedirectError;
 use crate::password::PasswordError;
 
 /// Why the directory did not do what was asked. Nothing was changed.
@@ -122,6 +123,24 @@ pub enum Error {
         /// Its name.
         selector: Selector,
     },
+    /// A text that is no client's id.
+    #[error("{0:?} cannot be a client's id: use up to 100 letters, digits and -._~")]
+    OAuthClientId(String),
+    /// The id is taken.
+    #[error("there is a client {0} already: remove it first, or choose another id")]
+    OAuthClientExists(String),
+    /// No client has the id.
+    #[error("there is no client {0}: `magpie oauth client list` shows those that there are")]
+    NoSuchOAuthClient(String),
+    /// A client that could not ask for anything.
+    #[error("a client needs a redirect URI, or to be allowed to ask from a device")]
+    OAuthClientUseless,
+    /// A text that is no redirect URI.
+    #[error(transparent)]
+    Redirect(#[from] RedirectError),
+    /// The account has no grant of this id.
+    #[error("the account has granted nothing with the id {0}")]
+    NoSuchGrant(String),
     /// A cursor of another list.
     #[error("the cursor does not belong to this list: start again without one")]
     Cursor,

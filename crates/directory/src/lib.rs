@@ -8,6 +8,8 @@
 //!                   rate limits ─> one read ─> app password? known proof? ─> argon2id
 //!
 //!   sasl::Exchange, response, peer, protocol ──> Directory::respond ──> the next challenge, or the same token
+//!
+//!   consent, code or device ──> access token, peer, protocol ──> Directory::authenticate_bearer ──> the same token
 //! ```
 //!
 //! - **Names** ([`DomainName`], [`LocalPart`], [`Address`]) have one normal form for look-ups; new names are held
@@ -33,6 +35,7 @@ mod error;
 mod group;
 mod login;
 mod name;
+mod oauth;
 mod options;
 mod page;
 mod password;
@@ -51,6 +54,11 @@ pub use error::Error;
 pub use group::{Group, Member};
 pub use login::{AuthError, Authenticated};
 pub use name::{Address, DomainName, LocalPart, NameError};
+pub use oauth::{
+    BearerError, Challenge, CodeRequest, DeviceCodes, DeviceQuestion, Grant, GrantId, NewOAuthClient,
+    OAuthClient, OAuthError, OAuthOptions, OFFLINE_ACCESS, Owner, RedirectError, RedirectUri,
+    RegistrationError, SCOPE_MAIL, Tokens, scope_text, scopes_named,
+};
 pub use options::{LoginLimits, Options, Rate};
 pub use page::{Cursor, Page, PageRequest};
 pub use password::{

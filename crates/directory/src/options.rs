@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::name::DomainName;
+use crate::oauth::OAuthOptions;
 use crate::password::{Cost, ScramIterations};
 
 /// How a directory behaves.
@@ -30,8 +31,10 @@ pub struct Options {
     pub login_limits: LoginLimits,
     /// How long a proven password is remembered in this process.
     pub proof_lifetime: Duration,
-    /// How many proven passwords are remembered; some 200 bytes each.
+    /// How many proven passwords are remembered, and how many access tokens; some 200 bytes each.
     pub proofs: usize,
+    /// Whether apps can be granted access by OAuth, and how; `None` if not: then no token is good for anything.
+    pub oauth: Option<OAuthOptions>,
     /// The most members of one group.
     pub group_members: usize,
     /// The most recipients that one address may lead to, here and at other servers together.
@@ -52,6 +55,7 @@ impl Default for Options {
             login_limits: LoginLimits::default(),
             proof_lifetime: Duration::from_mins(10),
             proofs: 20_000,
+            oauth: None,
             group_members: 1000,
             recipients: 2000,
             nesting: 8,

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::api::{self, Api};
 use crate::discovery::{self, Discovery};
+use crate::oauth::{self, OAuth};
 use crate::routes::{Asker, Services, router};
 
 /// How much a client may send, and how long it may take.
@@ -59,6 +60,12 @@ impl HttpServer {
     #[must_use]
     pub fn with_jmap(self, api: Api) -> Self {
         Self { router: self.router.merge(api::router(api)), ..self }
+    }
+
+    /// The same with OAuth.
+    #[must_use]
+    pub fn with_oauth(self, oauth: OAuth) -> Self {
+        Self { router: self.router.merge(oauth::router(oauth)), ..self }
     }
 
     /// The same with what programs ask that know nothing but an address.

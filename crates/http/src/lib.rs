@@ -5,6 +5,7 @@
 //!    (any stream)     or serve_http2               ├─> /healthz/ready   Readiness: what stands against taking mail
 //!                     header, time, stall          ├─> /metrics         Exporter::render, for those who may ask
 //!                                                  ├─> /jmap/…          Api: page, login, limits, then JmapService
+//!                                                  ├─> /oauth/…         OAuth: who may grant what to which app
 //!                                                  └─> /.well-known/…   Discovery: settings for apps, policies for servers
 //!
 //!   counters of all crates ──(facade: metrics)──> Exporter <── Gauges: what is read only when somebody asks
@@ -19,6 +20,7 @@ mod connection;
 mod discovery;
 mod exporter;
 mod h2;
+mod oauth;
 mod process;
 mod routes;
 
@@ -26,5 +28,6 @@ pub use api::{Api, ApiLimits, Content, Download, EventQuestion, JmapService, Ref
 pub use connection::{HttpLimits, HttpServer, Traffic};
 pub use discovery::{Discovery, MailService, ServiceKind};
 pub use exporter::Exporter;
+pub use oauth::OAuth;
 pub use process::ProcessGauges;
 pub use routes::{Access, Services};

@@ -154,6 +154,7 @@ impl World {
             plaintext_login: false,
             base: None,
             origins: vec!["https://app.example".to_owned()],
+            issuer: None,
             limits: ApiLimits {
                 request: 1000,
                 upload: 2000,

@@ -5,6 +5,7 @@
 //! ```text
 //! ! plaintext          an option: no TLS at the beginning
 //! ! login              both clients have logged in as alice
+//! ! token              both clients have logged in as alice, by an access token
 //! ! idle 2             the second client's driver waits for news
 //! ! hour               an hour goes by
 //! ```
@@ -15,6 +16,8 @@ mod world;
 use std::fs;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use conversation::Conversation;
 use imap::{Config, Session};
 use stage::{Line, Scene};
@@ -68,6 +71,17 @@ impl Scene for Stage {
             "login" => {
                 for client in &mut self.clients {
                     let heard = client.say("in LOGIN alice \"correct horse\"").await;
+                    assert!(heard.contains("in OK"), "{heard}");
+                }
+            }
+            "token" => {
+                let token = self.world.token().await;
+                let standard = format!("n,a=alice@example.test,\u{1}auth=Bearer {token}\u{1}\u{1}");
+                let older = format!("user=alice@example.test\u{1}auth=Bearer {token}\u{1}\u{1}");
+                let messages = [("OAUTHBEARER", standard), ("XOAUTH2", older)];
+                for (client, (mechanism, message)) in self.clients.iter_mut().zip(messages) {
+                    let message = STANDARD.encode(message);
+                    let heard = client.say(&format!("in AUTHENTICATE {mechanism} {message}")).await;
                     assert!(heard.contains("in OK"), "{heard}");
                 }
             }

@@ -4,7 +4,7 @@
 //! ```text
 //! ! plaintext          options: no TLS at the beginning / `! allow-plaintext`: passwords without TLS / `! no-stls`
 //! ! unseen             RETR marks nothing / `! refuse-utf8`
-//! ! login              both clients have logged in as alice
+//! ! login              both clients have logged in as alice / `! token`: by an access token
 //! ! expunge 1 2        another program removes UIDs 1 and 2
 //! ! there 1 2          these UIDs are in the INBOX / `! seen 1 2`: of them, these are marked as seen
 //! ! end 1              the first client's connection is over
@@ -15,6 +15,8 @@ mod world;
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use conversation::Conversation;
 use pop3::{Config, InternationalMail, Session};
 use stage::{Line, Scene};
@@ -102,6 +104,18 @@ impl Scene for Stage {
             "login" => {
                 for client in &mut self.clients {
                     client.send(b"USER alice\r\nPASS correct horse\r\n").await;
+                    let heard = client.heard();
+                    assert!(client.session.logged_in(), "{heard}");
+                }
+            }
+            "token" => {
+                let token = self.world.token().await;
+                let standard = format!("n,a=alice@example.test,\u{1}auth=Bearer {token}\u{1}\u{1}");
+                let older = format!("user=alice@example.test\u{1}auth=Bearer {token}\u{1}\u{1}");
+                let messages = [("OAUTHBEARER", standard), ("XOAUTH2", older)];
+                for (client, (mechanism, message)) in self.clients.iter_mut().zip(messages) {
+                    let message = STANDARD.encode(message);
+                    client.send(format!("AUTH {mechanism} {message}\r\n").as_bytes()).await;
                     let heard = client.heard();
                     assert!(client.session.logged_in(), "{heard}");
                 }

@@ -106,7 +106,9 @@ impl From<directory::Error> for Problem {
         use directory::Error as E;
         let kind = match &error {
             E::Store(_) => Kind::Unavailable,
-            E::DomainExists(_) | E::NameTaken(_) | E::DkimKeyExists { .. } => Kind::Exists,
+            E::DomainExists(_) | E::NameTaken(_) | E::DkimKeyExists { .. } | E::OAuthClientExists(_) => {
+                Kind::Exists
+            }
             E::NoSuchDomain(_)
             | E::NoSuchAccount(_)
             | E::NoSuchAccountId(_)
@@ -114,7 +116,9 @@ impl From<directory::Error> for Problem {
             | E::NoSuchGroup(_)
             | E::NoSuchTarget(_)
             | E::NoSuchAppPassword(_)
-            | E::NoSuchDkimKey { .. } => Kind::NotFound,
+            | E::NoSuchDkimKey { .. }
+            | E::NoSuchOAuthClient(_)
+            | E::NoSuchGrant(_) => Kind::NotFound,
             _ => Kind::Invalid,
         };
         Self::new(kind, error.to_string())

@@ -14,7 +14,7 @@ use directory::DomainName;
 use directory::sasl::{ChannelBindings, Mechanism};
 use dns::{NetworkResolver, Resolver, Validation};
 use futures::FutureExt;
-use http_api::{Api, ApiLimits, Discovery, Exporter, HttpLimits, HttpServer};
+use http_api::{Api, ApiLimits, Discovery, Exporter, HttpLimits, HttpServer, OAuth};
 use jmap::Jmap;
 use queue::Queue;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -304,8 +304,12 @@ impl Server {
         };
         let limits = HttpLimits { header_size, header_time, stall: self.settings.connections.times.stall };
         let mut server = HttpServer::new(services, limits).with_discovery(self.discovery());
+        let encrypted = port.mode == TlsMode::Implicit;
         if self.settings.jmap.enabled {
-            server = server.with_jmap(self.jmap(port.mode == TlsMode::Implicit));
+            server = server.with_jmap(self.jmap(encrypted));
+        }
+        if let Some(issuer) = self.settings.issuer() {
+            server = server.with_oauth(self.oauth(issuer, encrypted));
         }
         let (server, tasks) = (Arc::new(HttpDriver { port, server }), self.lifecycle.clone());
         listener
@@ -342,6 +346,7 @@ impl Server {
             plaintext_login: self.settings.plaintext_login,
             base: url,
             origins,
+            issuer: self.settings.issuer().map(str::to_owned),
             limits: ApiLimits {
                 request: limits.size_request,
                 upload: usize::try_from(limits.size_upload).unwrap_or(usize::MAX),
@@ -352,6 +357,22 @@ impl Server {
                 body_time: BODY_TIME,
                 upload_time: UPLOAD_TIME,
             },
+        }
+    }
+
+    /// OAuth for a listener whose connections are encrypted, or not.
+    fn oauth(&self, issuer: &str, encrypted: bool) -> OAuth {
+        OAuth {
+            directory: self.node.directory.clone(),
+            clock: self.node.clock.clone(),
+            issuer: issuer.to_owned(),
+            name: self.settings.hostname.clone(),
+            encrypted,
+            plaintext_login: self.settings.plaintext_login,
+            origins: self.settings.jmap.origins.clone(),
+            registration: self.settings.oauth.registration,
+            jmap: self.settings.jmap.enabled,
+            body_time: BODY_TIME,
         }
     }
 

@@ -44,6 +44,8 @@ async fn round(node: &Node, oldest_mark: Duration) {
     log_failure("the inbound queue", inbound(node).await);
     log_failure("the outbound queue", outbound(node, oldest_mark).await);
     log_failure("blobs", blobs(node).await);
+    let grants = node.directory.sweep_grants().await;
+    log_failure("tokens", grants.map(|_| ()).map_err(|error| Problem::unavailable(error.to_string())));
     log_failure("reports", node.reports.trim().await.map_err(Problem::from));
     let markers = node.kv.forget_markers().await.map_err(|error| Problem::unavailable(error.to_string()));
     log_failure("transaction markers", markers);

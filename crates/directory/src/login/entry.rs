@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use store::kv::{self, Range, Transaction};
 use types::AccountId;
 
-use super::{AuthError, Authenticated};
+use super::{AuthError, Authenticated, Bearer};
 use crate::account::AccountState;
 use crate::directory::Directory;
 use crate::name::{Address, DomainName, LocalPart, NameKey};
@@ -81,7 +81,7 @@ impl LoginName {
 }
 
 /// An account as a login sees it.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub(super) name: NameKey,
     pub(super) account: AccountId,
     address: Address,
@@ -91,14 +91,15 @@ pub(super) struct Entry {
 }
 
 /// By what a login was proven.
-pub(super) enum Proven {
+pub(crate) enum Proven {
     Password,
     AppPassword(AppPasswordId),
+    Bearer(Bearer),
 }
 
 impl Entry {
     /// `None` if the name is not an account's.
-    fn new(name: &NameKey, rows: LoginRows) -> Option<Self> {
+    pub(crate) fn new(name: &NameKey, rows: LoginRows) -> Option<Self> {
         let row = rows.name?;
         let Named::Account(account) = row.named else { return None };
         let address = Address::new(LocalPart::from_row(&row.local), name.domain.clone());
@@ -118,16 +119,28 @@ impl Entry {
     }
 
     /// The one place where a token is made, whatever the proof was.
-    pub(super) fn admit(&self, scope: Protocol, proven: Proven) -> Result<Authenticated, AuthError> {
+    pub(crate) fn admit(&self, scope: Protocol, proven: Proven) -> Result<Authenticated, AuthError> {
         if scope == Protocol::Submission && self.state == AccountState::ReceiveOnly {
             return Err(AuthError::SendingBlocked);
         }
-        let app_password = match proven {
-            Proven::Password => None,
-            Proven::AppPassword(id) => Some(id),
+        let (app_password, bearer) = match proven {
+            Proven::Password => (None, None),
+            Proven::AppPassword(id) => (Some(id), None),
+            Proven::Bearer(bearer) => (None, Some(bearer)),
         };
         let (account, address, state) = (self.account, self.address.clone(), self.state);
-        Ok(Authenticated { account, address, scope, state, app_password })
+        let password_set = self.credentials.as_ref().map(|row| row.changed);
+        Ok(Authenticated { account, address, scope, state, app_password, password_set, bearer })
+    }
+
+    /// Whether a login could have been made now as it was made then, as far as this account is concerned.
+    pub(crate) fn still_is(&self, login: &Authenticated) -> bool {
+        let credentials = self.credentials.as_ref();
+        let proven = match login.app_password {
+            Some(id) => credentials.is_some_and(|row| row.app_passwords.iter().any(|app| app.id == id.0)),
+            None => credentials.map(|row| row.changed) == login.password_set,
+        };
+        self.account == login.account && self.may_log_in() && proven
     }
 
     /// Why a login was refused: for the operator's log, not for the peer.

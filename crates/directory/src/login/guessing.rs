@@ -94,7 +94,7 @@ impl Guessing {
 }
 
 /// What counts as one peer: whoever has one IPv6 address has 2^64 of them.
-fn network(peer: IpAddr) -> IpAddr {
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -14,6 +14,10 @@ use crate::sasl::Mechanism;
 pub(crate) enum Way {
     /// By a command of the protocol's own that carries the password.
     Command,
+    /// On a page of this server, to grant something.
+    Consent,
+    /// By an access token, in a field of HTTP.
+    Bearer,
     /// By SASL.
     Sasl(Mechanism),
 }
@@ -37,7 +41,7 @@ pub(crate) enum FailedBy {
     Store,
 }
 
-const WAYS: usize = 1 + Mechanism::ALL.len();
+const WAYS: usize = 3 + Mechanism::ALL.len();
 const FATES: [&str; 7] = ["ok", "aborted", "refused", "limited", "busy", "sending_blocked", "unavailable"];
 
 /// A login of a protocol came to this.
@@ -46,9 +50,11 @@ pub(crate) fn count(scope: Protocol, way: Way, fate: Fate) {
         [const { [const { [const { OnceLock::new() }; FATES.len()] }; WAYS] }; Protocol::ALL.len()];
     let (way, mechanism) = match way {
         Way::Command => (0, "password"),
+        Way::Consent => (1, "consent"),
+        Way::Bearer => (2, "bearer"),
         Way::Sasl(mechanism) => {
             let place = Mechanism::ALL.iter().position(|other| *other == mechanism).unwrap_or(0);
-            (1 + place, mechanism.name())
+            (3 + place, mechanism.name())
         }
     };
     let fate = fate.place();

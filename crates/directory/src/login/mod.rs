@@ -13,9 +13,11 @@ use store::bus::Bus;
 use store::kv;
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use types::{AccountId, Clock};
+use types::{AccountId, Clock, Timestamp};
 
+pub(crate) use self::entry::{Entry, Proven};
 use self::guessing::Guessing;
+pub(crate) use self::guessing::network as peer_network;
 pub(crate) use self::meters::{Fate, Way, count};
 use self::proofs::Proofs;
 pub(crate) use self::scram::Claim;
@@ -23,6 +25,7 @@ use crate::account::AccountState;
 use crate::name::Address;
 use crate::options::Options;
 use crate::password::{AppPasswordId, Protocol};
+use crate::table::GrantKey;
 
 /// The proof that somebody is the owner of an account. Only a login makes one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +35,18 @@ pub struct Authenticated {
     scope: Protocol,
     state: AccountState,
     app_password: Option<AppPasswordId>,
+    /// When the password was set that the account had then.
+    password_set: Option<Timestamp>,
+    bearer: Option<Bearer>,
+}
+
+/// The access token by which a login was proven, but for the token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Bearer {
+    pub(crate) grant: GrantKey,
+    pub(crate) client: String,
+    /// When it runs out.
+    pub(crate) until: Timestamp,
 }
 
 impl Authenticated {
@@ -58,6 +73,19 @@ impl Authenticated {
     /// The app password that was used, if it was one.
     pub const fn app_password(&self) -> Option<AppPasswordId> {
         self.app_password
+    }
+
+    /// When the access token runs out by which this was proven, if it was one: until then the connection may stay.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.bearer.as_ref().map(|bearer| bearer.until)
+    }
+
+    pub(crate) const fn password_set(&self) -> Option<Timestamp> {
+        self.password_set
+    }
+
+    pub(crate) const fn bearer(&self) -> Option<&Bearer> {
+        self.bearer.as_ref()
     }
 }
 

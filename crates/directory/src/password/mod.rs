@@ -9,6 +9,7 @@ mod scope;
 mod scram;
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 use types::AccountId;
@@ -27,6 +28,7 @@ use crate::account::find;
 use crate::directory::Directory;
 use crate::error::Error as DirectoryError;
 use crate::name::NameKey;
+use crate::oauth::end_grants;
 use crate::table::{CredentialRow, Credentials, Hidden, NameRow};
 
 /// A password to set. Its debug output shows nothing.
@@ -86,7 +88,7 @@ impl From<Overload> for PasswordError {
 
 impl Directory {
     /// Sets an account's password: from the next login on the old one is refused, on every node. App passwords
-    /// stay.
+    /// stay; what was granted to apps by OAuth ends.
     pub async fn set_password(&self, id: AccountId, password: &NewPassword) -> Result<(), DirectoryError> {
         let (name, _) = self.name_of(id).await?;
         let new = &self.new_secrets(&name, Some(id), password).await?;
@@ -96,7 +98,9 @@ impl Directory {
                 let (name, _) = find(&tx, id).await?.ok_or(DirectoryError::NoSuchAccountId(id))?;
                 let mut row = load_credentials(&tx, &name, id).await?;
                 row.password = Some(new.hash.clone());
-                row.changed = now;
+                // Each password has a time of its own, so that it tells which one something was granted with.
+                row.changed = now.max(row.changed.plus(Duration::from_millis(1)));
+                end_grants(&tx, id).await?;
                 tx.save::<Credentials>(&name, &row)?;
                 Ok(save_password_keys(&tx, &name, id, new).await?)
             })

@@ -7,6 +7,10 @@ pub enum Mechanism {
     ScramSha256Plus,
     /// SCRAM-SHA-256: the password is not sent, and both sides prove that they know it.
     ScramSha256,
+    /// An access token (RFC 7628).
+    OAuthBearer,
+    /// An access token, in the form that was there before the standard.
+    XOAuth2,
     /// The password itself.
     Plain,
     /// The password itself, in two steps, for old clients.
@@ -15,13 +19,22 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them, the best first.
-    pub const ALL: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
+    pub const ALL: [Self; 6] = [
+        Self::ScramSha256Plus,
+        Self::ScramSha256,
+        Self::OAuthBearer,
+        Self::XOAuth2,
+        Self::Plain,
+        Self::Login,
+    ];
 
     /// Its registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
             Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::OAuthBearer => "OAUTHBEARER",
+            Self::XOAuth2 => "XOAUTH2",
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
         }

@@ -1,5 +1,5 @@
 //! SASL (RFC 4422) for every protocol that logs in: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS
-//! (RFC 5802, RFC 7677).
+//! (RFC 5802, RFC 7677), OAUTHBEARER (RFC 7628) and XOAUTH2.
 //!
 //! ```text
 //!   Directory::mechanisms ──> what a protocol may announce
@@ -13,6 +13,7 @@
 //! proven again by sending it again. Whether a mechanism may be used on a connection at all is for the protocol to
 //! say, and the same for all of them: the reason is the same.
 
+mod bearer;
 mod binding;
 mod mechanism;
 mod plain;
@@ -57,6 +58,10 @@ enum State {
     Scram(scram::Opening),
     /// SCRAM: the proof.
     ScramProof(Box<scram::Offer>),
+    /// OAUTHBEARER and XOAUTH2: everything at once.
+    Bearer(bearer::Form),
+    /// OAUTHBEARER and XOAUTH2: whatever it is, now that the client has been told why it is not let in.
+    Told(AuthError),
     /// SCRAM: nothing, now that the server has proven itself too.
     Proven(Box<Authenticated>),
 }
@@ -94,6 +99,8 @@ impl Exchange {
     pub fn new(mechanism: Mechanism, bindings: &ChannelBindings) -> Self {
         let (state, challenge) = match mechanism {
             Mechanism::Plain => (State::Plain, &b""[..]),
+            Mechanism::OAuthBearer => (State::Bearer(bearer::Form::Standard), &b""[..]),
+            Mechanism::XOAuth2 => (State::Bearer(bearer::Form::Older), &b""[..]),
             Mechanism::Login => (State::LoginName, &b"Username:"[..]),
             Mechanism::ScramSha256 => (State::Scram(scram::Opening::new(false, *bindings)), &b""[..]),
             Mechanism::ScramSha256Plus => (State::Scram(scram::Opening::new(true, *bindings)), &b""[..]),
@@ -111,10 +118,11 @@ impl Exchange {
 impl Directory {
     /// The mechanisms that may be announced on a connection whose TLS channel is known as `bindings`, the best first.
     pub fn mechanisms(&self, bindings: &ChannelBindings) -> Vec<Mechanism> {
-        let scram = self.options.scram.is_some();
+        let (scram, oauth) = (self.options.scram.is_some(), self.options.oauth.is_some());
         let offered = |mechanism: &Mechanism| match mechanism {
             Mechanism::ScramSha256Plus => scram && bindings.any(),
             Mechanism::ScramSha256 => scram,
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => oauth,
             Mechanism::Plain | Mechanism::Login => true,
         };
         Mechanism::ALL.into_iter().filter(offered).collect()
@@ -167,6 +175,16 @@ impl Directory {
                 let challenge = format!("v={}", STANDARD.encode(signature)).into_bytes();
                 (State::Proven(Box::new(authenticated)), challenge)
             }
+            State::Bearer(form) => match self.enter_with_token(form, &response, peer, scope).await {
+                Ok(authenticated) => return Ok(Progress::Admitted(authenticated)),
+                // The client is told why, in words for programs, and has to answer before it is refused (RFC 7628 §3.2.3).
+                Err(Error::Login(AuthError::Refused)) => {
+                    let metadata = self.options.oauth.as_ref().and_then(|oauth| oauth.metadata.as_deref());
+                    (State::Told(AuthError::Refused), form.failure(metadata))
+                }
+                Err(error) => return Err(error),
+            },
+            State::Told(error) => return Err(error.into()),
             State::Proven(authenticated) if response.is_empty() => {
                 return Ok(Progress::Admitted(*authenticated));
             }
@@ -185,5 +203,25 @@ impl Directory {
     ) -> Result<Progress, Error> {
         let (user, password) = (String::from_utf8_lossy(user), String::from_utf8_lossy(password));
         Ok(Progress::Admitted(self.prove(&user, &password, peer, scope).await?))
+    }
+
+    /// An access token, and whose the client says it is.
+    async fn enter_with_token(
+        &self,
+        form: bearer::Form,
+        response: &[u8],
+        peer: IpAddr,
+        scope: Protocol,
+    ) -> Result<Authenticated, Error> {
+        let claim = form.read(response)?;
+        let (authenticated, name) =
+            self.prove_bearer(claim.token, peer, scope).await.map_err(AuthError::from)?;
+        if let Some(user) = &claim.user {
+            let claimed = self.kv.run(|tx| async move { self.login_name(&tx, user).await }).await;
+            if claimed.map_err(AuthError::from)?.as_ref() != Some(&name) {
+                return Err(AuthError::Refused.into());
+            }
+        }
+        Ok(authenticated)
     }
 }

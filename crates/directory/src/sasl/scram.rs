@@ -136,7 +136,7 @@ fn value<'a>(attribute: Option<&'a str>, name: &str) -> Result<&'a str, Error> {
 }
 
 /// A user's name, in which `=2C` stands for a comma and `=3D` for an equals sign.
-fn name(coded: &str) -> Result<String, Error> {
+pub(super) fn name(coded: &str) -> Result<String, Error> {
     let mut parts = coded.split('=');
     let mut name = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -7,6 +7,7 @@ mod dkim;
 mod domain;
 mod member;
 mod name;
+mod oauth;
 mod scram;
 mod secret;
 mod sequence;
@@ -22,6 +23,11 @@ pub(crate) use dkim::{DkimKeyRow, DkimKeys, DkimSecretRow, DkimSecrets, Selector
 pub(crate) use domain::{DomainRow, Domains};
 pub(crate) use member::{MemberKey, MemberRow, Members};
 pub(crate) use name::{AccountRow, AliasRow, GroupRow, NameRow, Named, Names};
+pub(crate) use oauth::{
+    AccessTokenRow, AccessTokens, AccountGrants, ClientRef, CodeRow, Codes, ConsentRow, DecisionRow,
+    DeviceRow, Devices, Digest, Due, DueRows, GrantKey, GrantRow, Grants, Mark, OAuthClientRow, OAuthClients,
+    Spent, TokenRef, UserCodeRow, UserCodes,
+};
 pub(crate) use scram::{Scram, ScramRow};
 pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sequence::Sequences;
@@ -131,6 +137,34 @@ fn decode<T: Table>(key: &T::Key, value: Option<bytes::Bytes>) -> Result<Option<
     value.map(|value| kv::decode::<T>(&T::key(key), &value)).transpose()
 }
 
+/// What decides whether something that was granted still holds.
+#[derive(Default)]
+pub(crate) struct GrantRows {
+    pub(crate) grant: Option<GrantRow>,
+    pub(crate) client: Option<OAuthClientRow>,
+    pub(crate) login: LoginRows,
+}
+
+/// Reads a grant, its client and its account in one round.
+pub(crate) async fn load_grant(
+    tx: &Transaction,
+    grant: &GrantKey,
+    client: &String,
+    name: &NameKey,
+) -> Result<GrantRows, kv::Error> {
+    let keys = vec![Grants::key(grant), OAuthClients::key(client), Names::key(name), Credentials::key(name)];
+    let mut values = tx.get_many(keys).await?.into_iter();
+    Ok(GrantRows {
+        grant: decode::<Grants>(grant, values.next().flatten())?,
+        client: decode::<OAuthClients>(client, values.next().flatten())?,
+        login: LoginRows {
+            name: decode::<Names>(name, values.next().flatten())?,
+            credentials: decode::<Credentials>(name, values.next().flatten())?,
+            scram: None,
+        },
+    })
+}
+
 /// A secret that no log shows.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
@@ -180,6 +214,17 @@ mod tests {
             both_ways::<DkimKeys>(selected.clone());
             both_ways::<DkimSecrets>(selected);
             both_ways::<AccountIndex>(types::AccountId(id));
+            let (hash, grant) = ([id as u8; 32], group.to_be_bytes().repeat(2).try_into().unwrap());
+            both_ways::<OAuthClients>(id.to_string());
+            both_ways::<Grants>(grant);
+            both_ways::<AccountGrants>((types::AccountId(id), grant));
+            both_ways::<AccessTokens>(hash);
+            both_ways::<Codes>(hash);
+            both_ways::<Devices>(hash);
+            both_ways::<UserCodes>("BCDFGHJK".to_owned());
+            for due in [Due::Token(hash), Due::Grant(grant), Due::Code(hash), Due::Device(hash), Due::Client([id as u8; 12])] {
+                both_ways::<DueRows>((types::Timestamp(id), due));
+            }
             both_ways::<Names>(key);
         }
 
@@ -189,6 +234,9 @@ mod tests {
             let _read = (Credentials::parse(&bytes), AccountIndex::parse(&bytes), Sequences::parse(&bytes));
             let _read = (Scram::parse(&bytes), Secrets::parse(&bytes));
             let _read = (DkimKeys::parse(&bytes), DkimSecrets::parse(&bytes));
+            let _read = (OAuthClients::parse(&bytes), Grants::parse(&bytes), AccountGrants::parse(&bytes));
+            let _read = (AccessTokens::parse(&bytes), Codes::parse(&bytes), Devices::parse(&bytes));
+            let _read = (UserCodes::parse(&bytes), DueRows::parse(&bytes));
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum Secret {
     Salts = 0,
     /// What senders of forwarded mail are sealed with.
     Senders = 1,
+    /// What the forms on our pages are sealed with.
+    Forms = 2,
 }
 
 /// The secret.
@@ -57,6 +59,7 @@ impl Table for Secrets {
         let secret = match key.u8()? {
             0 => Secret::Salts,
             1 => Secret::Senders,
+            2 => Secret::Forms,
             _ => return None,
         };
         key.end().map(|()| secret)

@@ -1,6 +1,7 @@
 //! Push by events (RFC 8620 §7.3), as browsers read them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
@@ -9,13 +10,17 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use directory::Authenticated;
+use directory::{Authenticated, Directory};
 use futures::StreamExt;
+use tokio::time::sleep;
 
 use super::download::unescaped;
 use super::places::Kind;
 use super::{EventQuestion, Shared, problem};
 use crate::connection::Leaving;
+
+/// How often it is looked whether somebody who listens still may.
+const CHECKED_EVERY: Duration = Duration::from_mins(1);
 
 pub(super) async fn events(
     State(shared): State<Shared>,
@@ -51,8 +56,12 @@ pub(super) async fn events(
         )))
     });
     // A server that goes down does not wait for what never ends.
+    let directory = shared.api.directory.clone();
     let ended = async move {
-        let _gone = leaving.wait_for(|leaving| *leaving).await;
+        tokio::select! {
+            _gone = leaving.wait_for(|leaving| *leaving) => {}
+            () = no_longer(&directory, &user) => {}
+        }
     };
     let mut response = Body::from_stream(written.take_until(Box::pin(ended))).into_response();
     let headers = response.headers_mut();
@@ -61,6 +70,19 @@ pub(super) async fn events(
     // Proxies that collect what they pass on would keep the news to themselves.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// Resolves once the login does not hold any more: the token has run out or was taken back, the password was changed, the
+/// account disabled.
+async fn no_longer(directory: &Directory, user: &Authenticated) {
+    loop {
+        sleep(CHECKED_EVERY).await;
+        match directory.still_holds(user).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::debug!(%error, "whether a login still holds is not known"),
+        }
+    }
 }
 
 /// The variables of a query; of those that are there twice the first.

@@ -2,8 +2,8 @@
 //! answered is said by a [`JmapService`].
 //!
 //! ```text
-//!   request ──> origin: a page of ours?  ──> login: Basic ──> places: not too many at once ──> JmapService
-//!                 else 403                    else 401           else 429
+//!   request ──> origin: a page of ours?  ──> login: Basic, Bearer ──> places: not too many at once ──> JmapService
+//!                 else 403                    else 401                   else 429
 //! ```
 //!
 //! There are no cookies here. What a browser adds by itself to a request of somebody else's page is not enough to be
@@ -17,7 +17,7 @@ mod events;
 mod held;
 mod login;
 mod media_type;
-mod origin;
+pub(crate) mod origin;
 mod places;
 mod range;
 mod upload;
@@ -41,6 +41,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::{Value, json};
 
+pub(crate) use self::body::{BodyError, read as read_body};
+pub(crate) use self::download::unescaped;
 use self::places::Places;
 use crate::routes::Asker;
 
@@ -148,6 +150,8 @@ pub struct Api {
     pub base: Option<String>,
     /// Pages elsewhere that may ask, by their origins.
     pub origins: Vec<String>,
+    /// Where access tokens come from, if they are taken: see [`crate::OAuth::issuer`].
+    pub issuer: Option<String>,
     /// How much may be asked.
     pub limits: ApiLimits,
 }

@@ -1,4 +1,4 @@
-//! From which page a browser asks (fault 51). A browser tells the origin of the page with every request that could do
+//! From which page a browser asks (fault 51): for JMAP, and for OAuth. A browser tells the origin of the page with every request that could do
 //! harm; programs that are no browsers tell none. Pages of this server, and those that the operator has named, are heard;
 //! others are not, whatever they send along.
 
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Api, Shared, problem};
+use super::{Shared, problem};
 
 /// Fields of requests that a page may set.
 const ALLOWED: &str = "Authorization, Content-Type, If-None-Match, If-Range, Last-Event-ID, Range";
@@ -20,7 +20,8 @@ const EXPOSED: &str = "Accept-Ranges, Content-Disposition, Content-Range, ETag, 
 
 /// Refuses pages that are not known, and answers a browser that asks whether it may ask (CORS).
 pub(super) async fn check(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let origin = match shared.api.judge(request.headers()) {
+    let own = shared.api.base_for(request.headers());
+    let origin = match judge(request.headers(), own.as_slice(), &shared.api.origins) {
         Verdict::NoPage => None,
         Verdict::Known(origin) => Some(origin),
         Verdict::Foreign => return problem(StatusCode::FORBIDDEN, "pages of this origin may not ask"),
@@ -38,7 +39,7 @@ pub(super) async fn check(State(shared): State<Shared>, request: Request, next: 
 
 /// Who asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Verdict {
+pub(crate) enum Verdict {
     /// No page, as far as the request tells.
     NoPage,
     /// A page of this origin, which may.
@@ -47,25 +48,24 @@ enum Verdict {
     Foreign,
 }
 
-impl Api {
-    fn judge(&self, headers: &HeaderMap) -> Verdict {
-        if let Some(origin) = headers.get(ORIGIN) {
-            let own = self.base_for(headers);
-            let known = |text: &str| own.as_deref() == Some(text) || self.origins.iter().any(|o| o == text);
-            return match origin.to_str() {
-                Ok(text) if known(text) => Verdict::Known(origin.clone()),
-                _ => Verdict::Foreign,
-            };
-        }
-        // A browser that keeps the origin to itself still says that it is another (Fetch Metadata).
-        match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
-            Some(b"cross-site" | b"same-site") => Verdict::Foreign,
-            _ => Verdict::NoPage,
-        }
+/// Who asks, of our own origins and others that may.
+pub(crate) fn judge(headers: &HeaderMap, own: &[String], others: &[String]) -> Verdict {
+    if let Some(origin) = headers.get(ORIGIN) {
+        let known = |text: &str| own.iter().chain(others).any(|known| known == text);
+        return match origin.to_str() {
+            Ok(text) if known(text) => Verdict::Known(origin.clone()),
+            _ => Verdict::Foreign,
+        };
+    }
+    // A browser that keeps the origin to itself still says that it is another (Fetch Metadata).
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        Some(b"cross-site" | b"same-site") => Verdict::Foreign,
+        _ => Verdict::NoPage,
     }
 }
 
-fn allow(headers: &mut HeaderMap, origin: HeaderValue, asks_first: bool) {
+/// Tells a browser that the page may read the answer; and what it may ask, if that was the question.
+pub(crate) fn allow(headers: &mut HeaderMap, origin: HeaderValue, asks_first: bool) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(VARY, HeaderValue::from_static("Origin"));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use directory::sasl::ChannelBindings;
 use directory::{
-    AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, LoginLimits, NewPassword, Options,
+    AccountSpec, Address, Challenge, CodeRequest, Cost, Directory, DomainName, DomainSettings, LoginLimits,
+    NewOAuthClient, NewPassword, OAuthOptions, Options, RedirectUri, scopes_named,
 };
 use mail::{FlagAction, FlagChange, Mail, MailOptions, Member, Quota};
 use pop3::{Config, Peer, Services, Session};
@@ -50,6 +51,7 @@ impl World {
             hashes_at_once: NonZeroUsize::new(2).unwrap(),
             password_min_chars: 4,
             login_limits: LoginLimits { per_name: None, ..LoginLimits::default() },
+            oauth: Some(OAuthOptions::default()),
             ..Options::default()
         };
         let directory = Directory::new(kv, bus.clone(), clock.clone(), options);
@@ -59,6 +61,23 @@ impl World {
         let spec = AccountSpec::new(Address::parse("alice@example.test").unwrap(), password);
         let alice = directory.create_account(spec).await.unwrap();
         Self { mail, directory, alice, clock, rows, blobs, bus, _files: files }
+    }
+
+    /// An access token of alice's.
+    pub async fn token(&self) -> String {
+        let redirect = "http://127.0.0.1/";
+        let redirects = vec![RedirectUri::parse(redirect).unwrap()];
+        let new = NewOAuthClient { id: None, name: "App".to_owned(), redirects, device: false };
+        let client = &self.directory.create_oauth_client(new).await.unwrap();
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let owner = self.directory.consent("alice", PASSWORD, peer).await.unwrap();
+        // RFC 7636 appendix B
+        let challenge = Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let request = CodeRequest { client, redirect, challenge, scopes: scopes_named(None).unwrap() };
+        let code = self.directory.create_oauth_code(&owner, &request).await.unwrap();
+        let redeemed = self.directory.redeem_oauth_code(&client.id, &code, redirect, verifier, peer).await;
+        redeemed.unwrap().access
     }
 
     pub async fn deliver(&self, text: &[u8]) -> Uid {

@@ -9,6 +9,7 @@ mod dns;
 mod domain;
 mod group;
 mod import;
+mod oauth;
 mod output;
 mod queue;
 mod report;
@@ -85,6 +86,9 @@ enum Command {
     /// Passwords for single apps and devices
     #[command(subcommand)]
     AppPassword(app_password::Command),
+    /// Apps that may ask for access by OAuth, and what they were granted
+    #[command(subcommand, name = "oauth")]
+    OAuth(oauth::Command),
     /// Mail that is on its way, and what to do about it
     #[command(subcommand)]
     Queue(queue::Command),
@@ -141,6 +145,7 @@ fn run(common: Common, command: Command, output: Output) -> Result<(), Problem> 
             Command::Alias(command) => command.run(&data, output).await,
             Command::Group(command) => command.run(&data, output).await,
             Command::AppPassword(command) => command.run(&data, output).await,
+            Command::OAuth(command) => command.run(&data, output).await,
             Command::Queue(command) => command.run(&data, output).await,
             Command::Report(command) => command.run(&data, output).await,
             Command::Import(arguments) => arguments.run(&data, output).await,

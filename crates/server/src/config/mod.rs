@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use directory::{DomainName, SendingLimits};
+use directory::{DomainName, OAuthOptions, SendingLimits};
 use dns::DnsServers;
 
 pub(crate) use self::listener::{ListenerSettings, Protocol};
@@ -69,6 +69,7 @@ pub(crate) struct Settings {
     pub(crate) jmap: JmapSettings,
     /// What other servers are told about the way here.
     pub(crate) sts: StsPolicy,
+    pub(crate) oauth: OAuthSettings,
 }
 
 /// What is logged, and how.
@@ -165,6 +166,19 @@ pub(crate) struct JmapSettings {
     pub(crate) origins: Vec<String>,
 }
 
+/// OAuth. What it comes to is in the options of the directory: see [`Settings::settle_oauth`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct OAuthSettings {
+    /// Whether it is there, where clients can find it.
+    pub(crate) enabled: bool,
+    /// Where clients find it: scheme and authority. Without it, where they find JMAP.
+    pub(crate) issuer: Option<String>,
+    pub(crate) access_lifetime: Duration,
+    pub(crate) refresh_lifetime: Duration,
+    /// Whether apps may register themselves.
+    pub(crate) registration: bool,
+}
+
 impl Settings {
     /// The defaults, for a server of this name.
     pub(crate) fn new(hostname: &str, data: PathBuf) -> Self {
@@ -223,6 +237,13 @@ impl Settings {
             },
             jmap: JmapSettings { enabled: false, url: None, origins: Vec::new() },
             sts: StsPolicy::default(),
+            oauth: OAuthSettings {
+                enabled: true,
+                issuer: None,
+                access_lifetime: OAuthOptions::default().access_lifetime,
+                refresh_lifetime: OAuthOptions::default().refresh_lifetime,
+                registration: false,
+            },
         }
     }
 
@@ -275,8 +296,28 @@ impl Settings {
         root.section("http", |section| sections::http(section, &mut s.http));
         root.section("jmap", |section| sections::jmap(section, &mut s.jmap));
         root.section("mta_sts", |section| sections::mta_sts(section, &mut s.sts));
+        root.section("oauth", |section| sections::oauth(section, &mut s.oauth));
+        s.settle_oauth();
         s.check_addresses(root);
         s
+    }
+
+    /// Who hands out tokens, if anybody does: it is known where clients find it, and that is nowhere where everybody
+    /// could read along.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        let known = self.oauth.issuer.as_deref().or(self.jmap.url.as_deref());
+        known.filter(|url| self.oauth.enabled && sections::is_private(url))
+    }
+
+    /// Has the directory hand out tokens, and take them, if it is known where.
+    pub(crate) fn settle_oauth(&mut self) {
+        let metadata = self.issuer().map(|issuer| format!("{issuer}/.well-known/openid-configuration"));
+        self.node.directory.oauth = metadata.map(|metadata| OAuthOptions {
+            access_lifetime: self.oauth.access_lifetime,
+            refresh_lifetime: self.oauth.refresh_lifetime,
+            metadata: Some(metadata),
+            registration: self.oauth.registration,
+        });
     }
 
     /// One address cannot have two listeners.

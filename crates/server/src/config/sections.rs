@@ -16,7 +16,7 @@ use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
     CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, JmapSettings, LogSettings,
-    ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
+    OAuthSettings, ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
 };
 use crate::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
@@ -278,6 +278,30 @@ pub(super) fn jmap(section: &mut Section<'_>, jmap: &mut JmapSettings) {
 pub(super) fn mta_sts(section: &mut Section<'_>, policy: &mut StsPolicy) {
     policy.mode = section.value("mode", policy.mode);
     time(section, "max_age", &mut policy.max_age, DAY..=DAY * 365);
+}
+
+pub(super) fn oauth(section: &mut Section<'_>, oauth: &mut OAuthSettings) {
+    oauth.enabled = section.value("enabled", oauth.enabled);
+    if let Some((line, issuer)) = section.located::<String>("issuer") {
+        match origin(&issuer) {
+            true if is_private(&issuer) => oauth.issuer = Some(issuer),
+            true => section.mistake(line, "issuer must begin with https://: tokens are secrets"),
+            false => section.mistake(line, NO_ORIGIN.replace("{}", "issuer").replace("[]", &issuer)),
+        }
+    }
+    time(section, "access_lifetime", &mut oauth.access_lifetime, Duration::from_mins(1)..=DAY);
+    time(section, "refresh_lifetime", &mut oauth.refresh_lifetime, DAY..=DAY * 3650);
+    oauth.registration = section.value("registration", oauth.registration);
+}
+
+/// Whether nobody reads along on the way to an origin: it is reached by TLS, or on this machine.
+pub(super) fn is_private(origin: &str) -> bool {
+    let local = |rest: &str| {
+        ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+            rest.strip_prefix(host).is_some_and(|behind| behind.is_empty() || behind.starts_with(':'))
+        })
+    };
+    origin.starts_with("https://") || origin.strip_prefix("http://").is_some_and(local)
 }
 
 const NO_ORIGIN: &str = "{} must hold a scheme and a host such as \"https://mail.example.com\", not \"[]\"";

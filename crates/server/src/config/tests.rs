@@ -55,11 +55,13 @@ fn the_example_shows_every_key_with_its_default() {
             directory: directory::Options {
                 default_domain: None,
                 hashes_at_once: plain.node.directory.hashes_at_once,
+                oauth: None,
                 ..shown.node.directory
             },
             ..shown.node
         },
         jmap: JmapSettings { url: None, ..shown.jmap },
+        oauth: OAuthSettings { issuer: None, ..shown.oauth },
         relay: RelaySettings { routes: Vec::new(), dns_anchor: None, dnssec: false, ..shown.relay },
         listeners: shown.listeners.into_iter().filter(|l| l.name != "lmtp" && l.name != "https").collect(),
         ..shown
@@ -110,6 +112,30 @@ fn policies_of_single_domains() {
     ] {
         let problem = load(bad).unwrap_err();
         assert!(problem.message.contains(told), "{told}\nis not in\n{}", problem.message);
+    }
+}
+
+#[test]
+fn tokens_are_handed_out_where_it_is_known_where_and_nobody_reads_along() {
+    let load = |text: &str| load(&format!("hostname = \"a.example\"\n{text}\n"));
+    for (text, issuer) in [
+        ("", None),
+        ("[jmap]\nurl = \"https://a.example\"", Some("https://a.example")),
+        ("[jmap]\nurl = \"http://a.example\"", None),
+        ("[jmap]\nurl = \"https://a.example\"\n[oauth]\nenabled = false", None),
+        (
+            "[jmap]\nurl = \"https://a.example\"\n[oauth]\nissuer = \"https://b.example:8443\"",
+            Some("https://b.example:8443"),
+        ),
+        ("[oauth]\nissuer = \"http://127.0.0.1:8080\"", Some("http://127.0.0.1:8080")),
+    ] {
+        let settings = load(text).unwrap();
+        assert_eq!(settings.issuer(), issuer, "{text}");
+        let metadata = settings.node.directory.oauth.and_then(|oauth| oauth.metadata);
+        assert_eq!(metadata, issuer.map(|issuer| format!("{issuer}/.well-known/openid-configuration")));
+    }
+    for bad in ["http://a.example", "https://a.example/", "http://127.0.0.1.evil.example", "a.example"] {
+        assert!(load(&format!("[oauth]\nissuer = \"{bad}\"")).is_err(), "{bad}");
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn welcome(data: &DataDir, ports: Ports, accounts: &Accounts, way_out
     overview.row(["pop3s", &format!("127.0.0.1:{pop3s}   TLS")]);
     overview.row(["http", &format!("http://127.0.0.1:{http}/healthz/ready")]);
     overview.row(["jmap", &format!("https://127.0.0.1:{https}/jmap/session   or http, port {http}")]);
+    overview.row(["oauth", &format!("http://127.0.0.1:{http}/.well-known/oauth-authorization-server")]);
     overview.row(["certificate", &data.tls().join("cert.pem").display().to_string()]);
     let send = [
         format!(

@@ -98,6 +98,7 @@ impl Transcript {
                 self.config.protocol = Protocol::Submission;
                 self.config.login.mechanisms = vec!["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"];
             }
+            ["tokens"] => self.config.login.mechanisms.extend(["OAUTHBEARER", "XOAUTH2"]),
             ["login"] => self.login = true,
             ["extensions"] => {
                 let extensions = &mut self.config.extensions;
@@ -322,6 +323,9 @@ impl Driver {
             (_, "AGFsaWNlAHNlY3JldA==" | "c2VjcmV0") => {
                 AuthVerdict::Admitted(Submitter::proven(1, "alice@example.test"))
             }
+            // No access token that holds: why is told, and has to be answered.
+            (_, "bWF0X3g=") => AuthVerdict::Challenge("e30=".into()),
+            (_, "bWF0X3k=") => AuthVerdict::Admitted(Submitter::proven(1, "alice@example.test")),
             (_, "rubbish") => AuthVerdict::Refuse(AuthRefusal::Malformed),
             _ => AuthVerdict::Refuse(AuthRefusal::Wrong),
         }

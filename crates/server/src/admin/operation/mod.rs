@@ -7,6 +7,7 @@ pub(crate) mod dkim;
 pub(crate) mod domain;
 pub(crate) mod group;
 pub(crate) mod import;
+pub(crate) mod oauth;
 pub(crate) mod outbound;
 pub(crate) mod queue;
 pub(crate) mod report;
@@ -59,6 +60,11 @@ pub(super) async fn dispatch(
         import::Folder::NAME => run::<import::Folder>(arguments, payload, node).await,
         import::Known::NAME => run::<import::Known>(arguments, payload, node).await,
         import::Store::NAME => run::<import::Store>(arguments, payload, node).await,
+        oauth::AddClient::NAME => run::<oauth::AddClient>(arguments, payload, node).await,
+        oauth::ListClients::NAME => run::<oauth::ListClients>(arguments, payload, node).await,
+        oauth::RemoveClient::NAME => run::<oauth::RemoveClient>(arguments, payload, node).await,
+        oauth::ListGrants::NAME => run::<oauth::ListGrants>(arguments, payload, node).await,
+        oauth::RevokeGrant::NAME => run::<oauth::RevokeGrant>(arguments, payload, node).await,
         queue::List::NAME => run::<queue::List>(arguments, payload, node).await,
         queue::Show::NAME => run::<queue::Show>(arguments, payload, node).await,
         queue::Retry::NAME => run::<queue::Retry>(arguments, payload, node).await,
