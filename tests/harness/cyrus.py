@@ -115,7 +115,11 @@ class Cyrus:
         )
         self.home.chmod(0o755)
         if owner:
-            for path in [self.home, *(self.home / "conf").rglob("*"), *map(self.home.joinpath, ("conf", "data", "search"))]:
+            for path in [
+                self.home,
+                *(self.home / "conf").rglob("*"),
+                *map(self.home.joinpath, ("conf", "data", "search")),
+            ]:
                 shutil.chown(path, owner)
         command = [str(binaries / "master"), "-C", str(self.home / "imapd.conf"), "-M", str(self.home / "cyrus.conf"),
                    "-p", str(self.home / "conf" / "pid")]  # fmt: skip

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import functools
 import http.client
+import itertools
 import json
 import re
 import urllib.parse
@@ -18,6 +19,7 @@ from . import corpus
 
 CORE, MAIL = "urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"
 USING = [CORE, MAIL]
+LETTERS = itertools.count(1)
 
 Arguments = dict[str, Any]
 
@@ -207,7 +209,9 @@ class Jmap:
 
     def emails(self, ids: list[str], *properties: str, **more: Any) -> list[Arguments]:
         """The same of many, in the order asked for."""
-        found = {email["id"]: email for email in self.call("Email/get", ids=ids, properties=list(properties), **more)["list"]}
+        found = {
+            email["id"]: email for email in self.call("Email/get", ids=ids, properties=list(properties), **more)["list"]
+        }
         return [found[id] for id in ids]
 
     def parsed(self, mail: bytes, *properties: str, **more: Any) -> Arguments:
@@ -300,8 +304,9 @@ def expand(template: str, values: dict[str, str]) -> str:
 
 
 def letter(subject: str = "A letter", body: str = "Some text.\r\n", **fields: str) -> bytes:
-    """A small mail. Names of header fields have `_` for `-`."""
+    """A small mail, unlike any before it. Names of header fields have `_` for `-`."""
     header = {
+        "Message-ID": f"<letter.{next(LETTERS)}@example.com>",
         "From": "Bob <bob@example.com>",
         "To": "alice@example.test",
         "Subject": subject,

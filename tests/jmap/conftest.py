@@ -1,7 +1,7 @@
 """What the RFCs of JMAP demand, asked of Magpie, and of Cyrus, which others have written: so the tests are tested too.
 
 The number in a test's name is the section: of RFC 8620 in `test_core_*.py`, of RFC 8621 in `test_mail_*.py`. Where Cyrus
-does something else, `cyrus` says what, and the test must fail there.
+does something else, tests/harness/differences.py says what, and the test must fail there.
 """
 
 import itertools
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import cyrus
+from harness import cyrus, differences
 from harness.jmap import Jmap, Library, Login, Server
 from harness.server import PASSWORD, Magpie
 
-USERS = 420
+USERS = 230
 
 
 class Ours:
@@ -29,15 +29,10 @@ class Ours:
         return Login(f"http://127.0.0.1:{self.magpie.port('http')}/", f"user{number}", PASSWORD)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cyrus(reason): Debian's Cyrus does something else here, for this reason")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        mark = item.get_closest_marker("cyrus")
-        if mark and item.callspec.params.get("server") == "cyrus":
-            item.add_marker(pytest.mark.xfail(reason=f"Cyrus: {mark.args[0]}", strict=True))
+        if "[cyrus" in item.name and (reason := differences.reason(item.name)):
+            item.add_marker(pytest.mark.xfail(reason=f"Cyrus: {reason}", strict=True))
 
 
 @pytest.fixture(scope="session", params=["magpie", "cyrus"])

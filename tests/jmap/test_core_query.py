@@ -91,7 +91,9 @@ def test_5_5_an_anchor_that_is_not_there(ten: Ten) -> None:
         assert error == "anchorNotFound"
 
 
-@pytest.mark.parametrize("window", [{}, {"position": 8}, {"position": 1000}, {"limit": 0}, {"position": -2, "limit": 1}])
+@pytest.mark.parametrize(
+    "window", [{}, {"position": 8}, {"position": 1000}, {"limit": 0}, {"position": -2, "limit": 1}]
+)
 def test_5_5_totals_only_where_asked_for(ten: Ten, window: dict[str, int]) -> None:
     assert "total" not in ten.query(**window)
     assert "total" not in ten.query(calculateTotal=False, **window)
@@ -201,7 +203,9 @@ def test_5_5_unsupported_sorts(ten: Ten, sort: list[dict[str, Any]]) -> None:
     assert ten.client.error("Email/query", sort=sort) == "unsupportedSort"
 
 
-@pytest.mark.parametrize("sort", [[{}], ["receivedAt"], [{"property": 1}], [{"property": "receivedAt", "isAscending": 1}]])
+@pytest.mark.parametrize(
+    "sort", [[{}], ["receivedAt"], [{"property": 1}], [{"property": "receivedAt", "isAscending": 1}]]
+)
 def test_5_5_sorts_out_of_order(ten: Ten, sort: list[Any]) -> None:
     assert ten.client.error("Email/query", sort=sort) == "invalidArguments"
 

@@ -90,11 +90,19 @@ def test_mail_4_2_1_one_email(client: Jmap) -> None:
              "fetchHTMLBodyValues": true, "maxBodyValueBytes": 256 }, "#1" ]]""", f123u457=id)  # fmt: skip
     (email,) = answer["list"]
     assert answer["notFound"] == ["f123u456"]
-    assert email["from"] == [{"name": "Joe Bloggs", "email": "joe@example.com"}] and email["subject"] == "Dinner on Thursday?"
+    assert (
+        email["from"] == [{"name": "Joe Bloggs", "email": "joe@example.com"}]
+        and email["subject"] == "Dinner on Thursday?"
+    )
     assert email["receivedAt"] == "2013-10-13T14:12:00Z"
     assert email["header:List-POST:asURLs"] == ["mailto:partytime@lists.example.com"]
     first, second = email["htmlBody"]
-    assert (first["type"], second["type"]) == ("text/html", "text/plain") and set(first) == {"partId", "blobId", "size", "type"}
+    assert (first["type"], second["type"]) == ("text/html", "text/plain") and set(first) == {
+        "partId",
+        "blobId",
+        "size",
+        "type",
+    }
     one, two = (email["bodyValues"][part["partId"]] for part in email["htmlBody"])
     assert one["isTruncated"] and one["value"].startswith("<html><body><p>Hello") and len(one["value"]) <= 256
     assert not two.get("isTruncated") and two["value"] == "-- Sent by your friendly mailing list ..."
@@ -102,7 +110,8 @@ def test_mail_4_2_1_one_email(client: Jmap) -> None:
 
 def test_mail_4_10_a_login_a_change_and_what_is_synchronised(client: Jmap) -> None:
     for thread in range(3):
-        client.store(reply(1, f"topic{thread}"), reply(2, f"topic{thread}"))
+        for number in (1, 2):
+            client.store(reply(number, f"topic{thread}"), receivedAt=f"2018-06-27T0{thread}:0{number}:35Z")
     query = """
         "accountId": "ACCOUNT", "filter": { "inMailbox": "fb666a55" },
         "sort": [{ "isAscending": false, "property": "receivedAt" }], "collapseThreads": true"""

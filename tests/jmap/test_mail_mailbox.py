@@ -227,13 +227,17 @@ def test_2_4_query_changes(client: Jmap) -> None:
 # §2.5: Mailbox/set. --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Receipts", "한글 편지함", "日本語", "a.b", "&", "Ünïcödé", "🙂", "two  spaces", "50% off", '"'])
+@pytest.mark.parametrize(
+    "name", ["Receipts", "한글 편지함", "日本語", "a.b", "&", "Ünïcödé", "🙂", "two  spaces", "50% off", '"']
+)
 def test_2_5_names(client: Jmap, name: str) -> None:
     """Any Net-Unicode string (RFC 5198)."""
     assert client.look(client.mailbox(name))["name"] == name
 
 
-@pytest.mark.parametrize("name", ["", None, 5, "x" * 5000, "a\0b", "a\nb"], ids=["empty", "null", "number", "long", "nul", "line"])
+@pytest.mark.parametrize(
+    "name", ["", None, 5, "x" * 5000, "a\0b", "a\nb"], ids=["empty", "null", "number", "long", "nul", "line"]
+)
 def test_2_5_names_out_of_order(client: Jmap, name: Any) -> None:
     answer = client.call("Mailbox/set", create={"a": {"name": name}})
     assert answer["notCreated"]["a"]["type"] == "invalidProperties"

@@ -20,7 +20,9 @@ class Shelf:
         self.ids: dict[str, str] = {}
         self.put("a", letter("Apples", "Red fruit.\r\n", From="Anna Apfel <anna@orchard.example>", To="zoe@x.example"),
                  keywords={"$seen": True})  # fmt: skip
-        self.put("b", reply(1, "Thread", To="yves@x.example", Cc="Clara <clara@x.example>"), keywords={"$flagged": True})
+        self.put(
+            "b", reply(1, "Thread", To="yves@x.example", Cc="Clara <clara@x.example>"), keywords={"$flagged": True}
+        )
         self.put("c", reply(2, "Thread", Bcc="hidden@x.example", X_Label="Blue Green"), into=self.other)
         self.put("d", letter("Re: bananas", "x" * 20_000 + "\r\n", From="dora@x.example", To="adam@x.example"),
                  into=[self.box, self.other], keywords={"$seen": True, "$flagged": True})  # fmt: skip
@@ -36,7 +38,9 @@ class Shelf:
 
     def put(self, name: str, mail: bytes, into: Any = None, **more: Any) -> None:
         day = len(self.ids) + 1
-        (self.ids[name],) = self.client.store(mail, into=into or self.box, receivedAt=f"2026-04-{day:02}T12:00:00Z", **more)
+        (self.ids[name],) = self.client.store(
+            mail, into=into or self.box, receivedAt=f"2026-04-{day:02}T12:00:00Z", **more
+        )
 
     def found(self, filter: Any, sort: Any = OLDEST_FIRST, **more: Any) -> str:
         """The letters of what a query finds."""
@@ -167,7 +171,11 @@ def test_4_4_1_words_of_real_mail(library: Library) -> None:
 
 
 def test_4_4_1_subjects_of_real_mail(library: Library) -> None:
-    for name, word in (("korean/utf-8-nfd", "휴가"), ("japanese/shift-jis-order", "ソーセージ"), ("structure/headers-8bit", "Feiertage")):
+    for name, word in (
+        ("korean/utf-8-nfd", "휴가"),
+        ("japanese/shift-jis-order", "ソーセージ"),
+        ("structure/headers-8bit", "Feiertage"),
+    ):
         assert library.client.call("Email/query", filter={"subject": word})["ids"] == [library.ids[name]]
 
 
@@ -185,8 +193,14 @@ def test_4_4_1_subjects_of_real_mail(library: Library) -> None:
         ([{"property": "sentAt"}, *OLDEST_FIRST], "eabcdf"),
         ([{"property": "hasKeyword", "keyword": "$seen"}, *OLDEST_FIRST], "bcefad"),
         ([{"property": "hasKeyword", "keyword": "$seen", "isAscending": False}, *OLDEST_FIRST], "adbcef"),
-        ([{"property": "someInThreadHaveKeyword", "keyword": "$flagged", "isAscending": False}, *OLDEST_FIRST], "bcdaef"),
-        ([{"property": "allInThreadHaveKeyword", "keyword": "$flagged", "isAscending": False}, *OLDEST_FIRST], "dabcef"),
+        (
+            [{"property": "someInThreadHaveKeyword", "keyword": "$flagged", "isAscending": False}, *OLDEST_FIRST],
+            "bcdaef",
+        ),
+        (
+            [{"property": "allInThreadHaveKeyword", "keyword": "$flagged", "isAscending": False}, *OLDEST_FIRST],
+            "dabcef",
+        ),
     ],
     ids=str,
 )
@@ -225,7 +239,9 @@ def test_4_4_3_one_of_each_thread_where_its_first_would_be(shelf: Shelf) -> None
 
 def test_4_4_3_windows_and_totals_are_of_the_collapsed_list(shelf: Shelf) -> None:
     def query(**window: Any) -> tuple[str, int]:
-        answer = shelf.client.call("Email/query", sort=OLDEST_FIRST, collapseThreads=True, calculateTotal=True, **window)
+        answer = shelf.client.call(
+            "Email/query", sort=OLDEST_FIRST, collapseThreads=True, calculateTotal=True, **window
+        )
         letters = {id: name for name, id in shelf.ids.items()}
         return "".join(letters[id] for id in answer["ids"]), answer["total"]
 
@@ -301,6 +317,8 @@ def test_5_1_in_korean_mail(library: Library) -> None:
     assert "<mark>급여명세서</mark>" in (got["subject"] or "")
 
 
-@pytest.mark.parametrize("given", [{"emailIds": ["x"], "filter": {"unheardOf": 1}}, {"filter": {"text": "x"}, "emailIds": "x"}])
+@pytest.mark.parametrize(
+    "given", [{"emailIds": ["x"], "filter": {"unheardOf": 1}}, {"filter": {"text": "x"}, "emailIds": "x"}]
+)
 def test_5_1_out_of_order(shelf: Shelf, given: dict[str, Any]) -> None:
     assert shelf.client.error("SearchSnippet/get", **given) in ("unsupportedFilter", "invalidArguments")

@@ -4,14 +4,23 @@ import datetime
 import email
 import email.header
 import email.policy
+from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
-from harness.jmap import MAIL, Jmap, letter
+from harness.jmap import MAIL, Jmap, Server, letter
 
 TEXT = {"textBody": [{"partId": "t", "type": "text/plain"}], "bodyValues": {"t": {"value": "Some text.\n"}}}
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Jmap]:
+    """One account for all of these tests."""
+    client = Jmap(server.account())
+    yield client
+    client.close()
 
 
 def made(client: Jmap, **properties: Any) -> EmailMessage:
@@ -52,7 +61,9 @@ def test_4_6_what_is_given_stands(client: Jmap) -> None:
     assert message["References"].split() == ["<a@x.example>", "<b@x.example>"]
     assert message["Date"].datetime == datetime.datetime.fromisoformat("2018-07-10T11:05:08+10:00")
     assert message["Date"].datetime.utcoffset() == datetime.timedelta(hours=10)
-    assert [(a.display_name, a.addr_spec) for a in message["From"].addresses] == [("Jürgen, der Große", "j@example.com")]
+    assert [(a.display_name, a.addr_spec) for a in message["From"].addresses] == [
+        ("Jürgen, der Große", "j@example.com")
+    ]
     assert [(a.display_name, a.addr_spec) for a in message["To"].addresses] == [
         ("한글", "h@example.com"), ("", "n@example.com"), ("", "m@example.com"),
     ]  # fmt: skip
@@ -124,7 +135,17 @@ def test_4_6_text_alone(client: Jmap) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no end", "한글\n두 줄\n", "x" * 5000 + "\n", "a\n.\nb\n", "trailing \nFrom here\n", "🙂" * 2000, "tab\tand nbsp\u00a0"]
+    "text",
+    [
+        "",
+        "no end",
+        "한글\n두 줄\n",
+        "x" * 5000 + "\n",
+        "a\n.\nb\n",
+        "trailing \nFrom here\n",
+        "🙂" * 2000,
+        "tab\tand nbsp\u00a0",
+    ],
 )
 def test_4_6_texts_come_back_as_they_were(client: Jmap, text: str) -> None:
     created = client.create(textBody=[{"partId": "t"}], bodyValues={"t": {"value": text}})
@@ -190,7 +211,9 @@ def test_4_6_body_structure(client: Jmap) -> None:
         ],
     }  # fmt: skip
     message = made(client, bodyStructure=structure, bodyValues={"t": {"value": "text"}, "h": {"value": "<p>html"}})
-    assert shape(message) == {"multipart/mixed": [{"multipart/alternative": ["text/plain", "text/html"]}, "application/octet-stream"]}
+    assert shape(message) == {
+        "multipart/mixed": [{"multipart/alternative": ["text/plain", "text/html"]}, "application/octet-stream"]
+    }
     assert message["X-Outer"] == "outer"
     part = list(message.iter_parts())[1]
     assert part["X-Part"] == "für dich" and part["Content-Location"] == "https://x.example/a"
@@ -250,12 +273,16 @@ def test_4_6_what_must_not_be_given(client: Jmap, name: str) -> None:
 def test_4_6_a_mailbox_is_needed(client: Jmap) -> None:
     for where in ({}, {"nobody": True}, {client.inbox: False}, None, [client.inbox]):
         error = client.refused(mailboxIds=where, **TEXT)
-        assert error["type"] == "invalidProperties" and error.get("properties", ["mailboxIds"])[0].startswith("mailboxIds")
+        assert error["type"] == "invalidProperties" and error.get("properties", ["mailboxIds"])[0].startswith(
+            "mailboxIds"
+        )
 
 
 def test_4_6_blobs_that_are_not_there(client: Jmap, stranger: Jmap) -> None:
     secret = stranger.upload(b"a secret of mine")["blobId"]
-    error = client.refused(**TEXT, attachments=[{"blobId": "nobody", "type": "image/png"}, {"blobId": secret, "type": "image/png"}])
+    error = client.refused(
+        **TEXT, attachments=[{"blobId": "nobody", "type": "image/png"}, {"blobId": secret, "type": "image/png"}]
+    )
     assert error["type"] == "blobNotFound" and sorted(error["notFound"]) == sorted(["nobody", secret])
 
 
@@ -275,7 +302,9 @@ def test_4_1_1_keywords_are_lower_case(client: Jmap) -> None:
     assert client.email(id, "keywords")["keywords"] == {"$flagged": True, "$seen": True}
 
 
-@pytest.mark.parametrize("keyword", ["with space", "", "(", ")", "{", "]", "%", "*", '"', "\\", "한글", "a\x7f", "x" * 256])
+@pytest.mark.parametrize(
+    "keyword", ["with space", "", "(", ")", "{", "]", "%", "*", '"', "\\", "한글", "a\x7f", "x" * 256]
+)
 def test_4_1_1_keywords_out_of_order(client: Jmap, keyword: str) -> None:
     (id,) = client.store(letter())
     assert client.unchanged("Email", id, keywords={keyword: True})["type"] == "invalidProperties"
@@ -335,7 +364,11 @@ def test_4_6_keywords_and_mailboxes_at_once(client: Jmap) -> None:
     box = client.mailbox("box")
     (id,) = client.store(letter())
     client.update("Email", id, **{"keywords/$seen": True, "mailboxIds": {box: True}})
-    assert client.email(id, "keywords", "mailboxIds") == {"id": id, "keywords": {"$seen": True}, "mailboxIds": {box: True}}
+    assert client.email(id, "keywords", "mailboxIds") == {
+        "id": id,
+        "keywords": {"$seen": True},
+        "mailboxIds": {box: True},
+    }
 
 
 def test_4_6_too_many_mailboxes(client: Jmap) -> None:
@@ -348,7 +381,7 @@ def test_4_6_too_many_mailboxes(client: Jmap) -> None:
 
 
 def test_4_6_destroyed_from_everywhere(client: Jmap) -> None:
-    a, b = client.mailbox("a"), client.mailbox("b")
+    a, b = client.mailbox("d"), client.mailbox("e")
     (id,) = client.store(letter(), into=[a, b])
     client.destroy("Email", id)
     assert client.call("Email/get", ids=[id])["notFound"] == [id]
