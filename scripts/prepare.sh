@@ -68,6 +68,26 @@ unpack_opensmtpd() {
     mv "$folder.new" "$folder"
 }
 
+# Cyrus, of which Debian allows no machine to have more than the files when it has Dovecot's IMAP server. They go to
+# .cache/cyrus, and so do the libraries that only it needs: nothing of the machine changes.
+unpack_cyrus() {
+    local folder=$PWD/.cache/cyrus parts package packages=(cyrus-common cyrus-imapd cyrus-caldav)
+    [[ -x $folder/usr/lib/cyrus/bin/httpd ]] && return 0
+    have apt-get || die "Cyrus is missing and this is not a Debian machine: put its files below $folder"
+    say "unpacking Cyrus into .cache/cyrus"
+    as_root apt-get update -qq
+    for package in $(apt-cache depends "${packages[@]}" | sed -nE 's/^ *(Pre)?Depends: (lib[a-z0-9.+-]+)$/\2/p' | sort -u); do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || packages+=("$package")
+    done
+    parts=$(mktemp -d)
+    (cd "$parts" && apt-get download -qq "${packages[@]}" 2>/dev/null)
+    rm -rf "$folder.new"
+    mkdir -p "$folder.new"
+    for package in "$parts"/*.deb; do dpkg-deb -x "$package" "$folder.new"; done
+    rm -rf "$parts"
+    mv "$folder.new" "$folder"
+}
+
 check_rust() {
     local wanted found
     wanted=$(sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
@@ -145,6 +165,7 @@ fi
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 [[ $purpose != test ]] || unpack_opensmtpd
+[[ $purpose != test ]] || unpack_cyrus
 install_servers "${servers[@]}"
 check_rust
 
@@ -164,5 +185,12 @@ if [[ $purpose == test ]]; then
         npm install --silent --no-package-lock --no-audit --no-fund --prefix .cache/node \
             $(node -p 'Object.entries(require("./tests/blackbox/node/package.json").dependencies).map(d => d.join("@")).join(" ")')
         touch .cache/node/package.json
+    fi
+    if [[ ! .cache/jmap-jam/stamp -nt tests/jmap/node/package-lock.json ]]; then
+        say "installing a JMAP client for Node.js into .cache/jmap-jam"
+        mkdir -p .cache/jmap-jam
+        cp tests/jmap/node/package*.json .cache/jmap-jam
+        npm ci --silent --no-audit --no-fund --prefix .cache/jmap-jam
+        touch .cache/jmap-jam/stamp
     fi
 fi

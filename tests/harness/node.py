@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 from .server import ROOT
 
@@ -10,11 +11,11 @@ SCRIPTS = ROOT / "tests" / "blackbox" / "node"
 MODULES = ROOT / ".cache" / "node" / "node_modules"
 
 
-def node(script: str, **settings):
+def node(script: str, scripts: Path = SCRIPTS, modules: Path = MODULES, **settings):
     """Runs a script with settings; returns the JSON that it prints."""
     # Modules are looked for next to the script: there is a copy beside the modules.
-    copy = MODULES.parent / f"{os.getpid()}-{script}"
-    copy.write_bytes((SCRIPTS / script).read_bytes())
+    copy = modules.parent / f"{os.getpid()}-{script}"
+    copy.write_bytes((scripts / script).read_bytes())
     environment = dict(os.environ, SETTINGS=json.dumps(settings))
     try:
         done = subprocess.run(["node", str(copy)], env=environment, capture_output=True, text=True, timeout=90)

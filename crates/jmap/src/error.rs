@@ -183,6 +183,21 @@ impl SetError {
         Self { properties, ..Self::new("invalidProperties", description) }
     }
 
+    /// This one, and another of the same object: where both are about properties, all of these are named.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        if self.kind != "invalidProperties" {
+            return self;
+        }
+        if other.kind != self.kind {
+            return other;
+        }
+        self.description = format!("{}; {}", self.description, other.description);
+        self.properties.extend(other.properties);
+        self.properties.sort();
+        self.properties.dedup();
+        self
+    }
+
     /// With a further member.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.further.insert(name.to_owned(), value.into());

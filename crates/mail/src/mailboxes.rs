@@ -188,6 +188,37 @@ impl Mail {
         .await
     }
 
+    /// Renames several mailboxes at once, each where it lies: their names must be free in the end, not in between, so that
+    /// two can exchange theirs (RFC 8620 §5.3).
+    pub async fn rename_mailboxes(
+        &self,
+        account: AccountId,
+        names: &[(MailboxId, MailboxName)],
+    ) -> Result<(), Error> {
+        self.change_tree(account, |mut edit, tree| async move {
+            tree.check_names(names)?;
+            let mut renamed = Vec::with_capacity(names.len());
+            for (mailbox, name) in names {
+                let mut record = edit.mailbox(*mailbox).await?.clone();
+                if let Some(info) = tree.info(*mailbox) {
+                    edit.mailbox_was(*mailbox, &info.path);
+                }
+                edit.tx().remove::<MailboxNames>(&(account, record.parent, record.name.clone()))?;
+                record.name = name.as_str().to_owned();
+                renamed.push((*mailbox, record));
+            }
+            for (mailbox, record) in renamed {
+                edit.tx().save::<MailboxNames>(&(account, record.parent, record.name.clone()), &mailbox)?;
+                edit.update_mailbox(mailbox, record)?;
+            }
+            for (mailbox, _) in names {
+                take_subscriptions(&mut edit, *mailbox).await?;
+            }
+            Ok((edit, ()))
+        })
+        .await
+    }
+
     /// Renames the INBOX as RFC 9051 §6.3.6 has it: its emails move to a new mailbox, the INBOX stays.
     pub async fn rename_inbox(&self, account: AccountId, new: &MailboxPath) -> Result<MailboxInfo, Error> {
         let made = self.create_path(account, new, None).await?;

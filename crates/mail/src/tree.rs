@@ -1,6 +1,6 @@
 //! All mailboxes of an account as one tree, with paths and counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use store::kv::{Range, Transaction};
 use types::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
@@ -199,6 +199,23 @@ impl Tree {
         let taken = self.child(parent, name).is_some_and(|other| other != mailbox);
         if taken || (parent.is_none() && name.is_inbox()) {
             return Err(Error::Exists);
+        }
+        Ok(())
+    }
+
+    /// Refuses to give mailboxes these names all at once where one of them could not have its own in the end.
+    pub(crate) fn check_names(&self, names: &[(MailboxId, MailboxName)]) -> Result<(), Error> {
+        let renamed: BTreeSet<MailboxId> = names.iter().map(|(mailbox, _)| *mailbox).collect();
+        let mut given = BTreeSet::new();
+        for (mailbox, name) in names {
+            if *mailbox == MailboxId::INBOX {
+                return Err(Error::Inbox);
+            }
+            let parent = self.record(*mailbox).ok_or(Error::NoSuchMailbox)?.parent;
+            let taken = self.child(parent, name).is_some_and(|other| !renamed.contains(&other));
+            if taken || !given.insert((parent, name)) || (parent.is_none() && name.is_inbox()) {
+                return Err(Error::Exists);
+            }
         }
         Ok(())
     }

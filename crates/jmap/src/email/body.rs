@@ -156,7 +156,10 @@ fn charset(part: &Part) -> Option<Cow<'_, str>> {
 }
 
 fn content_id(raw: &Raw) -> String {
-    text(raw).trim_matches(['<', '>', ' ']).to_owned()
+    match mail::ingest::message_ids(raw).next() {
+        Some(id) => String::from_utf8_lossy(&id).into_owned(),
+        None => text(raw).trim_matches(['<', '>', ' ']).to_owned(),
+    }
 }
 
 fn languages(raw: &Raw) -> Value {

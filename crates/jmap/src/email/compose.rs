@@ -252,7 +252,7 @@ pub(super) fn part(part: &Part, boundaries: &mut Boundaries, out: &mut Vec<u8>) 
             }
         }
         // All of them have been read by now.
-        Body::Blob(_) => line(out, ""),
+        Body::Blob(_) | Body::Missing(_) => line(out, ""),
     }
 }
 

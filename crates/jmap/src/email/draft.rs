@@ -48,6 +48,8 @@ pub(crate) enum Body {
     Text(String),
     /// What is still to be read.
     Blob(BlobId),
+    /// What cannot be, as the client calls it.
+    Missing(String),
     /// What was read.
     Octets(Bytes),
     /// Further parts.
@@ -80,20 +82,27 @@ impl Draft {
         let (text, html, attachments) = (list("textBody")?, list("htmlBody")?, list("attachments")?);
         let root = match structure {
             Some(structure) => {
-                if !(text.is_empty() && html.is_empty() && attachments.is_empty()) {
+                if text.is_some() || html.is_some() || attachments.is_some() {
                     let names = &["bodyStructure", "textBody", "htmlBody", "attachments"];
                     return Err(SetError::properties(names, "bodyStructure stands for all other bodies"));
                 }
                 read(&structure)?
             }
             None => {
-                let text = the_one(&text, "textBody", "text/plain", &mut read)?;
-                let html = the_one(&html, "htmlBody", "text/html", &mut read)?;
+                let text = the_one(text, "textBody", "text/plain", &mut read)?;
+                let html = the_one(html, "htmlBody", "text/html", &mut read)?;
+                let attachments = attachments.unwrap_or_default();
                 let attachments = attachments.iter().map(&mut read).collect::<Result<Vec<_>, _>>()?;
                 assembled(text, html, attachments)
             }
         };
-        Ok(Self { fields: fields(object, false)?, root })
+        let fields = fields(object, false)?;
+        let names = |name: &str| fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
+        if let Some(twice) = root.fields.iter().find(|field| names(&field.name)) {
+            let text = format!("{} is said of the email and of its outermost part", twice.name);
+            return Err(SetError::properties(&["bodyStructure"], text));
+        }
+        Ok(Self { fields, root })
     }
 
     /// All parts.
@@ -171,8 +180,10 @@ impl Part {
             Some(value) => strings(&value).ok_or_else(|| bad("language", "must be an array of tags"))?,
         };
         let inner = members.remove("subParts");
-        // What the blob has, whatever the client believes.
-        members.remove("size");
+        // That of a blob is what it has, whatever the client believes.
+        if members.remove("size").is_some() && part_id.is_some() {
+            return Err(bad("size", "is the server's to find where there is a partId"));
+        }
         let media_type = media_type.map_or_else(
             || if inner.is_some() { "multipart/mixed" } else { "text/plain" }.to_owned(),
             |text| text.to_ascii_lowercase(),
@@ -193,11 +204,7 @@ impl Part {
                 Body::Text(values.take(&part_id)?)
             }
             (None, Some(blob_id), None) if !is_multipart => {
-                let missing = || {
-                    let error = SetError::new("blobNotFound", "there is no such blob");
-                    error.with("notFound", vec![blob_id.clone()])
-                };
-                Body::Blob(BlobId::parse(&blob_id).ok_or_else(missing)?)
+                BlobId::parse(&blob_id).map_or(Body::Missing(blob_id), Body::Blob)
             }
             _ => {
                 return Err(bad(
@@ -277,25 +284,24 @@ fn fields(object: Object, of_part: bool) -> Result<Vec<Field>, SetError> {
     Ok(fields)
 }
 
-fn list(value: Option<Value>, name: &'static str) -> Result<Vec<Value>, SetError> {
+fn list(value: Option<Value>, name: &'static str) -> Result<Option<Vec<Value>>, SetError> {
     match value {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(parts)) => Ok(parts),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(parts)) => Ok(Some(parts)),
         Some(_) => Err(SetError::properties(&[name], "it must be an array of parts")),
     }
 }
 
 fn the_one(
-    parts: &[Value],
+    parts: Option<Vec<Value>>,
     name: &str,
     media_type: &str,
     read: &mut impl FnMut(&Value) -> Result<Part, SetError>,
 ) -> Result<Option<Part>, SetError> {
     let bad = || SetError::properties(&[name], format!("it must be one part of the type {media_type}"));
-    match parts {
-        [] => Ok(None),
-        [part] => {
-            let mut part = part.clone();
+    let Some(parts) = parts else { return Ok(None) };
+    match <[Value; 1]>::try_from(parts) {
+        Ok([mut part]) => {
             if let Some(members) = part.as_object_mut() {
                 members.entry("type").or_insert_with(|| media_type.into());
             }
@@ -303,7 +309,7 @@ fn the_one(
             let same = part.media_type.split(';').next() == Some(media_type);
             if same { Ok(Some(part)) } else { Err(bad()) }
         }
-        _ => Err(bad()),
+        Err(_) => Err(bad()),
     }
 }
 

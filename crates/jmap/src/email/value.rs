@@ -11,7 +11,7 @@ pub(crate) fn body_value(part: &Part, body: &[u8], max: usize) -> Value {
     let label = part.charset();
     let text = charset::decode(&octets, label.as_deref());
     let problem = !knows_encoding(&part.encoding)
-        || label.is_some_and(|label| !charset::is_known(&label))
+        || label.as_deref().is_some_and(|label| !charset::is_known(label) || is_no_utf8(&octets, label))
         || (text.contains('\u{fffd}') && !holds_replacement(&octets));
     let text = text.replace("\r\n", "\n");
     let is_html = part.media_type == "text/html";
@@ -41,6 +41,12 @@ fn knows_encoding(encoding: &str) -> bool {
     let known =
         ["", "7bit", "8bit", "binary", "base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue"];
     known.iter().any(|known| known.eq_ignore_ascii_case(encoding.trim()))
+}
+
+/// Whether the text is said to be UTF-8 and is not. It is read as something else, then, that may be a wrong guess.
+fn is_no_utf8(octets: &[u8], label: &str) -> bool {
+    ["utf-8", "utf8"].iter().any(|utf8| utf8.eq_ignore_ascii_case(label.trim()))
+        && std::str::from_utf8(octets).is_err()
 }
 
 /// Whether the sender has written U+FFFD.

@@ -74,6 +74,11 @@ impl Arguments {
         }
     }
 
+    /// The name of an argument that is `null`.
+    pub(crate) fn null(&self) -> Option<&str> {
+        self.0.iter().find(|(_, value)| value.is_null()).map(|(name, _)| name.as_str())
+    }
+
     /// All have been taken: anything else is a mistake of the client, which must not believe that it has an effect.
     pub(crate) fn end(self) -> Result<(), MethodError> {
         match self.0.keys().next() {

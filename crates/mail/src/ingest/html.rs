@@ -34,6 +34,15 @@ const MAX_REFERENCE: usize = 33;
 /// The text of `html`, at most about `max` bytes of it: tags, comments, styles and scripts gone, character
 /// references resolved, block elements on lines of their own. Linear.
 pub fn text(html: &str, max: usize) -> String {
+    read(html, max, |_, _| {})
+}
+
+/// The same for a search, with what a reader sees or hears of attributes: `alt` and `title` (RFC 8621 §4.4.1).
+pub fn searched(html: &str, max: usize) -> String {
+    read(html, max, spoken)
+}
+
+fn read(html: &str, max: usize, of_tag: fn(&str, &mut String)) -> String {
     let mut out = String::with_capacity(html.len().min(max));
     let mut rest = html;
     while let Some(at) = memchr3(b'<', b'&', b'>', rest.as_bytes()) {
@@ -44,7 +53,7 @@ pub fn text(html: &str, max: usize) -> String {
         out.push_str(plain);
         rest = match markup.as_bytes() {
             [b'<', b'!', b'-', b'-', ..] => after(markup, b"-->"),
-            [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!' | b'?', ..] => tag(markup, &mut out),
+            [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!' | b'?', ..] => tag(markup, of_tag, &mut out),
             [b'&', ..] => reference(markup, &mut out),
             _ => {
                 let (c, rest) = markup.split_at(1);
@@ -61,8 +70,38 @@ fn after<'a>(text: &'a str, mark: &[u8]) -> &'a str {
     memmem::find(text.as_bytes(), mark).and_then(|at| text.get(at + mark.len()..)).unwrap_or_default()
 }
 
+/// Appends the values of the attributes that are for readers.
+fn spoken(tag: &str, out: &mut String) {
+    let mut rest = tag;
+    while let Some(at) = memchr(b'=', rest.as_bytes()) {
+        let (before, value) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
+        let name =
+            before.trim_end().rsplit(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
+        let value = value.trim_start();
+        let (value, after) = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => {
+                let inside = value.get(1..).unwrap_or_default();
+                inside.split_once(quote).unwrap_or((inside, ""))
+            }
+            _ => value.split_at(value.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(value.len())),
+        };
+        if name.eq_ignore_ascii_case("alt") || name.eq_ignore_ascii_case("title") {
+            out.push(' ');
+            let mut text = value;
+            while let Some(at) = memchr(b'&', text.as_bytes()) {
+                let (plain, markup) = text.split_at(at);
+                out.push_str(plain);
+                text = reference(markup, out);
+            }
+            out.push_str(text);
+            out.push(' ');
+        }
+        rest = after;
+    }
+}
+
 /// Passes a tag, and after an opening one of a hidden element all of that.
-fn tag<'a>(markup: &'a str, out: &mut String) -> &'a str {
+fn tag<'a>(markup: &'a str, of_tag: fn(&str, &mut String), out: &mut String) -> &'a str {
     let Some(end) = tag_end(markup.as_bytes()) else { return "" };
     let (tag, rest) = markup.split_at(end);
     let inner = tag.trim_start_matches('<');
@@ -74,6 +113,9 @@ fn tag<'a>(markup: &'a str, out: &mut String) -> &'a str {
         out.push('\n');
     } else if name.eq_ignore_ascii_case(b"td") || name.eq_ignore_ascii_case(b"th") {
         out.push(' ');
+    }
+    if !closing {
+        of_tag(tag, out);
     }
     let hidden =
         !closing && !tag.ends_with("/>") && HIDDEN.iter().any(|hidden| hidden.eq_ignore_ascii_case(name));
@@ -139,6 +181,20 @@ fn reference<'a>(markup: &'a str, out: &mut String) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 8621 §4.4.1
+    #[test]
+    fn a_search_finds_what_is_for_readers_in_attributes() {
+        for (html, found) in [
+            ("<img class=x alt='a &amp; b'>c", " a & b c"),
+            ("<a href=\"?title=no\" TITLE = \"yes\">z</a title=no>", " yes z"),
+            ("<img alt=bare src=x>", " bare "),
+            ("<p class=hidden>x</p><script alt=a>y</script>", "\nx\n a "),
+            ("<img alt=\"never closed>z", " never closed> z"),
+        ] {
+            assert_eq!(searched(html, usize::MAX), found, "{html}");
+        }
+    }
 
     #[test]
     fn shows_what_a_reader_sees() {

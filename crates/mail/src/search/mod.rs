@@ -4,4 +4,4 @@ mod collation;
 mod text;
 
 pub use collation::{LONGEST_COLLATED, collated};
-pub use text::{Folded, Needle, body_contains, field_contains, occurrences};
+pub use text::{Folded, Html, Needle, body_contains, field_contains, occurrences};

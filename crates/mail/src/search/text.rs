@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use crate::ingest::fields::Fields;
-use crate::ingest::{decode_text, decoded_text};
+use crate::ingest::{decode_text, decoded_text, html};
 use crate::record::{Part, Structure};
 use crate::{Error, Mail, Opened, Source};
 
@@ -22,6 +22,15 @@ const ROOM: usize = 256 * 1024;
 pub struct Needle {
     text: String,
     finder: Finder<'static>,
+}
+
+/// What of HTML is searched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Html {
+    /// All of it as it came: substrings of the body, as IMAP has it (RFC 9051 §6.4.4).
+    Source,
+    /// What its reader sees (RFC 8621 §4.4.1).
+    Text,
 }
 
 /// Folded text, in memory that serves one text after the other.
@@ -171,6 +180,7 @@ pub fn field_contains(
 pub async fn body_contains(
     message: &mut Opened,
     needles: &[&Needle],
+    html: Html,
     mail: &Mail,
     text: &mut Folded,
 ) -> Result<(Vec<bool>, usize), Error> {
@@ -183,7 +193,7 @@ pub async fn body_contains(
             break;
         }
         text.clear();
-        if !push_part(text, &source, tree, index, part).await? {
+        if !push_part(text, &source, tree, index, part, html).await? {
             continue;
         }
         looked_at += text.len();
@@ -201,6 +211,7 @@ async fn push_part(
     tree: &Structure,
     index: usize,
     part: &Part,
+    html: Html,
 ) -> Result<bool, Error> {
     if part.is_message() {
         let Some(inner) = tree.children(index).next().and_then(|inner| tree.part(inner)) else {
@@ -219,7 +230,11 @@ async fn push_part(
     let body = source.read(part.body..end).await?;
     // Only where the text was cut, there may be half a character at its end.
     let whole = if end < part.end { body.len() } else { usize::MAX };
-    text.push(&decoded_text(&body, &part.encoding, part.charset().as_deref(), whole));
+    let decoded = decoded_text(&body, &part.encoding, part.charset().as_deref(), whole);
+    match html {
+        Html::Text if part.media_type == "text/html" => text.push(&html::searched(&decoded, usize::MAX)),
+        Html::Text | Html::Source => text.push(&decoded),
+    }
     Ok(true)
 }
 

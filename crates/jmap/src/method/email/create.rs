@@ -51,7 +51,14 @@ async fn bring_blobs(
 ) -> Result<Result<(), SetError>, MethodError> {
     let (mut missing, mut octets) = (Vec::new(), 0_u64);
     for part in draft.parts_mut() {
-        let Body::Blob(blob) = &part.body else { continue };
+        let blob = match &part.body {
+            Body::Blob(blob) => blob,
+            Body::Missing(id) => {
+                missing.push(id.clone());
+                continue;
+            }
+            Body::Text(_) | Body::Octets(_) | Body::Parts(_) => continue,
+        };
         match blob::read(context.mail(), account, blob).await {
             Ok(content) => {
                 octets = octets.saturating_add(content.len() as u64);

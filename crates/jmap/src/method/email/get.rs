@@ -40,6 +40,24 @@ pub(in super::super) async fn run(
     Ok(response(account, state, list, not_found))
 }
 
+/// Some properties of one email, if it is there.
+pub(super) async fn shown(
+    context: &mut Context<'_>,
+    account: AccountId,
+    id: &str,
+    properties: Vec<String>,
+) -> Result<Option<Object>, MethodError> {
+    let properties = Property::read_all(Some(properties))?;
+    let plan = Plan::read(properties, &mut Arguments::new(Object::new()))?;
+    let (emails, _) = named(context, account, vec![id.to_owned()]).await?;
+    let mut list = Vec::new();
+    show(context, account, &emails, &plan, &mut list).await?;
+    Ok(match list.pop() {
+        Some(Value::Object(shown)) => Some(shown),
+        _ => None,
+    })
+}
+
 /// The emails of these ids, and the ids of those that are not there.
 async fn named(
     context: &Context<'_>,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use mail::NewEmail;
+use mail::ingest::fields::Fields;
+use mail::ingest::sent_at;
 use serde_json::Value;
 use types::{AccountId, Timestamp};
 
@@ -64,7 +66,8 @@ async fn import(
         }
         Err(error) => return Err(error.into()),
     };
-    let (raw, received) = (in_lines(raw), received.unwrap_or_else(|| context.services.clock.now()));
+    let raw = in_lines(raw);
+    let received = received.or_else(|| arrived(&raw)).unwrap_or_else(|| context.services.clock.now());
     add(context, account, raw, mailboxes, keywords, received).await
 }
 
@@ -116,6 +119,13 @@ fn read(context: &Context<'_>, mut email: Object) -> Result<Read, SetError> {
         Some(name) => Err(SetError::properties(&[name], "there is no such property")),
         None => Ok((blob, mailboxes, keywords, received)),
     }
+}
+
+/// When the latest server that has taken it says that it came: the first Received field (RFC 8621 §4.8).
+fn arrived(raw: &[u8]) -> Option<Timestamp> {
+    let field = Fields::new(raw).find(|field| field.name.eq_ignore_ascii_case(b"received"))?;
+    let date = field.value.rsplit(|byte| *byte == b';').next()?;
+    sent_at(date).map(|sent| Timestamp::from_secs(sent.secs))
 }
 
 /// A message whose lines end as they should: files mostly have other ends.

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use mail::{EmailChanged, EmailUpdate};
+use serde_json::Value;
 
-use super::{create, places};
+use super::places::Patch;
+use super::{create, get};
 use crate::context::Context;
+use crate::email::property::Property;
 use crate::error::{MethodError, SetError};
 use crate::method::set::{Done, Set};
 use crate::wire::state;
@@ -42,12 +45,14 @@ pub(in super::super) async fn run(
     let mut wishes: Vec<Wish> = Vec::new();
     for (id, members) in set.update {
         let real = context.real_id(&id).map(str::to_owned);
-        match places::read_patch(context, members) {
-            _ if real.as_ref().is_some_and(|id| destroyed.contains(id)) => {
-                done.not_updated(id, &SetError::new("willDestroy", "it is to be destroyed, too"));
-            }
+        if real.as_ref().is_some_and(|id| destroyed.contains(id)) {
+            done.not_updated(id, &SetError::new("willDestroy", "it is to be destroyed, too"));
+            continue;
+        }
+        let real = real.unwrap_or_else(|| id.clone());
+        match read_update(context, account, &real, members).await? {
             Err(error) => done.not_updated(id, &error),
-            Ok(update) => wishes.push(Wish { id: real.unwrap_or(id), update }),
+            Ok(update) => wishes.push(Wish { id: real, update }),
         }
     }
     for id in set.destroy {
@@ -57,6 +62,34 @@ pub(in super::super) async fn run(
     fulfil(context, account, wishes, condition, &mut done).await?;
     let after = context.state(account).await?;
     Ok(done.response(account, state::to_text(before), after))
+}
+
+/// Reads a patch. What it says of properties that never change must be what they are.
+async fn read_update(
+    context: &mut Context<'_>,
+    account: types::AccountId,
+    id: &str,
+    members: Object,
+) -> Result<Result<EmailUpdate, SetError>, MethodError> {
+    let mut patch = match Patch::read(context, members) {
+        Ok(patch) => patch,
+        Err(error) => return Ok(Err(error)),
+    };
+    if patch.fixed.is_empty() {
+        return Ok(patch.update());
+    }
+    let known = |(name, _): &(String, Value)| Property::read_all(Some(vec![name.clone()])).is_ok();
+    let names = patch.fixed.iter().filter(|fixed| known(fixed)).map(|(name, _)| name.clone()).collect();
+    // Of an email that is not there nothing is as it is said to be, and that is not what is wrong.
+    if let Some(shown) = get::shown(context, account, id, names).await? {
+        for (name, value) in std::mem::take(&mut patch.fixed) {
+            if shown.get(&name) != Some(&value) {
+                let text = format!("{name:?} does not change, or does not exist");
+                patch.is_wrong(SetError::properties(&[&name], text));
+            }
+        }
+    }
+    Ok(patch.update())
 }
 
 /// Does all of it, and says of each what became of it.

@@ -34,13 +34,7 @@ pub(in super::super) async fn run(
     set.check_state(context).await?;
     let mut done = Done::default();
     create_all(context, account, set.create, &mut done).await?;
-    for (id, members) in set.update {
-        let real = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
-        match update(context, account, &real, members, &set.destroy).await? {
-            Ok(()) => done.updated(real),
-            Err(error) => done.not_updated(real, &error),
-        }
-    }
+    update_all(context, account, set.update, &set.destroy, &mut done).await?;
     destroy_all(context, account, set.destroy, remove_emails, &mut done).await?;
     let after = context.state(account).await?;
     Ok(done.response(account, before, after))
@@ -62,11 +56,11 @@ async fn create_all(
         // In a circle each waits for another: none of them can be.
         let Some(name) = next.or_else(|| wanted.keys().next().cloned()) else { break };
         let object = wanted.remove(&name).unwrap_or_default();
-        match create(context, account, object).await? {
+        match create(context, account, object.clone()).await? {
             Ok(info) => {
-                let said = ["name", "parentId", "role", "sortOrder", "isSubscribed"];
-                let given = PROPERTIES.iter().filter(|property| !said.contains(property));
-                let given = given.map(|name| ((*name).to_owned(), property(&info, name))).collect();
+                // All that the client does not know: what it has left out, and what is not as it has said.
+                let given = PROPERTIES.iter().map(|name| ((*name).to_owned(), property(&info, name)));
+                let given = given.filter(|(name, value)| object.get(name) != Some(value)).collect();
                 done.created(context, name, &id::of_mailbox(info.id), given);
             }
             Err(error) => done.not_created(name, &error),
@@ -92,7 +86,8 @@ async fn create(
         name,
         parent: said.parent.flatten(),
         role: said.role.flatten(),
-        subscribed: said.subscribed.unwrap_or(false),
+        // Who makes a mailbox wants to see it (RFC 8621 §2).
+        subscribed: said.subscribed.unwrap_or(true),
         sort_order: said.sort_order.unwrap_or(0),
     };
     match context.mail().create_mailbox(account, new).await {
@@ -104,13 +99,68 @@ async fn create(
     }
 }
 
-async fn update(
+/// Changes mailboxes. Those whose new names others still have are changed last, and together: two may exchange their names.
+async fn update_all(
+    context: &Context<'_>,
+    account: AccountId,
+    wanted: BTreeMap<String, Object>,
+    destroyed: &[String],
+    done: &mut Done,
+) -> Result<(), MethodError> {
+    let mut waiting: Vec<(String, MailboxId, MailboxUpdate)> = Vec::new();
+    for (id, members) in wanted {
+        let id = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
+        let (mailbox, update) = match read_update(context, account, &id, members, destroyed).await? {
+            Ok(read) => read,
+            Err(error) => {
+                done.not_updated(id, &error);
+                continue;
+            }
+        };
+        match context.mail().update_mailbox(account, mailbox, &update).await {
+            Err(mail::Error::Exists) => waiting.push((id, mailbox, update)),
+            result => told(id, result, done)?,
+        }
+    }
+    // What may fail for another reason is not among them: a mailbox is changed as a whole, or not.
+    let only_name = |update: &MailboxUpdate| update.parent.is_none() && update.role.is_none();
+    let names: Vec<(MailboxId, MailboxName)> = waiting
+        .iter()
+        .filter(|(_, _, update)| only_name(update))
+        .filter_map(|(_, mailbox, update)| Some((*mailbox, update.name.clone()?)))
+        .collect();
+    if !names.is_empty() {
+        match context.mail().rename_mailboxes(account, &names).await {
+            // Which of them are in each other's way is told below.
+            Ok(()) | Err(mail::Error::Exists | mail::Error::NoSuchMailbox) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for (id, mailbox, update) in waiting {
+        told(id, context.mail().update_mailbox(account, mailbox, &update).await, done)?;
+    }
+    Ok(())
+}
+
+/// Says what became of the change of a mailbox.
+fn told(id: String, result: Result<(), mail::Error>, done: &mut Done) -> Result<(), MethodError> {
+    match result {
+        Ok(()) => done.updated(id),
+        Err(mail::Error::NoSuchMailbox) => {
+            done.not_updated(id, &SetError::properties(&["parentId"], "there is no such mailbox"));
+        }
+        Err(error) => done.not_updated(id, &SetError::of(error)?),
+    }
+    Ok(())
+}
+
+async fn read_update(
     context: &Context<'_>,
     account: AccountId,
     id: &str,
     members: Object,
     destroyed: &[String],
-) -> Result<Result<(), SetError>, MethodError> {
+) -> Result<Result<(MailboxId, MailboxUpdate), SetError>, MethodError> {
     if destroyed.iter().any(|other| other == id) {
         return Ok(Err(SetError::new("willDestroy", "it is to be destroyed, too")));
     }
@@ -124,14 +174,7 @@ async fn update(
         Err(error) => return Ok(Err(error)),
     };
     let Said { name, parent, role, sort_order, subscribed } = said;
-    let update = MailboxUpdate { name, parent, role, sort_order, subscribed };
-    match context.mail().update_mailbox(account, info.id, &update).await {
-        Ok(()) => Ok(Ok(())),
-        Err(mail::Error::NoSuchMailbox) => {
-            Ok(Err(SetError::properties(&["parentId"], "there is no such mailbox")))
-        }
-        Err(error) => SetError::of(error).map(Err),
-    }
+    Ok(Ok((info.id, MailboxUpdate { name, parent, role, sort_order, subscribed })))
 }
 
 /// Destroys mailboxes, the deepest first: a parent whose children go as well can go.
@@ -177,51 +220,70 @@ impl Said {
         before: Option<&MailboxInfo>,
     ) -> Result<Self, SetError> {
         let mut said = Self::default();
+        let mut wrong: Option<SetError> = None;
         for (path, value) in members {
             let [name] = path.as_slice() else {
                 return Err(SetError::new("invalidPatch", "the properties of a mailbox have no parts"));
             };
-            let bad = |what: &str| SetError::properties(&[name], format!("{name} must be {what}"));
-            match name.as_str() {
-                "name" => {
-                    let text = value.as_str().ok_or_else(|| bad("a string"))?;
-                    let name = MailboxName::new(text);
-                    said.name = Some(name.map_err(|e| SetError::properties(&["name"], e.to_string()))?);
-                }
-                "parentId" => {
-                    let parent = value.as_str().map(|text| {
-                        let real = context.real_id(text).and_then(id::mailbox);
-                        real.ok_or_else(|| bad("a mailbox or null"))
-                    });
-                    if parent.is_none() && !value.is_null() {
-                        return Err(bad("a mailbox or null"));
-                    }
-                    said.parent = Some(parent.transpose()?);
-                }
-                "role" => {
-                    let role = value
-                        .as_str()
-                        .map(|text| Role::parse(text).ok_or_else(|| bad("a role that is known")));
-                    if role.is_none() && !value.is_null() {
-                        return Err(bad("a string or null"));
-                    }
-                    said.role = Some(role.transpose()?);
-                }
-                "sortOrder" => {
-                    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-                    said.sort_order =
-                        Some(number.filter(|n| *n < 1 << 31).ok_or_else(|| bad("a number below 2^31"))?);
-                }
-                "isSubscribed" => {
-                    said.subscribed = Some(value.as_bool().ok_or_else(|| bad("true or false"))?);
-                }
-                name if before
-                    .is_some_and(|info| PROPERTIES.contains(&name) && property(info, name) == value) => {}
-                name => {
-                    return Err(SetError::properties(&[name], "it is the server's to set, or not known"));
-                }
+            if let Err(error) = said.hear(context, name, &value, before) {
+                // The client is told of all that is wrong (RFC 8620 §5.3).
+                wrong = Some(match wrong {
+                    Some(first) => first.and(error),
+                    None => error,
+                });
             }
         }
-        Ok(said)
+        wrong.map_or(Ok(said), Err)
+    }
+
+    fn hear(
+        &mut self,
+        context: &Context<'_>,
+        name: &str,
+        value: &Value,
+        before: Option<&MailboxInfo>,
+    ) -> Result<(), SetError> {
+        let bad = |what: &str| SetError::properties(&[name], format!("{name} must be {what}"));
+        match name {
+            "name" => {
+                let text = value.as_str().ok_or_else(|| bad("a string"))?;
+                let name = MailboxName::new(text);
+                self.name = Some(name.map_err(|e| SetError::properties(&["name"], e.to_string()))?);
+            }
+            "parentId" => {
+                let parent = value.as_str().map(|text| {
+                    let real = context.real_id(text).and_then(id::mailbox);
+                    real.ok_or_else(|| bad("a mailbox or null"))
+                });
+                if parent.is_none() && !value.is_null() {
+                    return Err(bad("a mailbox or null"));
+                }
+                self.parent = Some(parent.transpose()?);
+            }
+            "role" => {
+                let role =
+                    value.as_str().map(|text| Role::parse(text).ok_or_else(|| bad("a role that is known")));
+                if role.is_none() && !value.is_null() {
+                    return Err(bad("a string or null"));
+                }
+                self.role = Some(role.transpose()?);
+            }
+            // What it is without being said.
+            "sortOrder" if value.is_null() => self.sort_order = Some(0),
+            "sortOrder" => {
+                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                self.sort_order =
+                    Some(number.filter(|n| *n < 1 << 31).ok_or_else(|| bad("a number below 2^31"))?);
+            }
+            "isSubscribed" => {
+                self.subscribed = Some(value.as_bool().ok_or_else(|| bad("true or false"))?);
+            }
+            name if before
+                .is_some_and(|info| PROPERTIES.contains(&name) && property(info, name) == *value) => {}
+            name => {
+                return Err(SetError::properties(&[name], "it is the server's to set, or not known"));
+            }
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use mail::ingest::fields::{Field, Fields};
-use mail::search::{Folded, Needle, body_contains, field_contains};
+use mail::search::{Folded, Html, Needle, body_contains, field_contains};
 use mail::{Mail, Member, Opened, Record};
 use types::{AccountId, ModSeq, Uid};
 
@@ -213,7 +213,7 @@ impl<'q> Search<'q> {
             }
         }
         let (contained, looked_at) =
-            body_contains(message, &self.needles, &self.mail, &mut bench.text).await?;
+            body_contains(message, &self.needles, Html::Source, &self.mail, &mut bench.text).await?;
         bench.looked_at += looked_at;
         evidence.body = Some(Body { needles: &self.needles, contained: &contained });
         Ok(self.query.holds(&evidence).unwrap_or(false))

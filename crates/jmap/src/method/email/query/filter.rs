@@ -81,6 +81,10 @@ pub(super) fn read(value: Value, most: usize) -> Result<Filter<Condition>, Metho
 fn conditions(arguments: &mut Arguments) -> Result<Vec<Filter<Condition>>, MethodError> {
     use Condition as C;
     let mut found = Vec::new();
+    // A condition that is there by mistake would find everything.
+    if let Some(name) = arguments.null() {
+        return Err(MethodError::argument(name, "must not be null"));
+    }
     if let Some(Id(text)) = arguments.optional("inMailbox")? {
         found.push(id::mailbox(&text).map_or(C::Nowhere, C::InMailbox));
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use mail::search::{Folded, Needle, body_contains};
+use mail::search::{Folded, Html, Needle, body_contains};
 use mail::{Mail, Opened, Record};
 use types::{AccountId, EmailId, MailboxId};
 
@@ -215,7 +215,8 @@ impl<'q> Scan<'q> {
         if let Some(holds) = self.holds(&seen) {
             return Ok(holds);
         }
-        let (contained, looked_at) = body_contains(opened, &self.needles, self.mail, &mut self.text).await?;
+        let found = body_contains(opened, &self.needles, Html::Text, self.mail, &mut self.text);
+        let (contained, looked_at) = found.await?;
         self.looked_at += looked_at;
         let body = BodySeen { needles: &self.needles, contained: &contained };
         Ok(self.holds(&Evidence { body: Some(body), ..seen }).unwrap_or(false))
