@@ -1,0 +1,119 @@
+//! Clients that are told of changes, many of them, and somebody who writes to one of their accounts after the other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::Common;
+use crate::deliver::{Mailing, Protocol, SENDER};
+use crate::http::Http;
+use crate::imap::Imap;
+use crate::line::{Connection, unexpected};
+use crate::measure::{Done, Worker};
+use crate::post::{Kind, Post};
+
+/// How clients are told.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// JMAP's events (RFC 8620 §7.3).
+    EventSource,
+    /// IMAP's IDLE (RFC 2177).
+    Idle,
+}
+
+/// A client that waits.
+enum Listener {
+    Events(Connection),
+    Idle(Imap),
+}
+
+impl Listener {
+    /// Opens one. There are thousands: their own buffers stay small.
+    fn open(common: &Common, way: Way, client: usize) -> io::Result<Self> {
+        let (account, password) = (common.account(client), &common.password);
+        let connection = Connection::open(common.address, 512)?;
+        match way {
+            Way::EventSource => {
+                let http = Http::over(connection, common.address, &account, password);
+                let path = "/jmap/events?types=*&closeafter=no&ping=0";
+                Ok(Self::Events(http.endless(path, "Accept: text/event-stream\r\n", 200)?))
+            }
+            Way::Idle => {
+                let mut imap = Imap::over(connection)?;
+                imap.login(&account, password)?;
+                imap.select()?;
+                imap.idle()?;
+                Ok(Self::Idle(imap))
+            }
+        }
+    }
+
+    /// Waits until it is told of something.
+    fn news(&mut self) -> io::Result<()> {
+        match self {
+            // An event is a chunk of its own; lines that say how long chunks are say nothing else.
+            Self::Events(connection) => loop {
+                let line = connection.line()?;
+                if line.starts_with(b"data: ") {
+                    return Ok(());
+                }
+                if line.trim_ascii() == b"0" {
+                    return Err(unexpected("waiting for events", line));
+                }
+            },
+            Self::Idle(imap) => imap.news().map(|_| ()),
+        }
+    }
+}
+
+/// All of them.
+pub(crate) struct Pushing {
+    /// The clients of each account.
+    accounts: Vec<(String, Vec<Listener>)>,
+    mailing: Mailing,
+    post: Post,
+    number: usize,
+}
+
+impl Pushing {
+    /// Opens them, some at a time.
+    pub(crate) fn new(common: &Common, way: Way, lmtp: SocketAddr) -> io::Result<Self> {
+        const AT_ONCE: usize = 8;
+        let users = common.users.clamp(1, common.connections.max(1));
+        let open = |user: usize| {
+            let clients = (user..common.connections).step_by(users);
+            let clients = clients.map(|_| Listener::open(common, way, user)).collect::<io::Result<_>>()?;
+            Ok((common.account(user), clients))
+        };
+        let groups: Vec<io::Result<Vec<_>>> = std::thread::scope(|scope| {
+            let lost = || Err(io::Error::other("a thread panicked"));
+            let group = |first| scope.spawn(move || (first..users).step_by(AT_ONCE).map(open).collect());
+            let threads: Vec<_> = (0..AT_ONCE).map(group).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
+        });
+        let accounts = groups.into_iter().collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let mailing = Mailing::connect(lmtp, Protocol::Lmtp)?;
+        let post = Post::new(Kind::Text(4000), 78, 0, 1, None);
+        Ok(Self { accounts, mailing, post, number: 0 })
+    }
+}
+
+impl Worker for Pushing {
+    /// One message, until the last client of its account has been told. News that come before the sender has its 250 have
+    /// taken no time.
+    fn once(&mut self) -> io::Result<Done> {
+        let count = self.accounts.len().max(1);
+        let Some((account, clients)) = self.accounts.get_mut(self.number % count) else {
+            return Err(io::Error::other("there are no clients"));
+        };
+        self.number += 1;
+        // Mail comes when it comes: not in the rhythm of anything that the server does.
+        std::thread::sleep(Duration::from_micros(1_000 + self.number as u64 * 7919 % 9_000));
+        self.mailing.deliver(SENDER, account, self.post.next())?;
+        let sent = Instant::now();
+        clients.iter_mut().try_for_each(Listener::news)?;
+        Ok(Done { octets: 0, took: Some(sent.elapsed()) })
+    }
+}
