@@ -252,6 +252,6 @@ IDLE_TITLE = "an IDLE session's memory, {:,} of them"
 IDLE_AIM = Aim("memory_kib", most=16)
 
 # Clients that wait to be told of new mail, and how they are told.
-PUSH = {"event-source": "EventSource", "idle": "IDLE"}
+PUSH = {"event-source": "EventSource", "websocket": "WebSocket", "long-poll": "long poll", "idle": "IDLE"}
 PUSH_CLIENTS = (1, 5_000)
 PUSH_TITLE = "new mail to {:,} clients by {}"

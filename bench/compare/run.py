@@ -434,6 +434,8 @@ def main() -> int:
                 results.add(row.key, servers.measure(row))
             for clients in rows.PUSH_CLIENTS if "push" in keys else ():
                 for way, title in rows.PUSH.items():
+                    if not servers.servers[0].tells_by(way):
+                        continue
                     say(rows.PUSH_TITLE.format(clients, title))
                     results.add(f"push-{way}-{clients}", servers.push(way, clients))
     shutil.rmtree(folder, ignore_errors=True)

@@ -2,12 +2,17 @@
 that wait to be told of changes.
 """
 
+import base64
+import calendar
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import rows
@@ -22,6 +27,8 @@ COUNTED = {
     "kv commits": r'magpie_kv_commits_total\{result="ok"\}',
     "kv syncs": "magpie_kv_fsyncs_total",
 }
+# How a Session object says that clients can be told in other ways than all JMAP servers know.
+WAYS = {"websocket": "urn:ietf:params:jmap:websocket", "long-poll": "https://magpie.email/jmap/long-poll"}
 # Cyrus takes the files of messages where it keeps them, and is told to look: so many at most, since it looks for long.
 CYRUS_EMAILS = 100_000
 
@@ -48,6 +55,14 @@ class WebmailMagpie:
 
     def fill(self, account: int, mbox: Path) -> None:
         self.server.cli("import", "--account", f"user{account}@example.test", f"mbox:{mbox}", timeout=3600)
+
+    def tells_by(self, way: str) -> bool:
+        """Whether clients can be told in this way."""
+        url = f"http://127.0.0.1:{self.ports['http']}/jmap/session"
+        login = base64.b64encode(f"user{rows.LISTENERS.start}@example.test:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(url, headers={"Authorization": f"Basic {login}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return way not in WAYS or WAYS[way] in json.load(answer)["capabilities"]
 
     def counters(self) -> dict[str, float]:
         """What the store has done so far."""
@@ -83,25 +98,31 @@ class WebmailCyrus:
         return emails <= CYRUS_EMAILS
 
     def fill(self, account: int, mbox: Path) -> None:
-        """Cyrus numbers its accounts as they are made."""
+        """Puts the messages where Cyrus keeps them, and has it look. It numbers its accounts as they are made."""
         while (user := self.server.account().user) != f"user{account}":
             pass
-        folder = self._path(user)
-        for number, message in enumerate(messages(mbox), 1):
-            (folder / f"{number}.").write_bytes(message)
-        if owner := self.server.identity.get("user"):
-            for path in folder.iterdir():
+        folder = Path(self.run("mbpath", f"user/{user}").strip())
+        owner = self.server.identity.get("user")
+        for number, (received, message) in enumerate(messages(mbox), 1):
+            path = folder / f"{number}."
+            path.write_bytes(message)
+            os.utime(path, (received, received))
+            if owner:
                 shutil.chown(path, owner)
-        self.server._run("reconstruct", "-C", str(self.server.home / "imapd.conf"), "-q", f"user/{user}", timeout=3600)
+        self.run("reconstruct", f"user/{user}")
 
-    def _path(self, user: str) -> Path:
-        """Where it keeps a mailbox."""
-        command = [str(self.server.home / "root/usr/lib/cyrus/bin/mbpath"), "-C", str(self.server.home / "imapd.conf"),
-                   f"user/{user}"]  # fmt: skip
+    def run(self, program: str, *arguments: str) -> str:
+        """What a program of Cyrus says."""
+        command = [
+            str(self.server.home / "root/usr/lib/cyrus/bin" / program),
+            "-C",
+            str(self.server.home / "imapd.conf"),
+        ]
+        environment = self.server._environment()
         done = subprocess.run(
-            command, env=self.server._environment(), capture_output=True, text=True, check=True, **self.server.identity
+            [*command, *arguments], env=environment, capture_output=True, text=True, check=True, **self.server.identity
         )
-        return Path(done.stdout.strip())
+        return done.stdout
 
     def counters(self) -> dict[str, float]:
         return {}
@@ -110,19 +131,21 @@ class WebmailCyrus:
         self.server.stop()
 
 
-def messages(mbox: Path):
-    """The messages of a file that the load generator wrote: none has a line of its own that begins with `From `."""
-    message: list[bytes] = []
+def messages(mbox: Path) -> Iterator[tuple[int, bytes]]:
+    """When the messages came, in seconds of Unix, and they themselves. The load generator wrote the file: no message has a line of
+    its own that begins with `From `."""
+    received, message = 0, []
     with mbox.open("rb") as lines:
         for line in lines:
-            if line.startswith(b"From "):
-                if message:
-                    yield b"".join(message[:-1])
-                message = []
-            else:
+            if not line.startswith(b"From "):
                 message.append(line)
+                continue
+            if message:
+                yield received, b"".join(message[:-1])
+            date = line.split(maxsplit=2)[2].decode().strip()
+            received, message = calendar.timegm(time.strptime(date)), []
     if message:
-        yield b"".join(message[:-1])
+        yield received, b"".join(message[:-1])
 
 
 @contextlib.contextmanager

@@ -109,7 +109,9 @@ class Follower:
                 for uid in box.flags.keys() | found.keys()
                 if box.flags.get(uid) != found.get(uid)
             }
-            assert not different, f"{name}, known up to {box.modseq}: copy and server differ: {different}\n" + "\n".join(self.log)
+            assert not different, (
+                f"{name}, known up to {box.modseq}: copy and server differ: {different}\n" + "\n".join(self.log)
+            )
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,17 @@ impl Http {
         }
     }
 
+    /// Asks without waiting for the answer.
+    pub(crate) fn begin_get(&mut self, path: &str) -> io::Result<()> {
+        self.connection.send(format!("GET {path} HTTP/1.1\r\n{}\r\n", self.fields).as_bytes())
+    }
+
+    /// The body of the answer to what was asked.
+    pub(crate) fn answer(&mut self) -> io::Result<&[u8]> {
+        self.receive()?;
+        self.body()
+    }
+
     fn body(&self) -> io::Result<&[u8]> {
         match self.answer.status {
             200 | 201 => Ok(&self.answer.body),
@@ -75,6 +86,10 @@ impl Http {
 
     fn ask(&mut self, request: &[u8]) -> io::Result<()> {
         self.connection.send(request)?;
+        self.receive()
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
         self.head()?;
         let Self { connection, answer, .. } = self;
         if answer.chunked {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use serde_json::Value;
 
 use crate::Common;
 use crate::deliver::{Mailing, Protocol, SENDER};
@@ -19,6 +20,10 @@ use crate::post::{Kind, Post};
 pub(crate) enum Way {
     /// JMAP's events (RFC 8620 §7.3).
     EventSource,
+    /// JMAP over WebSocket (RFC 8887).
+    Websocket,
+    /// Requests that are answered when there is something to say.
+    LongPoll,
     /// IMAP's IDLE (RFC 2177).
     Idle,
 }
@@ -26,6 +31,8 @@ pub(crate) enum Way {
 /// A client that waits.
 enum Listener {
     Events(Connection),
+    Socket(Connection),
+    Poll(Http),
     Idle(Imap),
 }
 
@@ -34,11 +41,27 @@ impl Listener {
     fn open(common: &Common, way: Way, client: usize) -> io::Result<Self> {
         let (account, password) = (common.account(client), &common.password);
         let connection = Connection::open(common.address, 512)?;
+        let http = |connection| Http::over(connection, common.address, &account, password);
         match way {
             Way::EventSource => {
-                let http = Http::over(connection, common.address, &account, password);
                 let path = "/jmap/events?types=*&closeafter=no&ping=0";
-                Ok(Self::Events(http.endless(path, "Accept: text/event-stream\r\n", 200)?))
+                let fields = "Accept: text/event-stream\r\n";
+                Ok(Self::Events(http(connection).endless(path, fields, 200)?))
+            }
+            Way::Websocket => {
+                let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                              Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: jmap\r\n";
+                let mut connection = http(connection).endless("/jmap/ws", fields, 101)?;
+                send_frame(&mut connection, TEXT, br#"{"@type":"WebSocketPushEnable","dataTypes":null}"#)?;
+                Ok(Self::Socket(connection))
+            }
+            Way::LongPoll => {
+                let mut http = http(connection);
+                http.begin_get("/jmap/poll")?;
+                let mut listener = Self::Poll(http);
+                // Who knows no state is told at once what it is.
+                listener.news()?;
+                Ok(listener)
             }
             Way::Idle => {
                 let mut imap = Imap::over(connection)?;
@@ -50,7 +73,7 @@ impl Listener {
         }
     }
 
-    /// Waits until it is told of something.
+    /// Waits until it is told of something, and then for the next.
     fn news(&mut self) -> io::Result<()> {
         match self {
             // An event is a chunk of its own; lines that say how long chunks are say nothing else.
@@ -63,9 +86,53 @@ impl Listener {
                     return Err(unexpected("waiting for events", line));
                 }
             },
+            Self::Socket(connection) => loop {
+                match frame(connection)? {
+                    (TEXT, _) => return Ok(()),
+                    (PING, payload) => send_frame(connection, PONG, &payload)?,
+                    (_, payload) => return Err(unexpected("waiting at a WebSocket", &payload)),
+                }
+            },
+            Self::Poll(http) => {
+                let told: Value = serde_json::from_slice(http.answer()?)?;
+                let state = told["pushState"].as_str();
+                let state = state.ok_or_else(|| unexpected("polling", told.to_string().as_bytes()))?;
+                http.begin_get(&format!("/jmap/poll?since={state}&types=*&timeout=300"))
+            }
             Self::Idle(imap) => imap.news().map(|_| ()),
         }
     }
+}
+
+/// What frames are (RFC 6455 §5.2).
+const TEXT: u8 = 0x1;
+const PING: u8 = 0x9;
+const PONG: u8 = 0xa;
+
+/// Reads a frame: what it is, and what it says.
+fn frame(connection: &mut Connection) -> io::Result<(u8, Vec<u8>)> {
+    let mut head = Vec::new();
+    connection.take(2, &mut head)?;
+    let (kind, short) = match head.as_slice() {
+        [kind, length] => (kind & 0xf, length & 0x7f),
+        _ => (0, 0),
+    };
+    let mut length = Vec::new();
+    match short {
+        126 => connection.take(2, &mut length)?,
+        127 => connection.take(8, &mut length)?,
+        short => length.push(short),
+    }
+    let length = length.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    let mut payload = Vec::new();
+    connection.take(length, &mut payload)?;
+    Ok((kind, payload))
+}
+
+/// Sends a frame of less than 126 octets. Clients must mask them; zeros are a mask.
+fn send_frame(connection: &mut Connection, kind: u8, payload: &[u8]) -> io::Result<()> {
+    let length = u8::try_from(payload.len().min(125)).unwrap_or_default();
+    connection.send(&[&[0x80 | kind, 0x80 | length, 0, 0, 0, 0], payload].concat())
 }
 
 /// All of them.
