@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the same load against Magpie and against Postfix and Dovecot, in turns, and prints what came of it.
+"""Runs the same load against Magpie and against Postfix, Dovecot and Cyrus, in turns, and prints what came of it.
 
 `make compare` installs and builds what this needs. The figures go to .cache/compare/results.json, and the table
 to .cache/compare/results.md; docs/performance.md says what they were, and what the settings mean.

@@ -20,7 +20,7 @@ from harness.server import PASSWORD, Magpie
 
 USER = "user1"
 # So much each program does in a round.
-ACTIONS = 10
+ACTIONS = 8
 
 
 class Gate:
@@ -163,7 +163,7 @@ def path(mailbox: dict, mailboxes: dict[str, dict]) -> str:
 @pytest.mark.timeout(900)
 def test_clients_that_follow_have_what_the_server_has(data: Path) -> None:
     seed = int(os.environ.get("CROSS_SEED", random.SystemRandom().randrange(1_000_000)))
-    rounds = int(os.environ.get("CROSS_ROUNDS", "3"))
+    rounds = int(os.environ.get("CROSS_ROUNDS", "4"))
     print(f"seed {seed}: repeat with CROSS_SEED={seed} CROSS_ROUNDS={rounds}")
     magpie = Magpie(data, users=1).start()
     try:

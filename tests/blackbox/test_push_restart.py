@@ -78,7 +78,7 @@ class Watcher(threading.Thread):
             return probe.connect_ex(("127.0.0.1", self.magpie.port("http"))) == 0
 
 
-def test_clients_of_the_event_source_miss_nothing_when_the_server_dies(data: Path) -> None:
+def test_55_clients_of_the_event_source_miss_nothing_when_the_server_dies(data: Path) -> None:
     magpie = Magpie(data, users=1).start()
     try:
         watchers = [Watcher(magpie) for _ in range(CLIENTS)]

@@ -5,7 +5,7 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from .response import Client, Reader, Text
+from .response import Client, GrammarError, Reader, Text
 from .server import PASSWORD, Magpie
 
 Flags = frozenset[str]
@@ -63,13 +63,17 @@ class Follower:
             listed = f" {written(uids)}" if uids else ""
             command += f" (QRESYNC ({known.uidvalidity} {known.modseq}{listed}))"
         try:
-            said = self.client.command(command).decode()
-        except AssertionError as error:
-            # It was deleted, or renamed, after the list was made.
-            if "NONEXISTENT" not in str(error):
-                raise
+            self._resync(name, known, command, uids)
+        except GrammarError as error:
+            # It was deleted, or renamed, after the list was made, or while it was selected.
             self.boxes.pop(name, None)
-            return
+            if "the selected mailbox was deleted" in str(error):
+                self.reconnect()
+            elif "NONEXISTENT" not in str(error):
+                raise
+
+    def _resync(self, name: str, known: Box | None, command: str, uids: list[int]) -> None:
+        said = self.client.command(command).decode()
         self.log = [*self.log[-10:], f"{command}\n{said}"]
         uidvalidity = int(re.search(r"\[UIDVALIDITY (\d+)\]", said)[1])
         modseq = int(re.search(r"\[HIGHESTMODSEQ (\d+)\]", said)[1])

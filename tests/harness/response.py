@@ -83,7 +83,7 @@ class Client:
         while True:
             line = self.stream.readline()
             if not line:
-                raise GrammarError(f"the connection ended in the middle of {text[:60]!r}")
+                raise GrammarError(f"the connection ended in the middle of {text[:60]!r}, after {bytes(said[-200:])!r}")
             if line.startswith(b"t "):
                 if not line.startswith(b"t OK"):
                     raise GrammarError(f"{text[:60]!r}: {line!r}")

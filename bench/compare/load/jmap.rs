@@ -206,6 +206,10 @@ pub(crate) struct Following {
 impl Following {
     fn new(mut client: Client) -> io::Result<Self> {
         let emails = client.newest(PAGE)?;
+        // From here on every change changes something.
+        let update: serde_json::Map<String, Value> =
+            emails.iter().map(|email| (email.clone(), json!({"keywords/$flagged": null}))).collect();
+        client.ask(&json!([["Email/set", {"accountId": client.account, "update": update}, "0"]]))?;
         Ok(Self { client, emails, turn: 0 })
     }
 }

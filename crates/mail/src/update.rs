@@ -76,7 +76,7 @@ impl Mail {
             return Err(Error::Changed);
         }
         let emails: BTreeSet<EmailId> = step.iter().map(|(named, _)| named.email).collect();
-        edit.read_emails(&emails.into_iter().collect::<Vec<_>>()).await?;
+        edit.read_states(&emails.into_iter().collect::<Vec<_>>()).await?;
         edit.read_mailboxes(step.iter().flat_map(|(_, update)| update.mailboxes())).await?;
         let mut results = Vec::with_capacity(step.len());
         for (named, update) in step {
