@@ -220,8 +220,7 @@ impl Worker for Following {
         let is_set = if (self.turn / PAGE).is_multiple_of(2) { json!(true) } else { Value::Null };
         self.turn += 1;
         let account = &self.client.account;
-        let set =
-            json!({"accountId": account, "update": {email.clone(): {"keywords/$flagged": is_set}}});
+        let set = json!({"accountId": account, "update": {email.clone(): {"keywords/$flagged": is_set}}});
         let changed = self.client.ask(&json!([["Email/set", set, "0"]]))?;
         let since = &changed[0][1]["oldState"];
         let calls = json!([["Email/changes", {"accountId": self.client.account, "sinceState": since}, "0"]]);

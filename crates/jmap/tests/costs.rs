@@ -70,7 +70,8 @@ async fn what_has_changed_is_read_from_the_log_whatever_else_there_is() {
     let mut costs = Vec::new();
     for count in [100, 1_000] {
         let world = filled(count).await;
-        let flag = json!([["Email/set", {"accountId": "A1", "update": {"M50T50": {"keywords/$seen": true}}}, "a"]]);
+        let flag =
+            json!([["Email/set", {"accountId": "A1", "update": {"M50T50": {"keywords/$seen": true}}}, "a"]]);
         let (responses, _) = cost(&world, flag).await;
         assert_eq!(responses[0][1]["updated"], json!({"M50T50": null}));
         let since = json!({"accountId": "A1", "sinceState": responses[0][1]["oldState"]});
