@@ -48,7 +48,7 @@ bench: ## Measure speed, memory and disk, next to what the machine itself can do
 	@scripts/bench.sh $(ARGS)
 
 .PHONY: compare
-compare: ## Measure the same load against Magpie and against Debian's Postfix and Dovecot (as root)
+compare: ## Measure the same load against Magpie and against Debian's Postfix, Dovecot and Cyrus (as root)
 	@scripts/prepare.sh build
 	@scripts/prepare.sh compare
 	@scripts/build.sh release

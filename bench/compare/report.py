@@ -6,7 +6,20 @@ import statistics
 import time
 from pathlib import Path
 
-from rows import BACKLOG_AIM, BACKLOG_TITLE, FIGURES, IDLE_AIM, IDLE_SESSIONS, IDLE_TITLE, MAGPIE, ROWS, Aim
+from rows import (
+    BACKLOG_AIM,
+    BACKLOG_TITLE,
+    FIGURES,
+    IDLE_AIM,
+    IDLE_SESSIONS,
+    IDLE_TITLE,
+    MAGPIE,
+    PUSH,
+    PUSH_CLIENTS,
+    PUSH_TITLE,
+    ROWS,
+    Aim,
+)
 
 
 def summary(rounds: list[dict]) -> dict:
@@ -68,12 +81,22 @@ class Results:
             for name, figures in taken["servers"].items():
                 lines.append(backlog_line(title, name, figures))
                 title = ""
-        return "\n".join([*lines, "", *verdicts]) + "\n"
+        pushed = [
+            push_line(PUSH_TITLE.format(clients, way), name, figures)
+            for clients in PUSH_CLIENTS
+            for key, way in PUSH.items()
+            for name, figures in self.rows.get(f"push-{key}-{clients}", {}).get("servers", {}).items()
+        ]
+        return "\n".join([*lines, "", *((*PUSH_HEAD, *pushed, "") if pushed else ()), *verdicts]) + "\n"
 
 
 FIGURE_HEAD = (
     "| work | server | rate | p50 | p99 | CPU each | syncs each | memory |",
     "|---|---|---|---|---|---|---|---|",
+)
+PUSH_HEAD = (
+    "| from the 250 until the last client of the account is told | server | p50 | p99 | CPU each | memory of a connection |",
+    "|---|---|---|---|---|---|",
 )
 AIM_HEAD = ("| work | aim | came to | | CPU, of the peer's |", "|---|---|---|---|---|")
 
@@ -95,6 +118,12 @@ def figure_lines(title: str, shows: tuple[str, ...], servers: dict[str, dict]) -
                 f"| | of it, each | {', '.join(f'{number(value)} {what}' for what, value in each.items())} | | | | | |"
             )
     return lines
+
+
+def push_line(title: str, name: str, figures: dict) -> str:
+    memory_kib = f"{figures['memory_kib']:.1f} KiB" if "memory_kib" in figures else ""
+    p50, p99, cpu = (number(figures[key]) for key in ("p50_ms", "p99_ms", "cpu_ms"))
+    return f"| {title} | {name} | {p50} ms | {p99} ms | {cpu} ms | {memory_kib} |"
 
 
 def backlog_line(title: str, name: str, figures: dict) -> str:

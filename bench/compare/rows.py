@@ -7,6 +7,7 @@ MAGPIE = "Magpie"
 DOVECOT = "Dovecot"
 DURABLE_DOVECOT = "Dovecot, mail_fsync=always"
 POSTFIX = "Postfix"
+CYRUS = "Cyrus"
 PAIR = "Postfix and Dovecot in a row"
 
 # The accounts: one has a large mailbox, eight have small ones, and many are written to.
@@ -18,6 +19,10 @@ WAITER = 160
 ACCOUNTS = 160
 # The accounts of the servers that send.
 SENDERS = 20
+
+# The accounts of the servers that speak JMAP: one for each number of emails, and those whose clients wait.
+WEBMAIL = {1_000: 1, 100_000: 2, 1_000_000: 3}
+LISTENERS = range(10, 260)
 
 MESSAGES = 10_000
 SMALL = 500
@@ -80,6 +85,8 @@ class Row:
     longest: float = field(default=60)
     # Mail that goes on to smtp-sink: done when the sink has it all.
     relays: bool = False
+    # Requests of JMAP on an account of so many emails.
+    emails: int = 0
 
 
 def common(port: int, connections: int, accounts: range) -> list[str]:
@@ -116,6 +123,27 @@ def submit(connections: int, domain: str):
 
 def news(ports: dict[str, int]) -> list[str]:
     return ["news", "--lmtp", f"127.0.0.1:{ports['lmtp']}", *common(ports["imap"], 1, range(WAITER, WAITER + 1))]
+
+
+def jmap(asked: str, emails: int, connections: int = 1):
+    def load(ports: dict[str, int]) -> list[str]:
+        account = WEBMAIL[emails]
+        return ["jmap", "--asked", asked, *common(ports["http"], connections, range(account, account + 1))]
+
+    return load
+
+
+PAGE = "first page by JMAP (50 threads), {:,} emails, {}"
+
+
+def page(emails: int, connections: int, *aims: Aim) -> Row:
+    """The first page of an account's inbox: how long it takes, and how many the server makes."""
+    number = f"{connections} connection{'s' if connections > 1 else ''}"
+    name = f"{emails // 1_000_000}m" if emails >= 1_000_000 else f"{emails // 1_000}k"
+    return Row(
+        f"jmap-page-{name}-{connections}", PAGE.format(emails, number), "page", (MAGPIE, CYRUS),
+        jmap("page", emails, connections), aims, emails=emails, protocol="http",
+    )  # fmt: skip
 
 
 ROWS = [
@@ -193,6 +221,24 @@ ROWS = [
         (Aim("rate", least=2, of=POSTFIX),),
         writes=True, pair_count=400, shows=("rate",), relays=True,
     ),
+    page(1_000, 1),
+    page(100_000, 1),
+    page(1_000_000, 1, Aim("p50_ms", most=5)),
+    page(1_000, 4),
+    page(100_000, 4, Aim("rate", least=20, of=CYRUS)),
+    page(1_000_000, 4),
+    Row(
+        "jmap-changes", "Email/changes after one change, 100,000 emails", "call", (MAGPIE, CYRUS),
+        jmap("changes", 100_000), (), emails=100_000, protocol="http", shows=("p50_ms", "p99_ms"),
+    ),
+    Row(
+        "jmap-flags", "Email/set of one flag of 10,000 of 100,000 emails", "request", (MAGPIE, CYRUS),
+        jmap("flags", 100_000), (), writes=True, emails=100_000, protocol="http",
+    ),
+    Row(
+        "jmap-emails", "Email/get of what a list shows, 10,000 of 100,000 emails", "10,000 emails", (MAGPIE, CYRUS),
+        jmap("emails", 100_000), (), emails=100_000, protocol="http", shows=("mb_s", "p50_ms"),
+    ),
 ]  # fmt: skip
 
 # What waits for a server that is down: what it takes, and what it does to mail for others.
@@ -204,3 +250,8 @@ BACKLOG_AIM = Aim("rate_kept", least=0.9)
 IDLE_SESSIONS = (1_000, 5_000)
 IDLE_TITLE = "an IDLE session's memory, {:,} of them"
 IDLE_AIM = Aim("memory_kib", most=16)
+
+# Clients that wait to be told of new mail, and how they are told.
+PUSH = {"event-source": "EventSource", "websocket": "WebSocket", "long-poll": "long poll", "idle": "IDLE"}
+PUSH_CLIENTS = (1, 5_000)
+PUSH_TITLE = "new mail to {:,} clients by {}"

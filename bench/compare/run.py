@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the same load against Magpie and against Postfix and Dovecot, in turns, and prints what came of it.
+"""Runs the same load against Magpie and against Postfix, Dovecot and Cyrus, in turns, and prints what came of it.
 
 `make compare` installs and builds what this needs. The figures go to .cache/compare/results.json, and the table
 to .cache/compare/results.md; docs/performance.md says what they were, and what the settings mean.
@@ -29,6 +29,7 @@ from peers import Dovecot, Postfix, check_reachable, is_open  # noqa: E402
 from processes import Syncs, Tree  # noqa: E402
 from rows import DOVECOT, DURABLE_DOVECOT, MAGPIE, PAIR, POSTFIX, ROWS, Row  # noqa: E402
 from sending import DEAD, senders  # noqa: E402
+from webmail import webmails  # noqa: E402
 
 LOAD = Path(os.environ.get("MAGPIE_LOAD", ROOT / "target" / "release" / "load"))
 
@@ -142,6 +143,86 @@ class Relays:
                 "rate_kept": statistics.median(beside) / statistics.median(alone), "messages": messages,
             }  # fmt: skip
         return figures
+
+
+class Webmails:
+    """The servers that speak JMAP, with the same mail in accounts of several sizes."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace):
+        self.folder, self.options = folder, options
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Webmails":
+        self.servers = self.stack.enter_context(webmails(self.folder))
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stack.close()
+
+    def fill(self, wanted: list[Row]) -> None:
+        for emails in sorted({row.emails for row in wanted}):
+            # The file's name is that of the mailbox.
+            mbox = self.folder / str(emails) / "INBOX"
+            mbox.parent.mkdir()
+            subprocess.run([str(LOAD), "mbox", str(mbox), "--count", str(emails)], check=True)
+            for server in self.servers:
+                if server.holds(emails):
+                    begun = time.monotonic()
+                    server.fill(rows.WEBMAIL[emails], mbox)
+                    say(f"{server.name}: {emails:,} emails for one account in {time.monotonic() - begun:.0f} s")
+            shutil.rmtree(mbox.parent)
+
+    def measure(self, row: Row) -> dict[str, dict]:
+        """All servers that have so many emails, in turns."""
+        servers = [server for server in self.servers if server.name in row.subjects and server.holds(row.emails)]
+        taken: dict[str, list[dict]] = {}
+        for _ in range(self.options.rounds):
+            for server in servers:
+                taken.setdefault(server.name, []).append(self.round(row, server, self.options.seconds))
+        figures = {name: report.summary(rounds) for name, rounds in taken.items()}
+        for server in servers:
+            if row.writes and not self.options.no_strace:
+                with self.load(row, server, self.options.seconds / 2) as load, Syncs(server.tree) as syncs:
+                    operations = len(load.go()["latencies_us"])
+                figures[server.name]["syncs"] = syncs.count / max(operations, 1)
+            figures[server.name]["operations_each"] = self.operations(row, server)
+        return figures
+
+    def load(self, row: Row, server, seconds: float) -> Load:
+        return Load(*row.load(server.ports), *server.login, "--seconds", str(seconds), password=server.password)
+
+    def round(self, row: Row, server, seconds: float) -> dict:
+        with self.load(row, server, seconds) as load:
+            before = server.tree.cpu()
+            figures = load.go()
+            figures["cpu"] = server.tree.cpu() - before
+            figures["memory"] = server.tree.memory()
+        return figures
+
+    def operations(self, row: Row, server) -> dict[str, float]:
+        """What a request costs in the store, where the server counts it."""
+        with self.load(row, server, min(1, self.options.seconds)) as load:
+            before = server.counters()
+            operations = len(load.go()["latencies_us"])
+            after = server.counters()
+        return {name: (after[name] - value) / max(operations, 1) for name, value in before.items()}
+
+    def push(self, way: str, clients: int) -> dict[str, dict]:
+        """How soon clients are told of new mail while so many are connected, and what memory a connection takes."""
+        server = self.servers[0]
+        before = settled(server.tree)
+        port = server.ports["imap" if way == "idle" else "http"]
+        arguments = ["push", "--way", way, "--lmtp", f"127.0.0.1:{server.ports['lmtp']}",
+                     *rows.common(port, clients, rows.LISTENERS), "--seconds", str(self.options.seconds)]  # fmt: skip
+        with Load(*arguments, password=server.password) as load:
+            memory = settled(server.tree)
+            cpu = server.tree.cpu()
+            taken = load.go()
+            taken |= {"cpu": server.tree.cpu() - cpu, "memory": memory}
+        figures = report.summary([taken])
+        if clients > 1:
+            figures["memory_kib"] = (memory - before) / 1024 / clients
+        return {server.name: figures}
 
 
 class Arena:
@@ -303,6 +384,7 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{row.key:16} {row.title}" for row in ROWS))
         print(f"{'idle':16} memory of idle sessions\n{'backlog':16} {rows.BACKLOG_TITLE.format(rows.BACKLOG)}")
+        print(f"{'push':16} how soon clients are told of new mail, and their connections' memory")
         return 0
     if os.geteuid() != 0:
         print("Dovecot and Postfix change to other users: run this as root", file=sys.stderr)
@@ -313,15 +395,16 @@ def main() -> int:
     # Thousands of connections, each a file to the system; the servers inherit it.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    keys = options.only.split(",") if options.only else [*(row.key for row in ROWS), "idle", "backlog"]
-    wanted = [row for row in ROWS if row.key in keys]
+    keys = options.only.split(",") if options.only else [*(row.key for row in ROWS), "idle", "backlog", "push"]
+    # A word stands for all rows whose names begin with it, as far as whole words go.
+    wanted = [row for row in ROWS if row.key in keys or any(row.key.startswith(f"{key}-") for key in keys)]
     options.directory.mkdir(parents=True, exist_ok=True)
     check_reachable(options.directory)
     folder = options.directory / "servers"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     results = report.Results(options.directory / "results.json", options.rounds, options.seconds)
-    stored = [row for row in wanted if not row.relays]
+    stored = [row for row in wanted if not (row.relays or row.emails)]
     idle = "idle" in keys and not options.no_idle
     if stored or idle:
         with room_for_watches(), Arena(folder, options) as arena:
@@ -342,6 +425,19 @@ def main() -> int:
                 say(rows.BACKLOG_TITLE.format(options.backlog))
                 row = next(row for row in ROWS if row.relays)
                 results.add("backlog", relays.backlog(row, options.backlog))
+    asked = [row for row in wanted if row.emails]
+    if asked or "push" in keys:
+        with Webmails(folder, options) as servers:
+            servers.fill(asked)
+            for row in asked:
+                say(row.title)
+                results.add(row.key, servers.measure(row))
+            for clients in rows.PUSH_CLIENTS if "push" in keys else ():
+                for way, title in rows.PUSH.items():
+                    if not servers.servers[0].tells_by(way):
+                        continue
+                    say(rows.PUSH_TITLE.format(clients, title))
+                    results.add(f"push-{way}-{clients}", servers.push(way, clients))
     shutil.rmtree(folder, ignore_errors=True)
     table = results.table()
     (options.directory / "results.md").write_text(table)

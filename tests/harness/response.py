@@ -83,7 +83,7 @@ class Client:
         while True:
             line = self.stream.readline()
             if not line:
-                raise GrammarError(f"the connection ended in the middle of {text[:60]!r}")
+                raise GrammarError(f"the connection ended in the middle of {text[:60]!r}, after {bytes(said[-200:])!r}")
             if line.startswith(b"t "):
                 if not line.startswith(b"t OK"):
                     raise GrammarError(f"{text[:60]!r}: {line!r}")
@@ -99,6 +99,10 @@ class Client:
         reader = Reader(self.command(f"FETCH {numbers} ({items})"))
         found: dict[int, dict[str, Value]] = {}
         while reader.at < len(reader.octets):
+            if not re.compile(rb"\* \d+ FETCH ").match(reader.octets, reader.at):
+                # News of something else, such as of a keyword that is new here: one line.
+                reader.at = reader.octets.index(b"\r\n", reader.at) + 2
+                continue
             reader.expect(b"* ")
             number = reader.value()
             reader.expect(b" FETCH ")

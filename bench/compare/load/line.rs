@@ -44,6 +44,14 @@ impl Connection {
         io::copy(&mut self.stream, &mut io::sink()).map(|_| ())
     }
 
+    /// Reads so many octets behind what is there.
+    pub(crate) fn take(&mut self, octets: u64, into: &mut Vec<u8>) -> io::Result<()> {
+        if (self.stream.by_ref().take(octets).read_to_end(into)? as u64) < octets {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server hung up inside an answer"));
+        }
+        Ok(())
+    }
+
     /// Reads over so many octets.
     pub(crate) fn skip(&mut self, octets: u64) -> io::Result<()> {
         let skipped = io::copy(&mut self.stream.by_ref().take(octets), &mut io::sink())?;

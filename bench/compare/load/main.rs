@@ -11,15 +11,20 @@
 mod letters;
 
 mod deliver;
+mod http;
 mod imap;
+mod jmap;
 mod line;
+mod mbox;
 mod measure;
 mod pop3;
 mod post;
+mod push;
 mod sessions;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -95,6 +100,36 @@ enum Work {
         #[arg(long)]
         lmtp: SocketAddr,
     },
+    /// Requests of a webmail.
+    Jmap {
+        #[command(flatten)]
+        common: Common,
+        #[arg(long)]
+        asked: jmap::Asked,
+        /// How many emails, where many are asked for.
+        #[arg(long, default_value_t = 10_000)]
+        emails: usize,
+    },
+    /// Delivers to clients that are told of changes; an operation is the time from the 250 until the last client of an
+    /// account has been told.
+    Push {
+        #[command(flatten)]
+        common: Common,
+        #[arg(long)]
+        way: push::Way,
+        /// Where LMTP is spoken.
+        #[arg(long)]
+        lmtp: SocketAddr,
+    },
+    /// Writes an mbox file, and asks no server anything.
+    Mbox {
+        path: PathBuf,
+        #[arg(long)]
+        count: u64,
+        /// Octets of a message.
+        #[arg(long, default_value_t = 1_500)]
+        size: usize,
+    },
 }
 
 /// What all kinds of work are told.
@@ -107,7 +142,7 @@ struct Common {
     connections: usize,
     #[command(flatten)]
     stint: Stint,
-    /// The first of the accounts userN@example.test.
+    /// The first of the accounts, userN at their domain.
     #[arg(long, default_value_t = 1)]
     user: usize,
     /// Over how many accounts the connections are spread.
@@ -115,6 +150,9 @@ struct Common {
     users: usize,
     #[arg(long, default_value = "")]
     password: String,
+    /// The domain of the accounts; none where they are called userN.
+    #[arg(long, default_value = "example.test")]
+    domain: String,
 }
 
 #[derive(Args)]
@@ -148,7 +186,8 @@ enum KindName {
 impl Common {
     /// The address of the account that a connection works for.
     fn account(&self, connection: usize) -> String {
-        format!("user{}@example.test", self.user + connection % self.users.max(1))
+        let user = format!("user{}", self.user + connection % self.users.max(1));
+        if self.domain.is_empty() { user } else { format!("{user}@{}", self.domain) }
     }
 
     fn imap(&self, connection: usize) -> io::Result<imap::Imap> {
@@ -234,5 +273,15 @@ fn main() -> io::Result<()> {
             let worker = sessions::Waiting::new(&common, lmtp)?;
             run(vec![worker], common.stint)
         }
+        Work::Jmap { common, asked, emails } => {
+            let open = |n| jmap::Asking::new(&common, asked, emails, n);
+            let workers: Vec<_> = (0..common.connections).map(open).collect::<io::Result<_>>()?;
+            run(workers, common.stint)
+        }
+        Work::Push { common, way, lmtp } => {
+            let worker = push::Pushing::new(&common, way, lmtp)?;
+            run(vec![worker], common.stint)
+        }
+        Work::Mbox { path, count, size } => mbox::write(&path, count, size),
     }
 }

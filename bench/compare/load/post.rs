@@ -58,15 +58,30 @@ impl Post {
         self
     }
 
+    /// How many letters there are before the first comes again.
+    pub(crate) const fn stock(&self) -> u64 {
+        self.letters.len() as u64
+    }
+
+    /// The number in the Message-ID of the message that was made so many messages before the next.
+    pub(crate) fn earlier(&self, messages: u64) -> String {
+        self.number(self.made.wrapping_sub(messages))
+    }
+
+    fn number(&self, made: u64) -> String {
+        let turn = made.wrapping_mul(self.places).wrapping_add(self.place);
+        format!("{:016x}", (self.run << 24).wrapping_add(turn))
+    }
+
     /// The next message. It ends in CRLF, and no line of it begins with a dot.
     pub(crate) fn next(&mut self) -> &[u8] {
         let turn = self.made * self.places + self.place;
         let index = self.made % self.letters.len().max(1) as u64;
+        let number = self.number(self.made);
         self.made += 1;
         self.message.clear();
         let Some(letter) = self.letters.get(index as usize) else { return &self.message };
         self.message.extend_from_slice(&letter.text);
-        let number = format!("{:016x}", (self.run << 24).wrapping_add(turn));
         for at in &letter.numbers {
             if let Some(place) = self.message.get_mut(*at..at + number.len()) {
                 place.copy_from_slice(number.as_bytes());

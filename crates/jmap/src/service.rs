@@ -82,7 +82,7 @@ impl Jmap {
                 }),
             }
         }
-        let responses = answered.responses.into_iter().map(|r| json!([r.name, r.arguments, r.id])).collect();
+        let responses = answered.responses.into_iter().map(Invocation::into_json).collect();
         let mut response = Object::new();
         response.insert("methodResponses".to_owned(), Value::Array(responses));
         if tells_created {
@@ -121,6 +121,13 @@ struct Invocation {
     name: Box<str>,
     arguments: Value,
     id: String,
+}
+
+impl Invocation {
+    /// As it stands in a response. It is moved: `json!` would copy what may be megabytes.
+    fn into_json(self) -> Value {
+        Value::Array(vec![String::from(self.name).into(), self.arguments, self.id.into()])
+    }
 }
 
 /// What has been answered so far, which later calls may refer to.

@@ -32,8 +32,9 @@ pub enum SetChange<T> {
 }
 
 impl Mail {
-    /// Emails that one transaction updates.
-    const UPDATED_AT_ONCE: usize = 300;
+    /// Emails that one transaction updates: as many as one call of a client may name, unless they take more than a
+    /// transaction may.
+    const UPDATED_AT_ONCE: usize = 1_000;
 
     /// Changes emails; says of each, in the order given, whether it was changed. Each is changed as a whole or not at
     /// all; many are changed in steps. If `unchanged_since` is given and the account has changed since then, nothing is
@@ -75,7 +76,7 @@ impl Mail {
             return Err(Error::Changed);
         }
         let emails: BTreeSet<EmailId> = step.iter().map(|(named, _)| named.email).collect();
-        edit.read_emails(&emails.into_iter().collect::<Vec<_>>()).await?;
+        edit.read_states(&emails.into_iter().collect::<Vec<_>>()).await?;
         edit.read_mailboxes(step.iter().flat_map(|(_, update)| update.mailboxes())).await?;
         let mut results = Vec::with_capacity(step.len());
         for (named, update) in step {

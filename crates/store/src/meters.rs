@@ -15,6 +15,8 @@ pub(crate) struct Meters {
     conflicts: Counter,
     unknown: Counter,
     refused: Counter,
+    read_rounds: Counter,
+    rows_read: Counter,
     /// How long commits take, in seconds.
     pub(crate) commit_time: Histogram,
     /// Transactions that are run once more.
@@ -37,6 +39,8 @@ impl Meters {
             conflicts: commits("conflict"),
             unknown: commits("unknown"),
             refused: commits("refused"),
+            read_rounds: counter!("magpie_kv_reads_total"),
+            rows_read: counter!("magpie_kv_rows_read_total"),
             commit_time: histogram!("magpie_kv_commit_seconds"),
             retries: counter!("magpie_kv_retries_total"),
             commit_syncs: counter!("magpie_kv_fsyncs_total"),
@@ -44,6 +48,12 @@ impl Meters {
             blob_read: counter!("magpie_blob_read_bytes_total"),
             blob_syncs: counter!("magpie_blob_fsyncs_total"),
         }
+    }
+
+    /// A round trip that read so many rows.
+    pub(crate) fn read(&self, rows: usize) {
+        self.read_rounds.increment(1);
+        self.rows_read.increment(rows as u64);
     }
 
     /// A commit ended like this.

@@ -192,6 +192,7 @@ impl Transaction {
     ) -> Result<(Page, KeyRange), Error> {
         self.check_age()?;
         let page = self.note(self.0.snapshot.page(range, request).await)?;
+        METERS.read(page.rows.len());
         let spoken_for = match page.rows.last() {
             Some((last, _)) if page.more && request.reverse => {
                 KeyRange { begin: last.clone(), end: range.end.clone() }
@@ -224,6 +225,9 @@ impl Transaction {
         let mut stored =
             if asked.is_empty() { Vec::new() } else { self.note(self.0.snapshot.get(&asked).await)? }
                 .into_iter();
+        if !asked.is_empty() {
+            METERS.read(asked.len());
+        }
         let state = self.0.state.lock();
         let values = keys.iter().zip(known).map(|(key, known)| match known {
             Some(value) => value,
