@@ -4,7 +4,7 @@ use store::kv::{Range, Transaction};
 use types::{AccountId, ModSeq, ObjectId};
 
 use crate::edit::Edit;
-use crate::table::{AccountStates, ObjectTable};
+use crate::table::{AccountStates, ObjectTable, read_many};
 use crate::{Error, Mail};
 
 impl Mail {
@@ -21,6 +21,16 @@ impl Mail {
             Ok((state.map_or(ModSeq(0), |state| state.modseq), objects))
         })
         .await
+    }
+
+    /// Objects of a kind, in the order asked; none for those that are not there.
+    pub(crate) async fn objects_at<T: ObjectTable>(
+        &self,
+        account: AccountId,
+        objects: &[ObjectId],
+    ) -> Result<Vec<Option<T::Record>>, Error> {
+        let keys = &objects.iter().map(|object| (account, *object)).collect::<Vec<_>>();
+        self.look(|tx| async move { Ok(read_many::<T>(&tx, keys).await?) }).await
     }
 
     /// Adds an object, if there are fewer than `most` of its kind.

@@ -14,9 +14,10 @@ use crate::place::owner;
 use crate::record::ThreadKey;
 use crate::source::Holder;
 use crate::table::{
-    AccountState, AccountStates, AnnotationRow, Annotations, Changes, EmailState, Emails, Expungeds, Identities,
-    MailboxCounters, MailboxNames, MemberRecord, Members, Metadatas, ObjectTable, ReceivedKey, ReceivedRow, Receiveds,
-    Sources, ThreadEmail, ThreadKeys, ThreadState, Threads, mailbox_names, read_many,
+    AccountState, AccountStates, AnnotationRow, Annotations, Changes, EmailState, Emails, Expungeds,
+    Identities, MailboxCounters, MailboxNames, MemberRecord, Members, Metadatas, ObjectTable, ReceivedKey,
+    ReceivedRow, Receiveds, Sources, Submissions, ThreadEmail, ThreadKeys, ThreadState, Threads,
+    mailbox_names, read_many,
 };
 use crate::tree::Tree;
 use crate::{Error, Mail};
@@ -84,6 +85,7 @@ impl Mail {
         check.log(self).await?;
         check.annotations(self).await?;
         check.objects::<Identities>(self).await?;
+        check.objects::<Submissions>(self).await?;
         check.findings.sort();
         Ok(check.findings)
     }

@@ -7,6 +7,7 @@ mod dkim;
 mod domain;
 mod member;
 mod name;
+mod referrer;
 mod scram;
 mod secret;
 mod sequence;
@@ -22,6 +23,7 @@ pub(crate) use dkim::{DkimKeyRow, DkimKeys, DkimSecretRow, DkimSecrets, Selector
 pub(crate) use domain::{DomainRow, Domains};
 pub(crate) use member::{MemberKey, MemberRow, Members};
 pub(crate) use name::{AccountRow, AliasRow, GroupRow, NameRow, Named, Names};
+pub(crate) use referrer::{ReferrerRow, Referrers};
 pub(crate) use scram::{Scram, ScramRow};
 pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sequence::Sequences;

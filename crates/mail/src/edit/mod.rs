@@ -25,8 +25,8 @@ use crate::Error;
 use crate::record::ThreadKey;
 use crate::table::{
     AccountState, AccountStates, Annotations, Changed, EmailState, Emails, MailboxCounters, MailboxNames,
-    MailboxRecord, MailboxStates, Mailboxes, Membership, ObjectsChange, ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState,
-    Threads, mailbox_range,
+    MailboxRecord, MailboxStates, Mailboxes, Membership, ObjectsChange, ThreadEmail, ThreadKeyRow,
+    ThreadKeys, ThreadState, Threads, mailbox_range,
 };
 
 /// A transaction in which one account changes.

@@ -13,6 +13,7 @@ mod identity;
 mod mailbox;
 mod member;
 mod object;
+mod submission;
 mod subscription;
 mod thread;
 mod upload;
@@ -30,8 +31,8 @@ pub(crate) use change::{
 pub(crate) use delivered::{DeliveredRow, Deliveries, Imports, day};
 pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, SourceView, Sources};
 pub(crate) use expunged::{ExpungedRow, Expungeds};
-pub use identity::{Identity, Person};
 pub(crate) use identity::Identities;
+pub use identity::{Identity, Person};
 pub(crate) use mailbox::{
     MailboxCounters, MailboxNames, MailboxRecord, MailboxRow, MailboxStates, Mailboxes, ThreadCounter,
     mailbox_names, mailbox_range, mailbox_rows, thread_counter,
@@ -39,6 +40,8 @@ pub(crate) use mailbox::{
 pub(crate) use member::{MemberRecord, Members, ReceivedKey, ReceivedRow, Receiveds};
 pub use object::ObjectKind;
 pub(crate) use object::ObjectTable;
+pub use submission::{Addressee, Arrival, Path, QueueEntry, Submission, Undo};
+pub(crate) use submission::{Submissions, SubmittedRow, Submitteds};
 pub(crate) use subscription::{Subscribed, Subscriptions};
 pub(crate) use thread::{ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads};
 pub(crate) use upload::{UploadRow, Uploads};
@@ -68,6 +71,8 @@ pub(crate) enum Number {
     Annotation = 16,
     Upload = 17,
     Identity = 18,
+    Submission = 19,
+    Submitted = 21,
 }
 
 /// The beginning of every key of one table of one account.

@@ -32,10 +32,10 @@ async fn each_change_is_told_once_and_to_its_kind() {
 
     let (at, all) = mail.identities(ALICE).await.unwrap();
     assert_eq!(at, there);
-    assert_eq!(all.iter().map(|(id, i)| (*id, i.name.as_str())).collect::<Vec<_>>(), [
-        (one, "Alice Liddell"),
-        (two, "A.")
-    ]);
+    assert_eq!(
+        all.iter().map(|(id, i)| (*id, i.name.as_str())).collect::<Vec<_>>(),
+        [(one, "Alice Liddell"), (two, "A.")]
+    );
     let changes = mail.changes(ALICE, start, 100).await.unwrap();
     let expected = ObjectsChanged { created: vec![one, two], ..ObjectsChanged::default() };
     assert_eq!(changes.objects.get(&ObjectKind::Identity), Some(&expected));
