@@ -116,10 +116,10 @@ async fn lost_submissions(node: &Node, account: AccountId) -> Result<(), Problem
 
 async fn is_queued(node: &Node, submission: &Submission) -> Result<bool, Problem> {
     let (inbound, outbound) = entries(submission);
-    for id in inbound {
-        if node.inbound.show(id).await?.is_some() {
-            return Ok(true);
-        }
+    if let Some(id) = inbound
+        && node.inbound.show(id).await?.is_some()
+    {
+        return Ok(true);
     }
     for id in outbound {
         if node.outbound.show(id).await?.is_some() {

@@ -173,7 +173,16 @@ impl Incoming<'_> {
     ) -> Submission {
         let mut submission = booking.submission.clone();
         for (addressee, recipient) in submission.recipients.iter_mut().zip(&self.envelope.recipients) {
-            stands(addressee, self.recipients.route(&recipient.path), fates);
+            let route = self.recipients.route(&recipient.path);
+            stands(addressee, route, fates);
+            if let ([only], Arrival::Queued) = (route.local.as_slice(), addressee.arrival) {
+                // Where several lead to one mailbox, the queue knows the first of them.
+                let leads_there = |other: &&smtp::Recipient| {
+                    self.recipients.route(&other.path).local.iter().any(|to| to.account == only.account)
+                };
+                let first = self.envelope.recipients.iter().find(leads_there);
+                addressee.queued_as = Some(self.address_of(first));
+            }
         }
         let held = plan.after > Duration::ZERO;
         submission.undo = if held { Undo::Pending } else { Undo::Final };
@@ -198,10 +207,7 @@ fn stands(addressee: &mut Addressee, route: &Route, fates: &[Fate]) {
     {
         ([only], [], []) => match fate_of(fates, only.account) {
             Some(Ok(Safe::Delivered { .. })) => (Arrival::Yes, "250 2.1.5 Delivered"),
-            Some(Ok(Safe::Queued(_))) => {
-                addressee.queued_as = Some(addressee.path.address.clone());
-                (Arrival::Queued, "250 2.0.0 Queued")
-            }
+            Some(Ok(Safe::Queued(_))) => (Arrival::Queued, "250 2.0.0 Queued"),
             Some(Err(mail::Error::TooLarge { .. })) => {
                 (Arrival::No, "552 5.3.4 The message is too large for this mailbox")
             }

@@ -330,12 +330,20 @@ impl Incoming<'_> {
         why: &str,
         reason: Why,
     ) -> Result<Vec<Fate>, ()> {
+        let queued = || {
+            let queued = |delivery: &Delivery| (delivery.account, Ok(Safe::Queued(reason)));
+            Ok(plan.deliveries.iter().map(queued).collect())
+        };
+        if self.booking.is_some() {
+            // It enters the queue together with what says so.
+            return queued();
+        }
         let packed = self.carrier.mail.pack(examined.bytes.clone()).await;
         let packed =
             packed.map_err(|error| tracing::warn!(id = %plan.id, %error, "a message cannot be queued"))?;
         let recipients = plan.deliveries.iter().map(|delivery| self.waiting(delivery, None)).collect();
         self.enqueue(plan, packed, examined.unchecked, why, recipients).await?;
-        Ok(plan.deliveries.iter().map(|delivery| (delivery.account, Ok(Safe::Queued(reason)))).collect())
+        queued()
     }
 
     /// Puts the message into the queue for those to whom it could not be delivered now.
@@ -360,7 +368,6 @@ impl Incoming<'_> {
         recipients: Vec<Waiting<'_>>,
     ) -> Result<(), ()> {
         if self.booking.is_some() {
-            // It enters the queue together with what says so.
             return Ok(());
         }
         let taken = self.carrier.inbound.take(self.taking(plan, packed, unchecked, why, recipients)).await;
@@ -383,10 +390,15 @@ impl Incoming<'_> {
         let leads_there =
             |path| self.recipients.route(path).local.iter().any(|d| d.account == delivery.account);
         let recipient = self.envelope.recipients.iter().find(|recipient| leads_there(&recipient.path));
-        let address = recipient.and_then(|recipient| recipient.path.mailbox());
-        let address = address.map_or_else(|| "postmaster".to_owned(), ToString::to_string);
+        let address = self.address_of(recipient);
         let expanded = recipient.is_some_and(|one| self.recipients.route(&one.path).is_expanded());
         Waiting { address, delivery, said, recipient, expanded }
+    }
+
+    /// The address by which the queue knows a recipient.
+    pub(super) fn address_of(&self, recipient: Option<&smtp::Recipient>) -> String {
+        let address = recipient.and_then(|recipient| recipient.path.mailbox());
+        address.map_or_else(|| "postmaster".to_owned(), ToString::to_string)
     }
 
     fn too_slow(&self) -> String {

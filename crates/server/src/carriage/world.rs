@@ -63,27 +63,34 @@ impl World {
 
     /// What resolves on `node`, and delivers and queues on the nodes that are named.
     pub(crate) fn carrier(&self, protocol: Protocol, node: &Node, delivers: &Node, queues: &Node) -> Carrier {
-        Carrier {
-            hostname: "mx.example.test".to_owned(),
-            protocol,
-            kv: node.kv.clone(),
-            directory: node.directory.clone(),
-            mail: delivers.mail.clone(),
-            inbound: inbound(queues),
-            outbound: queues.outbound.clone(),
-            notifier: Notifier::new(queues, "mx.example.test"),
-            retries: Arc::new(Retries::new(node.bus.clone())),
-            budget: Budget::new(BudgetLimits::default()),
-            checks: None,
-            sending: SendingLimits::default(),
-            reporting: reporting(node),
-            clock: node.clock.clone(),
-        }
+        let (inbound, outbound) = (inbound(queues), queues.outbound.clone());
+        let notifier = Notifier::new(queues, "mx.example.test");
+        Carrier { mail: delivers.mail.clone(), inbound, outbound, notifier, ..carrier(protocol, node) }
     }
 
     /// A spool for a message.
     pub(crate) fn spool(&self, carrier: &Carrier) -> Spool {
         Spool::new(self.directory.path().to_owned(), carrier.budget.clone())
+    }
+}
+
+/// What does everything on one node.
+pub(crate) fn carrier(protocol: Protocol, node: &Node) -> Carrier {
+    Carrier {
+        hostname: "mx.example.test".to_owned(),
+        protocol,
+        kv: node.kv.clone(),
+        directory: node.directory.clone(),
+        mail: node.mail.clone(),
+        inbound: inbound(node),
+        outbound: node.outbound.clone(),
+        notifier: Notifier::new(node, "mx.example.test"),
+        retries: Arc::new(Retries::new(node.bus.clone())),
+        budget: Budget::new(BudgetLimits::default()),
+        checks: None,
+        sending: SendingLimits::default(),
+        reporting: reporting(node),
+        clock: node.clock.clone(),
     }
 }
 

@@ -202,7 +202,7 @@ impl Sender {
             let pending = mail.pending_submission(&tx, account, submission).await.map_err(Failure::Mail)?;
             let before = pending.ok_or(Failure::TooLate)?;
             let (inbound, outbound) = carriage::entries(&before);
-            for id in inbound {
+            if let Some(id) = inbound {
                 self.withdraw(self.carrier.inbound.queue(), &tx, id).await?;
             }
             for id in outbound {

@@ -35,7 +35,8 @@ pub(super) async fn create(
     };
     let found = context.mail().submissions_at(account, &[submission]).await?.into_iter().next().flatten();
     let Some(record) = found else { return Err(MethodError::ServerUnavailable) };
-    let given = PROPERTIES.iter().filter(|property| !object.contains_key(**property));
+    let is_said = |property: &str| object.get(property).is_some_and(|value| !value.is_null());
+    let given = PROPERTIES.iter().filter(|property| !is_said(property));
     let given = given.map(|name| ((*name).to_owned(), property(submission, &record, name))).collect();
     Ok(Ok((submission, record, given)))
 }
