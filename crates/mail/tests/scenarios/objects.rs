@@ -66,7 +66,7 @@ async fn who_follows_a_mailbox_hears_nothing() {
     assert!(news.stirred.is_empty() && news.events.is_empty() && !news.untold);
     assert_eq!(news.to, before.next());
     let again = node.mail.select(ALICE, INBOX).await.unwrap();
-    assert_eq!((roll.uids, roll.modseq), (again.uids, again.modseq));
+    assert_eq!(roll.uids, again.uids);
 }
 
 #[tokio::test]
