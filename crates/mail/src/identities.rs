@@ -54,7 +54,7 @@ impl Mail {
             let after = change(before);
             check(&after).map(|()| after)
         };
-        self.update_object::<Identities>(account, identity, &change).await
+        self.update_object::<Identities>(account, identity, change).await
     }
 
     /// Removes an identity.

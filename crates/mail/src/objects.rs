@@ -63,8 +63,9 @@ impl Mail {
         &self,
         account: AccountId,
         object: ObjectId,
-        change: &(dyn Fn(&T::Record) -> Result<T::Record, Error> + Sync),
+        change: impl Fn(&T::Record) -> Result<T::Record, Error> + Sync,
     ) -> Result<(), Error> {
+        let change = &change;
         let _turn = self.turn(account).await;
         let work = |tx: Transaction| async move {
             let mut edit = Edit::open(&tx, account, self.now()).await?;
