@@ -103,6 +103,7 @@ async fn deliveries(
                         keywords: Keywords::new(),
                         received: Clock::system().now(),
                         quota: Quota::default(),
+                        reports_on: None,
                         id: None,
                     };
                     for result in mail.deliver(&message, &[delivery]).await {

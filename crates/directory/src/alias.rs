@@ -1,16 +1,18 @@
 //! Aliases: further names for accounts, groups and other aliases of this service, and for names at other servers, to
 //! which their mail is sent on.
 
-use store::kv::Transaction;
-use types::Timestamp;
+use store::kv::{Range, Transaction};
+use types::{AccountId, Timestamp};
 
 use crate::account::{new_row, vacant};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::name::{Address, DomainName, LocalPart, NameKey};
-use crate::page::{Page, PageRequest, list};
+use crate::page::{Cursor, Page, PageRequest, list};
 use crate::resolve::{Expansion, Place, locate};
-use crate::table::{AliasRow, NameRow, Named, Names, Sequences, Target, load_names_and_domains};
+use crate::table::{
+    AliasRow, NameRow, Named, Names, ReferrerRow, Referrers, Sequences, Target, load_names_and_domains,
+};
 
 /// An alias.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +58,7 @@ impl Directory {
                 let name = vacant(&tx, address).await?;
                 let targets = find_targets(&tx, targets).await?;
                 let id = Sequences::next_name(&tx).await?;
+                refer(&tx, &name, &[], &targets)?;
                 let row = new_row(id, address, now, Named::Alias(AliasRow { targets }));
                 tx.save::<Names>(&name, &row)?;
                 Alias::of(&name, row).ok_or_else(|| Error::NoSuchAlias(address.clone()))
@@ -73,6 +76,8 @@ impl Directory {
                     let led = Expansion::of(&tx, std::slice::from_ref(target), &self.options).await?;
                     led.check_apart(row.id, address, &target.address())?;
                 }
+                let before = targets_of(&row).to_vec();
+                refer(&tx, &name, &before, &found)?;
                 row.named = Named::Alias(AliasRow { targets: found });
                 tx.save::<Names>(&name, &row)?;
                 Alias::of(&name, row).ok_or_else(|| Error::NoSuchAlias(address.clone()))
@@ -115,15 +120,100 @@ impl Directory {
         list::<Names, _>(&self.kv, Names::range(domain), page, Alias::of).await
     }
 
+    /// The addresses of an account: its own, and those of aliases that lead to it, perhaps over other aliases. At most
+    /// [`Self::ADDRESSES`]. Two rounds of reading, and one for each alias that leads further.
+    pub async fn addresses_of(&self, account: AccountId) -> Result<Vec<Address>, Error> {
+        let Some(found) = self.account(account).await? else { return Ok(Vec::new()) };
+        let own = found.address;
+        self.kv
+            .run(|tx| {
+                let own = own.clone();
+                async move {
+                    let (mut addresses, mut led) = (vec![own], vec![account.0]);
+                    let mut next = 0;
+                    while let Some(id) = led.get(next).copied() {
+                        next += 1;
+                        let range = Range::new(Referrers::of(id)).limit(Self::ADDRESSES).snapshot();
+                        let names: Vec<NameKey> = tx
+                            .rows::<Referrers>(range)
+                            .all()
+                            .await?
+                            .into_iter()
+                            .map(|((_, name), _)| name)
+                            .collect();
+                        if names.is_empty() {
+                            continue;
+                        }
+                        let rows = tx.load_many::<Names>(&names).await?;
+                        for (name, row) in names.iter().zip(rows) {
+                            let Some(row) = row.filter(|row| targets_of(row).iter().any(|t| t.id == id))
+                            else {
+                                continue;
+                            };
+                            if addresses.len() < Self::ADDRESSES && !led.contains(&row.id) {
+                                led.push(row.id);
+                                addresses.extend(Alias::of(name, row).map(|alias| alias.address));
+                            }
+                        }
+                    }
+                    Ok(addresses)
+                }
+            })
+            .await
+    }
+
+    /// The most addresses of an account that [`Self::addresses_of`] finds.
+    pub const ADDRESSES: usize = 100;
+
+    /// Writes down which names a page of aliases leads to: for aliases that were made before that was done. Returns where to
+    /// go on, if there may be more.
+    pub async fn index_aliases(&self, page: &PageRequest) -> Result<Option<Cursor>, Error> {
+        let aliases = self.aliases(None, page).await?;
+        for alias in aliases.items {
+            let name = &alias.address.key();
+            let index = |tx: Transaction| async move {
+                let Some(row) = tx.load::<Names>(name).await? else { return Ok(()) };
+                for target in targets_of(&row).iter().filter(|target| !target.is_elsewhere()) {
+                    let key = (target.id, name.clone());
+                    if tx.load::<Referrers>(&key).await?.is_none() {
+                        tx.save::<Referrers>(&key, &ReferrerRow {})?;
+                    }
+                }
+                Ok::<_, Error>(())
+            };
+            self.kv.run(index).await?;
+        }
+        Ok(aliases.next)
+    }
+
     /// Removes an alias; its name is free then.
     pub async fn delete_alias(&self, address: &Address) -> Result<(), Error> {
         self.kv
             .run(|tx| async move {
-                let (name, _) = find(&tx, address).await?;
+                let (name, row) = find(&tx, address).await?;
+                refer(&tx, &name, targets_of(&row), &[])?;
                 Ok(tx.remove::<Names>(&name)?)
             })
             .await
     }
+}
+
+fn targets_of(row: &NameRow) -> &[Target] {
+    match &row.named {
+        Named::Alias(AliasRow { targets }) => targets,
+        Named::Account(_) | Named::Group(_) => &[],
+    }
+}
+
+/// Notes that an alias leads to other names than before.
+fn refer(tx: &Transaction, alias: &NameKey, before: &[Target], after: &[Target]) -> Result<(), Error> {
+    for target in before.iter().filter(|target| !target.is_elsewhere()) {
+        tx.remove::<Referrers>(&(target.id, alias.clone()))?;
+    }
+    for target in after.iter().filter(|target| !target.is_elsewhere()) {
+        tx.save::<Referrers>(&(target.id, alias.clone()), &ReferrerRow {})?;
+    }
+    Ok(())
 }
 
 async fn find(tx: &Transaction, address: &Address) -> Result<(NameKey, NameRow), Error> {

@@ -6,7 +6,7 @@ mod world;
 
 use std::time::Duration;
 
-use directory::{Authenticated, Protocol, SendingLimits};
+use directory::{Authenticated, PageRequest, Protocol, SendingLimits};
 use world::{World, address, domain};
 
 async fn login(world: &World, name: &str) -> Authenticated {
@@ -89,4 +89,34 @@ async fn nobody_sends_without_measure() {
     send(alice, 30).await.unwrap();
     let none = SendingLimits { messages_per_hour: None, recipients_per_hour: None, recipients_per_day: None };
     world.directory.count_sending(bob, 1_000_000, &none).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_knows_the_addresses_that_lead_to_it() {
+    let world = World::new().with_domain().await;
+    world.domain("other.test").await;
+    let mut ids = Vec::new();
+    for name in ["alice@example.test", "bob@example.test"] {
+        ids.push(world.account_with(name, "secret").await);
+    }
+    world.alias("info@example.test", &["alice@example.test", "bob@example.test"]).await;
+    world.alias("sales@other.test", &["info@example.test"]).await;
+    world.alias("bobby@example.test", &["bob@example.test", "someone@elsewhere.test"]).await;
+    world.group("team@example.test", &["alice@example.test"]).await;
+    let of = async |at: usize| -> Vec<String> {
+        let found = world.directory.addresses_of(ids[at]).await.unwrap();
+        found.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(of(0).await, ["alice@example.test", "info@example.test", "sales@other.test"]);
+    assert_eq!(of(1).await.len(), 4);
+    let directory = &world.directory;
+    directory.set_alias(&address("info@example.test"), &[address("bob@example.test")]).await.unwrap();
+    assert_eq!(of(0).await, ["alice@example.test"]);
+    directory.delete_alias(&address("bobby@example.test")).await.unwrap();
+    assert_eq!(of(1).await, ["bob@example.test", "info@example.test", "sales@other.test"]);
+    // What an older release has left out is written down.
+    world.forget_referrers().await;
+    assert_eq!(of(1).await, ["bob@example.test"]);
+    assert_eq!(directory.index_aliases(&PageRequest::first(1000)).await.unwrap(), None);
+    assert_eq!(of(1).await.len(), 3);
 }

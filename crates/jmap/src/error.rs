@@ -220,7 +220,7 @@ impl SetError {
         use mail::Error as E;
         let text = error.to_string();
         Ok(match error {
-            E::NoSuchEmail => Self::not_found(),
+            E::NoSuchEmail | E::NoSuchObject => Self::not_found(),
             E::NoSuchMailbox | E::Nowhere => Self::properties(&["mailboxIds"], text),
             E::Exists | E::Name(_) => Self::properties(&["name"], text),
             E::RoleTaken => Self::properties(&["role"], text),
@@ -229,7 +229,7 @@ impl SetError {
             E::HasEmails => Self::new("mailboxHasEmail", text),
             E::Inbox => Self::new("forbidden", text),
             E::OverQuota { .. } | E::TooManyMailboxes { .. } => Self::new("overQuota", text),
-            E::TooLarge { .. } => Self::new("tooLarge", text),
+            E::TooLarge { .. } | E::ObjectTooLarge { .. } => Self::new("tooLarge", text),
             E::TooManyKeywords { .. } => Self::new("tooManyKeywords", text),
             E::TooManyPlaces { .. } => Self::new("tooManyMailboxes", text),
             E::TooMany { .. } | E::OutOfUids => Self::new("forbidden", text),

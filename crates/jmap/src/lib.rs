@@ -7,7 +7,7 @@
 //!   Jmap::request:  wire ── calls one after the other ── method: one file per method
 //!                   I-JSON, Request,   references to       |
 //!                   limits first       earlier results     |
-//!                                            mail::Mail, directory::Directory
+//!                                            mail::Mail, directory::Directory, Departures
 //! ```
 //!
 //! [`wire`] is the language without any I/O: strict JSON, requests, pointers, ids. What a method does stands in a file
@@ -19,6 +19,7 @@
 
 mod blob;
 mod context;
+mod departures;
 mod download;
 mod email;
 mod error;
@@ -32,6 +33,7 @@ mod upload;
 mod user;
 pub mod wire;
 
+pub use departures::{Departure, Departures, NotRecalled, NotSent, Terms};
 pub use download::{Download, DownloadStream};
 pub use email::header::{Form, HeaderProperty};
 pub use error::{Problem, TransferError};

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use types::Clock;
 
 use crate::context::Context;
+use crate::departures::Departures;
 use crate::download::{self, Download, Room};
 use crate::error::MethodError;
 use crate::method::Method;
@@ -25,6 +26,8 @@ pub struct Services {
     pub directory: Directory,
     /// What time it is.
     pub clock: Clock,
+    /// Sends mail.
+    pub departures: Arc<dyn Departures>,
 }
 
 /// JMAP. Cheap to clone; all clones are the same.
@@ -53,7 +56,7 @@ impl Jmap {
     /// The Session object (RFC 8620 §2). `base` is where the client has found it: scheme and authority, such as
     /// `https://mail.example.com`. All URLs in it are absolute.
     pub fn session(&self, user: &User, base: &str) -> Bytes {
-        to_bytes(&session::session(user, &self.inner.limits, base))
+        to_bytes(&session::session(user, &self.inner.limits, &self.inner.services.departures.terms(), base))
     }
 
     /// Answers a request (RFC 8620 §3): a Response object, or why the whole request was refused.
@@ -88,7 +91,10 @@ impl Jmap {
         if tells_created {
             response.insert("createdIds".to_owned(), json!(context.created));
         }
-        response.insert("sessionState".to_owned(), session::state(user, limits).into());
+        response.insert(
+            "sessionState".to_owned(),
+            session::state(user, limits, &services.departures.terms()).into(),
+        );
         Ok(to_bytes(&Value::Object(response)))
     }
 

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Value, json};
 
+use crate::departures::Terms;
 use crate::wire::{Capability, Object, id};
 use crate::{Limits, User};
 
@@ -11,7 +12,7 @@ use crate::{Limits, User};
 const MAILBOXES_PER_EMAIL: usize = 32;
 
 /// The Session object of a user, for clients that have found it at `base`.
-pub(crate) fn session(user: &User, limits: &Limits, base: &str) -> Value {
+pub(crate) fn session(user: &User, limits: &Limits, terms: &Terms, base: &str) -> Value {
     let account = id::of_account(user.account());
     json!({
         "capabilities": capabilities(limits),
@@ -20,11 +21,12 @@ pub(crate) fn session(user: &User, limits: &Limits, base: &str) -> Value {
                 "name": user.name(),
                 "isPersonal": true,
                 "isReadOnly": false,
-                "accountCapabilities": account_capabilities(limits),
+                "accountCapabilities": account_capabilities(limits, terms),
             }
         },
         "primaryAccounts": {
             Capability::Mail.urn(): account.as_str(),
+            Capability::Submission.urn(): account.as_str(),
         },
         "username": user.name(),
         "apiUrl": format!("{base}/jmap/api"),
@@ -32,15 +34,15 @@ pub(crate) fn session(user: &User, limits: &Limits, base: &str) -> Value {
         "uploadUrl": format!("{base}/jmap/upload/{{accountId}}/"),
         "eventSourceUrl":
             format!("{base}/jmap/events?types={{types}}&closeafter={{closeafter}}&ping={{ping}}"),
-        "state": state(user, limits),
+        "state": state(user, limits, terms),
     })
 }
 
 /// Changes with whatever the Session object says, wherever it was found.
-pub(crate) fn state(user: &User, limits: &Limits) -> String {
+pub(crate) fn state(user: &User, limits: &Limits, terms: &Terms) -> String {
     let mut hasher = DefaultHasher::new();
     // The order of members is that of their names: equal objects are equal texts.
-    (capabilities(limits).to_string(), account_capabilities(limits).to_string()).hash(&mut hasher);
+    (capabilities(limits).to_string(), account_capabilities(limits, terms).to_string()).hash(&mut hasher);
     (user.account().0, user.name()).hash(&mut hasher);
     format!("{:x}", hasher.finish())
 }
@@ -49,6 +51,7 @@ fn capabilities(limits: &Limits) -> Value {
     let mut capabilities = Object::new();
     capabilities.insert(Capability::Core.urn().to_owned(), core(limits));
     capabilities.insert(Capability::Mail.urn().to_owned(), json!({}));
+    capabilities.insert(Capability::Submission.urn().to_owned(), json!({}));
     Value::Object(capabilities)
 }
 
@@ -65,7 +68,7 @@ fn core(limits: &Limits) -> Value {
     })
 }
 
-fn account_capabilities(limits: &Limits) -> Value {
+fn account_capabilities(limits: &Limits, terms: &Terms) -> Value {
     json!({
         Capability::Mail.urn(): {
             "maxMailboxesPerEmail": MAILBOXES_PER_EMAIL,
@@ -74,6 +77,10 @@ fn account_capabilities(limits: &Limits) -> Value {
             "maxSizeAttachmentsPerEmail": limits.size_upload,
             "emailQuerySortOptions": crate::method::email::query::SORTS,
             "mayCreateTopLevelMailbox": true,
-        }
+        },
+        Capability::Submission.urn(): {
+            "maxDelayedSend": terms.longest_hold.as_secs(),
+            "submissionExtensions": terms.extensions,
+        },
     })
 }

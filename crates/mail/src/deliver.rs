@@ -6,10 +6,11 @@ use futures::future::try_join_all;
 use store::blob::LinkError;
 use store::kv::{Table, Transaction, decode};
 use tokio::sync::OwnedMutexGuard;
-use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
+use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ObjectId, ThreadId, Timestamp, Uid};
 
 use crate::edit::Edit;
 use crate::place::{Placing, needs, owner};
+use crate::submissions::report_came;
 use crate::table::{AccountState, DeliveredRow, Deliveries, day};
 use crate::{Error, Mail, Message};
 
@@ -28,6 +29,8 @@ pub struct Delivery {
     pub quota: Quota,
     /// Names the delivery, so that a retry of the same makes no second copy for a day.
     pub id: Option<DeliveryId>,
+    /// It is a report on what became of this submission of the same account's.
+    pub reports_on: Option<ObjectId>,
 }
 
 /// The name of a delivery: equal for a retry, different for everything else.
@@ -249,6 +252,9 @@ impl Mail {
         self.link(tx, account, placed.email, message).await?;
         if let Some(id) = delivery.id {
             tx.save::<Deliveries>(&(account, today, id.0), &placed.marker(delivery.mailbox))?;
+        }
+        if let Some(submission) = delivery.reports_on {
+            report_came(&mut edit, submission, placed.email).await?;
         }
         let modseq = edit.finish().await?;
         let (email, thread, uid) = (placed.email, placed.thread, placed.uid);

@@ -47,6 +47,7 @@ mod sweep;
 mod table;
 mod verify;
 mod wait;
+mod withdraw;
 
 pub use browse::{Ages, Depth, Entry, Leg, Page, Plan};
 pub use claim::Lease;

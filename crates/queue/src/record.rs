@@ -1,7 +1,7 @@
 //! What the rows of a queue hold.
 
 use minicbor::{Decode, Encode};
-use types::{AccountId, Timestamp};
+use types::{AccountId, ObjectId, Timestamp};
 
 use crate::clock::Moment;
 
@@ -40,6 +40,13 @@ pub struct Origin {
     /// Who has submitted it, if somebody here has.
     #[n(8)]
     pub submitter: Option<AccountId>,
+    /// What it is called among the submitter's submissions, if it has a name there: what becomes of it is written down with
+    /// that.
+    #[n(9)]
+    pub submission: Option<ObjectId>,
+    /// The submission that it is a report on, and whose that is.
+    #[n(10)]
+    pub reports_on: Option<(AccountId, ObjectId)>,
 }
 
 impl Origin {

@@ -59,6 +59,8 @@ pub struct Report {
     pub notices: Vec<Notice>,
     /// When what is late will be given up, by the wall clock, as far as can be foreseen.
     pub until: Option<Timestamp>,
+    /// All recipients of the leg as they are now. Only of a message that has a name among submissions: nobody else asks.
+    pub recipients: Vec<Recipient>,
 }
 
 /// What else a settling transaction does, so that both happen or neither.

@@ -163,7 +163,9 @@ impl Queue {
             }
         }
         let until = until.filter(|_| leg.pending().next().is_some());
-        let report = Report { notices, until };
+        let named = lease.origin().submission.is_some();
+        let recipients = if named { leg.recipients.clone() } else { Vec::new() };
+        let report = Report { notices, until, recipients };
         if over(&leg) {
             self.save_leg(tx, lease.key, Some(&before), None)?;
             self.leave(tx, lease.key, rows.next().flatten(), rows.next().flatten())?;

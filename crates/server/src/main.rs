@@ -20,6 +20,7 @@
 
 mod admin;
 mod budget;
+mod carriage;
 mod cli;
 mod config;
 mod data_dir;

@@ -33,6 +33,8 @@ pub(crate) fn origin(envelope: &Envelope) -> Origin {
         unchecked: None,
         protection: if submission.require_tls { Protection::Required } else { Protection::Usual },
         submitter: submission.submitter.as_ref().map(|submitter| AccountId(submitter.account())),
+        submission: None,
+        reports_on: None,
     }
 }
 

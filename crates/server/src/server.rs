@@ -23,16 +23,18 @@ use tokio::time::sleep;
 
 use crate::admin::Counter;
 use crate::budget::Budget;
+use crate::carriage::{Carrier, Retries};
 use crate::config::{
     CheckSettings, HttpSettings, JmapSettings, ListenerSettings, Protocol, Settings, ShutdownSettings,
 };
 use crate::data_dir::DataDir;
+use crate::driver::departures::Sender;
 use crate::driver::http::HttpDriver;
 use crate::driver::imap::ImapServer;
 use crate::driver::jmap::JmapDriver;
 use crate::driver::pop3::Pop3Server;
 use crate::driver::port::Port;
-use crate::driver::smtp::{SmtpServer, SmtpServices};
+use crate::driver::smtp::SmtpServer;
 use crate::inbound::Inbound;
 use crate::meters::{Gauges, PortMeters};
 use crate::net::tls::{self, Certificates};
@@ -209,8 +211,20 @@ impl Server {
     }
 
     fn serve_smtp(&self, port: Port, protocol: smtp::Protocol, listener: Listener) {
-        let mut config = smtp::Config::new(&self.settings.hostname, protocol);
+        let mut config = self.smtp_config(protocol);
         config.starttls = port.offers_tls();
+        if protocol == smtp::Protocol::Submission {
+            self.offer_submission(&mut config);
+        }
+        let server = Arc::new(SmtpServer::new(config, port, self.data.spool(), self.carrier(protocol)));
+        let tasks = self.lifecycle.clone();
+        listener
+            .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+    }
+
+    /// What holds for everybody who hands mail over by a protocol.
+    fn smtp_config(&self, protocol: smtp::Protocol) -> smtp::Config {
+        let mut config = smtp::Config::new(&self.settings.hostname, protocol);
         config.smtputf8 = self.settings.smtp.smtputf8;
         // What has no lines is put into some before it is kept.
         config.binarymime = true;
@@ -218,28 +232,28 @@ impl Server {
         config.limits.message = self.settings.node.message_size;
         config.timeouts = self.settings.smtp.timeouts.clone();
         config.timeouts.handshake = self.settings.connections.times.handshake;
-        if protocol == smtp::Protocol::Submission {
-            self.offer_submission(&mut config);
-        }
-        let services = SmtpServices {
+        config
+    }
+
+    /// What brings messages to their places that come by a protocol.
+    fn carrier(&self, protocol: smtp::Protocol) -> Carrier {
+        Carrier {
+            hostname: self.settings.hostname.clone(),
+            protocol,
             kv: self.node.kv.clone(),
-            bus: self.node.bus.clone(),
             directory: self.node.directory.clone(),
             mail: self.node.mail.clone(),
             inbound: self.inbound.clone(),
             outbound: self.node.outbound.clone(),
             notifier: self.notifier.clone(),
+            retries: Arc::new(Retries::new(self.node.bus.clone())),
             budget: self.budget.clone(),
-            sending: self.settings.submission.limits,
             // Whoever submits has logged in, and who hands mail over by LMTP has checked it.
             checks: self.checks.clone().filter(|_| protocol == smtp::Protocol::Smtp),
+            sending: self.settings.submission.limits,
             reporting: self.reporting.clone(),
             clock: self.node.clock.clone(),
-        };
-        let server = Arc::new(SmtpServer::new(config, port, self.data.spool(), services));
-        let tasks = self.lifecycle.clone();
-        listener
-            .run(&self.lifecycle, move |socket, client| server.clone().serve(socket, client, tasks.clone()));
+        }
     }
 
     /// What is on offer to those who log in to send. DSN is a promise that is kept for them: their address is theirs.
@@ -332,10 +346,14 @@ impl Server {
     /// JMAP for a listener whose connections are encrypted, or not.
     fn jmap(&self, encrypted: bool) -> Api {
         let JmapSettings { url, origins, .. } = self.settings.jmap.clone();
+        let mut config = self.smtp_config(smtp::Protocol::Submission);
+        self.offer_submission(&mut config);
+        let carrier = self.carrier(smtp::Protocol::Submission);
         let services = jmap::Services {
             mail: self.node.mail.clone(),
             directory: self.node.directory.clone(),
             clock: self.node.clock.clone(),
+            departures: Arc::new(Sender::new(carrier, config, self.data.spool())),
         };
         let limits = jmap::Limits { size_upload: self.settings.node.message_size, ..jmap::Limits::default() };
         let jmap = Jmap::new(services, limits);

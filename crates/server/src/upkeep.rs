@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use directory::PageRequest;
+use mail::{Addressee, Arrival, Submission, Word};
 use queue::Line;
 use rand::RngExt;
 use store::blob::{CompactLimits, SweepLimits};
+use store::kv::Transaction;
 use tokio::time::sleep;
+use types::AccountId;
 
+use crate::carriage::entries;
 use crate::net::Lifecycle;
 use crate::node::Node;
 use crate::outbound::trim_policies;
@@ -25,6 +29,10 @@ const LINES: usize = 500;
 pub(crate) fn start(node: Node, oldest_mark: Duration, lifecycle: &Lifecycle) {
     let stopping = lifecycle.clone();
     lifecycle.spawn(async move {
+        tokio::select! {
+            () = stopping.stopping() => return,
+            indexed = index_aliases(&node) => log_failure("aliases", indexed),
+        }
         loop {
             let round = async {
                 sleep(pause()).await;
@@ -61,12 +69,66 @@ async fn mailboxes(node: &Node) -> Result<(), Problem> {
                 Ok(report) => tracing::debug!(account = %account.address, ?report, "upkeep"),
                 Err(error) => tracing::warn!(account = %account.address, %error, "upkeep failed"),
             }
+            log_failure("submissions", lost_submissions(node, account.id).await);
         }
         match page.next {
             Some(next) => request.after = Some(next),
             None => return Ok(()),
         }
     }
+}
+
+/// Older releases did not write down which names aliases lead to.
+async fn index_aliases(node: &Node) -> Result<(), Problem> {
+    let mut request = PageRequest::first(PageRequest::MAX);
+    while let Some(next) = node.directory.index_aliases(&request).await? {
+        request.after = Some(next);
+    }
+    Ok(())
+}
+
+/// Says of submissions that wait in a queue, and are in none any more, that nobody knows what became of them: an operator
+/// has dropped them.
+async fn lost_submissions(node: &Node, account: AccountId) -> Result<(), Problem> {
+    let unavailable = |error: mail::Error| Problem::unavailable(error.to_string());
+    let (_, all) = node.mail.submissions(account).await.map_err(unavailable)?;
+    let young = node.clock.now().minus(EVERY);
+    for (id, submission) in all.iter().filter(|(_, submission)| submission.made < young) {
+        let waits = |one: &&Addressee| one.arrival == Arrival::Queued;
+        let waiting: Vec<&Addressee> = submission.recipients.iter().filter(waits).collect();
+        if waiting.is_empty() || is_queued(node, submission).await? {
+            continue;
+        }
+        let words: Vec<Word> = waiting
+            .into_iter()
+            .filter_map(|one| one.queued_as.clone())
+            .map(|address| Word {
+                address,
+                reply: "250 2.0.0 It is in no queue any more".to_owned(),
+                arrival: Arrival::Unknown,
+            })
+            .collect();
+        let (mail, words) = (&node.mail, &words);
+        let note = |tx: Transaction| async move { mail.note_submission(&tx, account, *id, words).await };
+        node.kv.run(note).await.map_err(unavailable)?;
+        mail.stir(account).await;
+    }
+    Ok(())
+}
+
+async fn is_queued(node: &Node, submission: &Submission) -> Result<bool, Problem> {
+    let (inbound, outbound) = entries(submission);
+    if let Some(id) = inbound
+        && node.inbound.show(id).await?.is_some()
+    {
+        return Ok(true);
+    }
+    for id in outbound {
+        if node.outbound.show(id).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn inbound(node: &Node) -> Result<(), Problem> {

@@ -32,15 +32,29 @@ impl<'a> Parameter<'a> {
         Ok(list)
     }
 
+    /// A parameter of which keyword and value are known apart.
+    pub(crate) fn of(keyword: &'a str, value: Option<&'a str>) -> Option<Self> {
+        let parameter = Self { keyword, value };
+        let stands_alone = |text: &str| !text.contains([' ', '=']);
+        (stands_alone(keyword) && value.is_none_or(stands_alone) && parameter.is_well_formed())
+            .then_some(parameter)
+    }
+
     fn parse(word: &'a str) -> Option<Self> {
         let (keyword, value) = match word.split_once('=') {
             Some((keyword, value)) => (keyword, Some(value)),
             None => (word, None),
         };
+        let parameter = Self { keyword, value };
+        parameter.is_well_formed().then_some(parameter)
+    }
+
+    fn is_well_formed(&self) -> bool {
+        let Self { keyword, value } = self;
         let keyword_ok = keyword.starts_with(|c: char| c.is_ascii_alphanumeric())
             && keyword.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         let value_ok = value.is_none_or(|v| !v.is_empty() && v.chars().all(|c| !c.is_control() && c != '='));
-        (keyword_ok && value_ok).then_some(Self { keyword, value })
+        keyword_ok && value_ok
     }
 
     /// Whether the keyword is this one; keywords have no case.
@@ -79,6 +93,18 @@ pub(crate) fn xtext(text: &str) -> Option<String> {
     Some(decoded)
 }
 
+/// Encodes printable ASCII as xtext.
+pub(crate) fn to_xtext(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '+' | '=' | ' ' => encoded.push_str(&format!("+{:02X}", u32::from(c))),
+            _ => encoded.push(c),
+        }
+    }
+    encoded
+}
+
 /// The grammar knows upper case only.
 fn hex(digit: u8) -> Option<u8> {
     match digit {
@@ -106,6 +132,7 @@ mod tests {
     #[test]
     fn decodes_xtext_and_nothing_that_injects() {
         assert_eq!(xtext("a+2Bb+3D+20c").as_deref(), Some("a+b= c"));
+        assert_eq!(to_xtext("a+b= c"), "a+2Bb+3D+20c");
         for bad in ["a+", "a+2", "a+2b", "a=b", "a+0D+0A", "a+00", "a+7F", "a+FF", "a b", "é"] {
             assert_eq!(xtext(bad), None, "{bad:?}");
         }

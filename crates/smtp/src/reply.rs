@@ -2,6 +2,7 @@
 //! to do about it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -157,6 +158,19 @@ impl Refusal {
 
     pub(crate) fn into_reply(self) -> Reply {
         self.0
+    }
+}
+
+impl From<Reply> for Refusal {
+    fn from(reply: Reply) -> Self {
+        Self(reply)
+    }
+}
+
+/// Its text, without the codes.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
     }
 }
 

@@ -68,6 +68,17 @@ impl Trace<'_> {
         field
     }
 
+    /// The `Received:` field of a submitted message that came without a session of SMTP.
+    pub fn handed_in(&self, envelope: &Envelope) -> String {
+        let mut field = format!("Received: by {}", self.hostname);
+        append(&mut field, &format!("\r\n\tid {}", host(self.id)));
+        if let [only] = envelope.recipients.as_slice() {
+            append(&mut field, &format!("\r\n\tfor {}", only.path));
+        }
+        append(&mut field, &format!(";\r\n\t{}\r\n", self.at.rfc5322()));
+        field
+    }
+
     /// The `Return-Path:` field, with its CRLF: for final delivery only.
     pub fn return_path(envelope: &Envelope) -> String {
         format!("Return-Path: {}\r\n", envelope.origin.sender)

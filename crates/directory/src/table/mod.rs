@@ -8,6 +8,7 @@ mod domain;
 mod member;
 mod name;
 mod oauth;
+mod referrer;
 mod scram;
 mod secret;
 mod sequence;
@@ -28,6 +29,7 @@ pub(crate) use oauth::{
     DeviceRow, Devices, Digest, Due, DueRows, GrantKey, GrantRow, Grants, Mark, OAuthClientRow, OAuthClients,
     Spent, TokenRef, UserCodeRow, UserCodes,
 };
+pub(crate) use referrer::{ReferrerRow, Referrers};
 pub(crate) use scram::{Scram, ScramRow};
 pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sequence::Sequences;

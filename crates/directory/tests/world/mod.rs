@@ -13,8 +13,8 @@ use directory::{
 };
 use store::bus::Bus;
 use store::kv::{
-    Chaos, ChaosRates, Commit, Embedded, EmbeddedOptions, Engine, Error, Kv, Metered, Snapshot, Version,
-    Watch,
+    Chaos, ChaosRates, Commit, Embedded, EmbeddedOptions, Engine, Error, KeyRange, Kv, Metered, Snapshot,
+    Transaction, Version, Watch,
 };
 use tempfile::TempDir;
 use types::{AccountId, Clock, ManualClock, Timestamp};
@@ -135,6 +135,13 @@ impl World {
     }
 
     /// How many read rounds `work` took.
+    /// Forgets which names aliases lead to, as if an older release had made them.
+    pub async fn forget_referrers(&self) {
+        let rows = &KeyRange { begin: "dr".into(), end: "ds".into() };
+        let forget = |tx: Transaction| async move { tx.clear_range(rows.clone()) };
+        self.kv.run(forget).await.unwrap();
+    }
+
     pub async fn rounds<T>(&self, work: impl Future<Output = T>) -> (u64, T) {
         self.meter.take();
         let result = work.await;

@@ -5,8 +5,10 @@ pub(crate) mod changes;
 pub(crate) mod collation;
 pub(crate) mod core;
 pub(crate) mod email;
+pub(crate) mod email_submission;
 pub(crate) mod filter;
 pub(crate) mod get;
+pub(crate) mod identity;
 pub(crate) mod mailbox;
 pub(crate) mod query_changes;
 pub(crate) mod search_snippet;
@@ -65,6 +67,18 @@ pub(crate) const METHODS: &[Method] = &[
     method!("Email/import", Mail, email::import),
     method!("Email/parse", Mail, email::parse),
     method!("SearchSnippet/get", Mail, search_snippet::get),
+    method!("Identity/get", Submission, identity::get),
+    method!("Identity/changes", Submission, identity::changes),
+    method!("Identity/set", Submission, identity::set),
+    method!("EmailSubmission/get", Submission, email_submission::get),
+    method!("EmailSubmission/changes", Submission, email_submission::changes),
+    method!("EmailSubmission/query", Submission, email_submission::query),
+    method!("EmailSubmission/queryChanges", Submission, email_submission::query_changes),
+    Method {
+        name: "EmailSubmission/set",
+        capability: Capability::Submission,
+        run: |context, arguments| Box::pin(email_submission::set::run(context, arguments)),
+    },
 ];
 
 impl Method {

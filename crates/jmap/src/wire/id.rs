@@ -6,6 +6,7 @@
 //!   F3          mailbox 3, as IMAP's MAILBOXID  B12-4      what part 4 of it holds, decoded
 //!   T5          thread 5                        B12-4-1    part 1 of the message that part 4 holds
 //!   M12T5       email 12, in thread 5           Uabc…      an upload, by the hash of its content
+//!   I9          identity 9                      S10        submission 10
 //! ```
 //!
 //! A thread's id is part of an email's, because that never changes in JMAP (RFC 8621 §4.1.1): an email that moves to
@@ -14,7 +15,7 @@
 use std::fmt;
 
 use mail::EmailChanged;
-use types::{AccountId, EmailId, MailboxId, ThreadId};
+use types::{AccountId, EmailId, MailboxId, ObjectId, ThreadId};
 
 /// The longest id.
 pub const MAX_LEN: usize = 255;
@@ -157,6 +158,26 @@ pub fn of_email(email: EmailId, thread: ThreadId) -> String {
     format!("M{email}T{thread}")
 }
 
+/// The identity with that id.
+pub fn identity(text: &str) -> Option<ObjectId> {
+    number(text.strip_prefix('I')?).map(ObjectId)
+}
+
+/// An identity's id.
+pub fn of_identity(identity: ObjectId) -> String {
+    format!("I{identity}")
+}
+
+/// The submission with that id.
+pub fn submission(text: &str) -> Option<ObjectId> {
+    number(text.strip_prefix('S')?).map(ObjectId)
+}
+
+/// A submission's id.
+pub fn of_submission(submission: ObjectId) -> String {
+    format!("S{submission}")
+}
+
 /// A number in the one form that it is written in.
 fn number(text: &str) -> Option<u64> {
     let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -172,6 +193,8 @@ mod tests {
         assert_eq!(account(&of_account(AccountId(7))), Some(AccountId(7)));
         assert_eq!(mailbox(&of_mailbox(MailboxId(3))), Some(MailboxId(3)));
         assert_eq!(thread(&of_thread(ThreadId(u64::MAX))), Some(ThreadId(u64::MAX)));
+        assert_eq!(identity(&of_identity(ObjectId(9))), Some(ObjectId(9)));
+        assert_eq!(submission(&of_submission(ObjectId(10))), Some(ObjectId(10)));
         let named = EmailChanged { email: EmailId(12), thread: ThreadId(5) };
         assert_eq!(email(&of_email(named.email, named.thread)), Some(named));
         for text in ["B12", "B12-0", "B12-4-1"] {

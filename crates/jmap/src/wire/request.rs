@@ -16,6 +16,8 @@ pub enum Capability {
     Core,
     /// RFC 8621 §1.3.1.
     Mail,
+    /// RFC 8621 §1.3.2.
+    Submission,
 }
 
 /// The capabilities that a request uses.
@@ -45,13 +47,14 @@ pub struct Call {
 }
 
 impl Capability {
-    const ALL: [Self; 2] = [Self::Core, Self::Mail];
+    const ALL: [Self; 3] = [Self::Core, Self::Mail, Self::Submission];
 
     /// Its name.
     pub const fn urn(self) -> &'static str {
         match self {
             Self::Core => "urn:ietf:params:jmap:core",
             Self::Mail => "urn:ietf:params:jmap:mail",
+            Self::Submission => "urn:ietf:params:jmap:submission",
         }
     }
 

@@ -2,20 +2,24 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use directory::{
-    AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, NewPassword, Options, Protocol, Quota,
+    AccountSpec, Address, Authenticated, Cost, Directory, DomainName, DomainSettings, NewPassword, Options,
+    Protocol, Quota,
 };
-use jmap::{Jmap, Limits, Services, User};
-use mail::{Mail, MailOptions, Quota as MailQuota};
+use futures::future::BoxFuture;
+use jmap::{Departure, Departures, Jmap, Limits, NotRecalled, NotSent, Services, Terms, User};
+use mail::{Addressee, Mail, MailOptions, Path, Quota as MailQuota, Submission, Undo};
 use serde_json::{Value, json};
 use store::blob::{Blobs, BlobsOptions, Memory};
 use store::bus::Bus;
-use store::kv::{self, Embedded, EmbeddedOptions, Kv};
+use store::kv::{self, Embedded, EmbeddedOptions, Kv, Transaction};
 use tempfile::TempDir;
-use types::{Clock, Keyword, MailboxId, ManualClock, Timestamp};
+use types::{AccountId, Clock, Keyword, MailboxId, ManualClock, ObjectId, Timestamp};
 
 pub struct World {
     pub mail: Mail,
@@ -42,12 +46,13 @@ impl World {
         let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), MailOptions::default());
         let options =
             Options { cost: Cost::new(8, 1, 1).unwrap(), password_min_chars: 4, ..Options::default() };
-        let directory = Directory::new(kv, bus, clock.clone(), options);
+        let directory = Directory::new(kv.clone(), bus, clock.clone(), options);
         let domain = DomainName::parse("example.test").unwrap();
         directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
         let alice = user(&directory, "alice@example.test", Quota::UNLIMITED).await;
         let bob = user(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
-        let services = Services { mail: mail.clone(), directory, clock };
+        let departures = Arc::new(Outbox { mail: mail.clone(), kv: kv.clone(), clock: clock.clone() });
+        let services = Services { mail: mail.clone(), directory, clock, departures };
         let jmap = Jmap::new(services, limits);
         Self { mail, jmap, alice, bob, hand, rows, _files: files }
     }
@@ -62,7 +67,8 @@ impl World {
 
     /// The arguments of the response to one call.
     pub async fn call(&self, method: &str, arguments: Value) -> Value {
-        let using = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"];
+        let using =
+            ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:submission"];
         let response =
             self.ask(&self.alice, &json!({"using": using, "methodCalls": [[method, arguments, "c"]]})).await;
         response["methodResponses"][0][1].clone()
@@ -89,4 +95,75 @@ async fn user(directory: &Directory, name: &str, quota: Quota) -> User {
     directory.create_account(spec).await.unwrap();
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
     User::new(&directory.authenticate(name, "secret", peer, Protocol::Jmap).await.unwrap())
+}
+
+/// A sender that brings nothing anywhere, and writes down what one does. Nobody has the address `who@example.test`.
+struct Outbox {
+    mail: Mail,
+    kv: Kv,
+    clock: Clock,
+}
+
+impl Departures for Outbox {
+    fn terms(&self) -> Terms {
+        Terms {
+            longest_hold: Duration::from_secs(3_600),
+            extensions: BTreeMap::from([("FUTURERELEASE", vec!["3600".to_owned()])]),
+            recipients: 3,
+            message: 10_000,
+        }
+    }
+
+    fn depart<'d>(
+        &'d self,
+        user: &'d Authenticated,
+        departure: Departure,
+    ) -> BoxFuture<'d, Result<ObjectId, NotSent>> {
+        Box::pin(async move {
+            let account = user.account();
+            let known = self.mail.submitted(account, &departure.marker).await.unwrap();
+            let bad = departure.recipients.iter().filter(|path| path.address == "who@example.test");
+            let bad: Vec<_> = bad.map(|path| (path.address.clone(), "no such mailbox".to_owned())).collect();
+            if !bad.is_empty() {
+                return Err(NotSent::Recipients(bad));
+            }
+            let held = departure.sender.parameters.is_some();
+            let now = self.clock.now();
+            let addressee = |path: &Path| Addressee { path: path.clone(), ..Addressee::default() };
+            let new = Submission {
+                identity: departure.identity,
+                email: departure.email,
+                thread: departure.thread,
+                sender: departure.sender.clone(),
+                recipients: departure.recipients.iter().map(addressee).collect(),
+                made: now,
+                send_at: if held { now.plus(Duration::from_secs(60)) } else { now },
+                undo: if held { Undo::Pending } else { Undo::Final },
+                inbound: None,
+                outbound: Vec::new(),
+                marker: departure.marker,
+                reports: Vec::new(),
+            };
+            let (mail, new, name) = (&self.mail, &new, &known.name);
+            let record =
+                |tx: Transaction| async move { mail.record_submission(&tx, account, new, name).await };
+            Ok(self.kv.run(record).await.unwrap().submission)
+        })
+    }
+
+    fn recall<'d>(
+        &'d self,
+        account: AccountId,
+        submission: ObjectId,
+    ) -> BoxFuture<'d, Result<(), NotRecalled>> {
+        Box::pin(async move {
+            let mail = &self.mail;
+            let cancel = |tx: Transaction| async move {
+                let pending = mail.pending_submission(&tx, account, submission).await?;
+                let before = pending.ok_or(mail::Error::Changed)?;
+                mail.cancel_submission(&tx, account, submission, &before).await
+            };
+            self.kv.run(cancel).await.map_err(|_| NotRecalled::TooLate)
+        })
+    }
 }

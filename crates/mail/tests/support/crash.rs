@@ -102,6 +102,7 @@ impl Stores {
                 received: self.clock.now(),
                 quota: Quota::default(),
                 id: None,
+                reports_on: None,
             })
             .collect();
         let results = self.mail.deliver(&message, &deliveries).await;

@@ -142,6 +142,7 @@ pub fn to_inbox(account: AccountId) -> Delivery {
         received: START,
         quota: Quota::default(),
         id: None,
+        reports_on: None,
     }
 }
 

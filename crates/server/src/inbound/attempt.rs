@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use directory::AccountState;
-use mail::{Companion, Delivered, Delivery, DeliveryId, Quota};
+use mail::{Companion, Delivered, Delivery, DeliveryId, Mail, Quota, Word};
 use queue::{EntryId, Error, Lease, Outcome, Queue, Recipient, Settled};
 use store::kv::Transaction;
 use types::{AccountId, Keywords, MailboxId};
@@ -14,6 +14,7 @@ use super::notices::Arrival;
 use super::{Inbound, notices};
 use crate::junk;
 use crate::meters::{self, Became, Why};
+use crate::notice::submission_of;
 use crate::reporting::Author;
 
 /// Delivers to those recipients of a leg that do not have the message yet, and writes down what became of it.
@@ -74,8 +75,12 @@ pub(super) async fn attempt(inbound: &Inbound, lease: &Lease) -> Result<(), Erro
             return settle(inbound, lease, outcomes).await;
         }
     };
-    let strike = Strike { queue, lease, numbers: &numbers, deliveries: &deliveries, notices: &notices };
-    let results = inbound.inner.mail.deliver_with(&message, &deliveries, &strike).await;
+    let mail = &inbound.inner.mail;
+    let strike = Strike { queue, mail, lease, numbers: &numbers, deliveries: &deliveries, notices: &notices };
+    let results = mail.deliver_with(&message, &deliveries, &strike).await;
+    if let Some((account, _)) = submission_of(lease) {
+        mail.stir(account).await;
+    }
     for ((number, delivery), result) in numbers.iter().zip(&deliveries).zip(results) {
         match result {
             Ok(done) => {
@@ -117,6 +122,7 @@ fn read_reports(inbound: &Inbound, lease: &Lease, message: &Bytes, author: Autho
 /// Takes recipients off the queue in the transaction that delivers to them.
 struct Strike<'a> {
     queue: &'a Queue,
+    mail: &'a Mail,
     lease: &'a Lease,
     numbers: &'a [usize],
     deliveries: &'a [Delivery],
@@ -142,10 +148,27 @@ impl Companion for Strike<'_> {
             Ok(())
         };
         match struck.await {
-            Ok(()) => Ok(()),
+            Ok(()) => self.note(tx, &done).await,
             Err(Error::Kv(error)) => Err(error.into()),
             Err(error) => Err(mail::Error::Withdrawn(error.to_string())),
         }
+    }
+}
+
+impl Strike<'_> {
+    /// Writes down with the submission that some have the message. Their own changes are in the transaction already, so that
+    /// this comes after them also where somebody has written to themselves.
+    async fn note(&self, tx: &Transaction, done: &[usize]) -> Result<(), mail::Error> {
+        let Some((account, submission)) = submission_of(self.lease) else { return Ok(()) };
+        let arrived = self.lease.pending().filter(|(number, _)| done.contains(number));
+        let words: Vec<Word> = arrived
+            .map(|(_, recipient)| Word {
+                address: recipient.address.clone(),
+                reply: "250 2.1.5 Delivered".to_owned(),
+                arrival: mail::Arrival::Yes,
+            })
+            .collect();
+        self.mail.note_submission(tx, account, submission, &words).await
     }
 }
 
@@ -192,6 +215,7 @@ async fn delivery(
         // Who releases a message wants it delivered even where there is no room.
         quota: if lease.is_released() { Quota::default() } else { limits },
         id: recipient.delivery.map(DeliveryId),
+        reports_on: lease.origin().reports_on.filter(|(whose, _)| *whose == account).map(|(_, on)| on),
     })
 }
 

@@ -117,6 +117,11 @@ impl Inbound {
         self.inner.options.slow_checks
     }
 
+    /// The queue itself.
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.inner.queue
+    }
+
     /// How busy deliveries are.
     pub(crate) fn load(&self) -> &Load {
         &self.inner.load

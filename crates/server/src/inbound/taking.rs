@@ -43,6 +43,14 @@ pub(crate) struct Taking<'t> {
 impl Inbound {
     /// Puts a message into the queue. When this returns `Ok` it is durable, and will be delivered.
     pub(crate) async fn take(&self, taking: Taking<'_>) -> Result<(), Error> {
+        self.inner.queue.enqueue(&taking.entry()).await
+    }
+}
+
+impl Taking<'_> {
+    /// The message as the queue takes it.
+    pub(crate) fn entry(self) -> NewEntry {
+        let taking = self;
         let attempts = u32::from(taking.recipients.iter().any(|recipient| recipient.said.is_some()));
         let recipients = taking.recipients.iter().map(|waiting| Recipient {
             account: Some(waiting.delivery.account),
@@ -53,7 +61,7 @@ impl Inbound {
         });
         let after = taking.after;
         let leg = NewLeg { recipients: recipients.collect(), attempts, after, ..NewLeg::default() };
-        let entry = NewEntry {
+        NewEntry {
             id: taking.id,
             origin: Origin { unchecked: taking.unchecked, ..origin(taking.envelope) },
             received: taking.received,
@@ -61,7 +69,6 @@ impl Inbound {
             body: Body { row: taking.packed.row, blobs: taking.packed.blobs },
             why: taking.why.to_owned(),
             legs: vec![leg],
-        };
-        self.inner.queue.enqueue(&entry).await
+        }
     }
 }

@@ -23,10 +23,11 @@ use directory::Directory;
 use mail::{Mail, Packed};
 use queue::{Body, EntryId, Error, Handover, NewEntry, NewLeg, Origin, Queue, Recipient, Return, Transfer};
 use store::kv;
-use types::{Clock, Timestamp};
+use types::{AccountId, Clock, ObjectId, Timestamp};
 
 pub(crate) use self::letter::Letter;
 use self::place::Place;
+pub(crate) use self::settling::submission_of;
 use crate::leaving;
 use crate::meters::Told;
 use crate::node::Node;
@@ -96,13 +97,14 @@ impl Notifier {
                 return Ok(letter);
             }
         };
+        let reports_on = about.origin.submitter.zip(about.origin.submission);
         let rendered = self.render(about, letter.id());
         if !place.here.is_empty() {
             // As all mail in mailboxes has it.
             let raw = whole("Return-Path: <>\r\n", &rendered);
             let legs = vec![NewLeg { recipients: place.here, ..NewLeg::default() }];
             if let Some(entry) = self.entry(&letter, &rendered, raw, legs).await? {
-                letter.goes(Told::Here, &self.inbound, entry);
+                letter.goes(Told::Here, &self.inbound, on(entry, reports_on));
             }
         }
         if !place.elsewhere.is_empty() {
@@ -181,6 +183,12 @@ impl Notifier {
             legs,
         }))
     }
+}
+
+/// The same, as a report on a submission.
+fn on(mut entry: NewEntry, submission: Option<(AccountId, ObjectId)>) -> NewEntry {
+    entry.origin.reports_on = submission;
+    entry
 }
 
 /// The address that the sender of a message first wrote to, and its type (RFC 3461 §4.2).

@@ -6,9 +6,15 @@
 
 use bytes::Bytes;
 use compose::{Action, Reply, Status};
+use mail::{Arrival, Mail, Word};
 use parking_lot::Mutex;
-use queue::{Companion, Error, Facts, Fate, Lease, Notice, Outcome, Queue, Report, Settled};
+use queue::{
+    Companion, Error, Facts, Fate, Kind, Lease, Notice, Outcome, Queue, Recipient, RecipientState, Report,
+    Settled,
+};
+use store::kv;
 use store::kv::Transaction;
+use types::{AccountId, ObjectId};
 
 use super::{About, Letter, Notifier, RETURNED, original};
 
@@ -25,6 +31,9 @@ struct Written {
 struct Messenger<'a> {
     written: Option<&'a Written>,
     wanted: Mutex<Option<Report>>,
+    mail: &'a Mail,
+    kind: Kind,
+    lease: &'a Lease,
 }
 
 impl Notifier {
@@ -41,7 +50,9 @@ impl Notifier {
     ) -> Result<Settled, Error> {
         let mut written: Option<Written> = None;
         for _ in 0..ROUNDS {
-            let messenger = Messenger { written: written.as_ref(), wanted: Mutex::default() };
+            let (mail, kind) = (&self.mail, queue.kind());
+            let messenger =
+                Messenger { written: written.as_ref(), wanted: Mutex::default(), mail, kind, lease };
             let settled = queue.settle_with(lease, outcomes.clone(), &messenger).await;
             let wanted = messenger.wanted.into_inner();
             match (settled, wanted) {
@@ -51,6 +62,9 @@ impl Notifier {
                 (settled, _) => {
                     if settled.is_ok() {
                         written.iter().for_each(|written| written.letter.told());
+                        if let Some((account, _)) = submission_of(lease) {
+                            self.mail.stir(account).await;
+                        }
                     }
                     return settled;
                 }
@@ -89,6 +103,13 @@ impl Notifier {
 
 impl Companion for Messenger<'_> {
     async fn join(&self, tx: &Transaction, report: &Report) -> Result<(), Error> {
+        if let Some((account, submission)) = submission_of(self.lease) {
+            let words: Vec<Word> = report.recipients.iter().filter_map(|one| word(self.kind, one)).collect();
+            self.mail
+                .note_submission(tx, account, submission, &words)
+                .await
+                .or_else(|error| unnoted(&error))?;
+        }
         if report.notices.is_empty() {
             return Ok(());
         }
@@ -101,6 +122,41 @@ impl Companion for Messenger<'_> {
         }
         sent
     }
+}
+
+/// The submission with which is written down what becomes of a message, and whose that is.
+pub(crate) fn submission_of(lease: &Lease) -> Option<(AccountId, ObjectId)> {
+    let origin = lease.origin();
+    origin.submitter.zip(origin.submission)
+}
+
+/// What there is to say of a recipient, if anybody has said something.
+fn word(kind: Kind, recipient: &Recipient) -> Option<Word> {
+    let facts = recipient.facts.clone().unwrap_or_default();
+    let said = recipient.said.clone();
+    let reply = |code: u16, class: u8, said: String| match (&facts.reply, &facts.status) {
+        (Some(_), _) => said,
+        (None, Some(status)) => format!("{code} {status} {said}"),
+        (None, None) => format!("{code} {class}.0.0 {said}"),
+    };
+    let (arrival, reply) = match (recipient.state, kind) {
+        (RecipientState::Done, Kind::Inbound) => (Arrival::Yes, "250 2.1.5 Delivered".to_owned()),
+        (RecipientState::Done, Kind::Outbound) => {
+            (Arrival::Unknown, reply(250, 2, said.unwrap_or_else(|| "Relayed".to_owned())))
+        }
+        (RecipientState::Failed, _) => (Arrival::No, reply(550, 5, said.unwrap_or_default())),
+        (RecipientState::Pending, _) => (Arrival::Queued, reply(450, 4, said?)),
+    };
+    Some(Word { address: recipient.address.clone(), reply, arrival })
+}
+
+/// What cannot be written down for good must not keep a message from leaving the queue.
+fn unnoted(error: &mail::Error) -> Result<(), Error> {
+    if error.is_temporary() {
+        return Err(Error::Kv(kv::Error::Unavailable(error.to_string())));
+    }
+    tracing::error!(%error, "what became of a message cannot be written down with its submission");
+    Ok(())
 }
 
 fn about(report: &Report) -> Vec<(usize, Fate)> {

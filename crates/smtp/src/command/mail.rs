@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use types::Timestamp;
+
 use crate::address::{Mailbox, ReversePath};
 use crate::command::strip_word;
 use crate::config::{Config, Protocol};
@@ -77,27 +79,46 @@ fn parse(arguments: &str, client: Client, core: &Core) -> Result<Origin, Reply> 
         envid: None,
         submission: Submission { submitter: core.submitter.clone(), ..Submission::default() },
     };
-    for parameter in Parameter::list(rest)? {
+    let terms = Terms { config: &core.config, now: core.peer.since, encrypted: core.peer.tls.is_some() };
+    read_parameters(&Parameter::list(rest)?, &mut origin, &terms)?;
+    Ok(origin)
+}
+
+/// What is on offer to whoever sends.
+pub(crate) struct Terms<'a> {
+    pub(crate) config: &'a Config,
+    /// What FUTURERELEASE reckons from.
+    pub(crate) now: Timestamp,
+    pub(crate) encrypted: bool,
+}
+
+/// What the parameters of MAIL say.
+pub(crate) fn read_parameters(
+    parameters: &[Parameter<'_>],
+    origin: &mut Origin,
+    terms: &Terms<'_>,
+) -> Result<(), Reply> {
+    for parameter in parameters {
         if !origin.client.hello.extended() {
             return Err(Reply::new(555, (5, 4), "Parameters need EHLO instead of HELO"));
         }
-        if !wishes(parameter, &mut origin, core)? {
-            apply(parameter, &mut origin, &core.config)?;
+        if !wishes(*parameter, origin, terms)? {
+            apply(*parameter, origin, terms.config)?;
         }
     }
     // Only now: the parameter that allows it may stand anywhere.
     if !origin.smtputf8 && origin.sender.mailbox().is_some_and(Mailbox::is_international) {
         return Err(Reply::new(553, (6, 7), "An address beyond ASCII needs the parameter SMTPUTF8"));
     }
-    Ok(origin)
+    Ok(())
 }
 
 /// Parameters of extensions of submission; whether this is one that is on offer.
-fn wishes(parameter: Parameter<'_>, origin: &mut Origin, core: &Core) -> Result<bool, Reply> {
-    if core.config.protocol != Protocol::Submission {
+fn wishes(parameter: Parameter<'_>, origin: &mut Origin, terms: &Terms<'_>) -> Result<bool, Reply> {
+    if terms.config.protocol != Protocol::Submission {
         return Ok(false);
     }
-    let (offered, submission) = (&core.config.extensions, &mut origin.submission);
+    let (offered, submission) = (&terms.config.extensions, &mut origin.submission);
     if parameter.is("AUTH") {
         submission.claimed = Some(claimed(parameter)?);
     } else if parameter.is(future_release::FOR) || parameter.is(future_release::UNTIL) {
@@ -105,13 +126,13 @@ fn wishes(parameter: Parameter<'_>, origin: &mut Origin, core: &Core) -> Result<
         if submission.hold_until.is_some() {
             return Err(parameter.invalid("one of HOLDFOR and HOLDUNTIL"));
         }
-        submission.hold_until = Some(future_release::parse(parameter, longest, core.peer.since)?);
+        submission.hold_until = Some(future_release::parse(parameter, longest, terms.now)?);
     } else if parameter.is(priority::KEYWORD) && offered.priority {
         submission.priority = Some(priority::parse(parameter)?);
     } else if parameter.is(deliver_by::PARAMETER) {
         let Some(shortest) = offered.deliver_by else { return Ok(false) };
         submission.deliver_by = Some(deliver_by::parse(parameter, shortest)?);
-    } else if parameter.is(require_tls::KEYWORD) && offered.require_tls && core.peer.tls.is_some() {
+    } else if parameter.is(require_tls::KEYWORD) && offered.require_tls && terms.encrypted {
         submission.require_tls = require_tls::parse(parameter)?;
     } else {
         return Ok(false);

@@ -60,11 +60,21 @@ fn parse(arguments: &str, origin: &Origin, config: &Config) -> Result<Recipient,
         .ok_or_else(|| Reply::new(501, (5, 2), "Wanted: RCPT TO:<address> and parameters"))?;
     let (path, rest) =
         ForwardPath::parse(text).map_err(|error| Reply::new(501, (1, 3), error.to_string()))?;
+    read_parameters(path, &Parameter::list(rest)?, origin, config)
+}
+
+/// What the parameters of RCPT say of a recipient.
+pub(crate) fn read_parameters(
+    path: ForwardPath,
+    parameters: &[Parameter<'_>],
+    origin: &Origin,
+    config: &Config,
+) -> Result<Recipient, Reply> {
     if !origin.smtputf8 && path.mailbox().is_some_and(Mailbox::is_international) {
         return Err(Reply::new(553, (6, 7), "An address beyond ASCII needs SMTPUTF8 in the MAIL command"));
     }
     let mut recipient = Recipient { path, notify: None, orcpt: None };
-    for parameter in Parameter::list(rest)? {
+    for parameter in parameters.iter().copied() {
         if parameter.is("NOTIFY") && config.dsn {
             recipient.notify = Some(notify(parameter)?);
         } else if parameter.is("ORCPT") && config.dsn {

@@ -8,19 +8,16 @@ use checks::Pending;
 use compose::Submitted;
 use directory::sasl::ChannelBindings;
 use smtp::{
-    Action, AuthRefusal, AuthStep, AuthVerdict, BeginVerdict, DeliveryVerdict, Envelope, HeaderVerdict,
-    Origin, OutOfTurn, Peer, Protocol, RecipientVerdict, Refusal, RefusalCode, SenderVerdict, Session, Tls,
+    Action, AuthRefusal, AuthStep, AuthVerdict, BeginVerdict, Envelope, HeaderVerdict, Origin, OutOfTurn,
+    Peer, Protocol, RecipientVerdict, SenderVerdict, Session, Tls,
 };
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::SmtpServer;
-use super::delivery::Incoming;
 use super::pace::{Pace, Verdict};
-use super::recipients::Recipients;
-use super::retries::Fingerprint;
-use super::spool::Spool;
 use super::submission::Submission;
+use crate::carriage::{Fingerprint, Incoming, Recipients, Spool, no_room, refuse_all, try_again};
 use crate::net::{Encryption, Lifecycle, Link, LinkError};
 
 /// Why a connection ends without the session having said so.
@@ -67,7 +64,7 @@ impl<'a> Connection<'a> {
             address: Some(client),
             name: None,
             tls: encryption.as_ref().map(|encryption| tls(encryption, &bindings)),
-            since: server.clock.now(),
+            since: server.carrier.clock.now(),
         };
         let submission = (server.config.protocol == Protocol::Submission).then(|| {
             let mut submission = Submission::default();
@@ -106,7 +103,7 @@ impl<'a> Connection<'a> {
                 Action::VerifySender(origin) => self.verify_sender(&origin).await?,
                 Action::VerifyRecipient(_, recipient) => {
                     let patience = self.session.waiting().timeout;
-                    let asked = self.recipients.resolve(self.server, &recipient);
+                    let asked = self.recipients.resolve(&self.server.carrier, &recipient);
                     let verdict = timeout(patience, asked).await.unwrap_or(RecipientVerdict::Unavailable);
                     self.session.recipient(verdict)?;
                 }
@@ -149,7 +146,7 @@ impl<'a> Connection<'a> {
     /// The client goes on after our 250 was sent, so it has got it.
     async fn confirm(&mut self) {
         for fingerprint in self.unconfirmed.drain(..) {
-            self.server.retries.acknowledged(&fingerprint).await;
+            self.server.carrier.retries.acknowledged(&fingerprint).await;
         }
     }
 
@@ -202,7 +199,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn begin(&mut self, envelope: &Envelope) -> Result<(), Ended> {
-        let verdict = match (self.server.kv.health(), &self.submission) {
+        let verdict = match (self.server.carrier.kv.health(), &self.submission) {
             (Ok(()), Some(submission)) => submission.begin(self.server, envelope).await,
             (Ok(()), None) => BeginVerdict::Proceed,
             (Err(error), _) => {
@@ -214,7 +211,7 @@ impl<'a> Connection<'a> {
             }
         };
         if matches!(verdict, BeginVerdict::Proceed) {
-            self.spool = Some(Spool::new(self.server.spool.clone(), self.server.budget.clone()));
+            self.spool = Some(Spool::new(self.server.spool.clone(), self.server.carrier.budget.clone()));
             self.checks = self.begin_checks(envelope);
         }
         Ok(self.session.begin(verdict)?)
@@ -228,7 +225,7 @@ impl<'a> Connection<'a> {
             hello: origin.client.hello.name().to_owned(),
             sender: origin.sender.mailbox().map(ToString::to_string),
         };
-        self.server.checks.as_ref().map(|checks| checks.begin(client))
+        self.server.carrier.checks.as_ref().map(|checks| checks.begin(client))
     }
 
     async fn body(&mut self, chunk: Bytes) -> Result<(), Ended> {
@@ -256,12 +253,13 @@ impl<'a> Connection<'a> {
             Some(spool) => {
                 let patience = self.session.waiting().timeout;
                 let incoming = Incoming {
-                    server: self.server,
+                    carrier: &self.server.carrier,
                     envelope,
                     recipients: &self.recipients,
-                    client: self.client,
+                    client: Some(self.client),
                     checks: self.checks.take(),
                     draft: self.submission.as_mut().and_then(Submission::take_draft),
+                    booking: None,
                 };
                 match timeout(patience, incoming.deliver(spool)).await {
                     Ok(outcome) => {
@@ -280,19 +278,4 @@ impl<'a> Connection<'a> {
 /// The protection of a connection in the session's words.
 fn tls(encryption: &Encryption, bindings: &ChannelBindings) -> Tls {
     Tls::new(&encryption.version, &encryption.cipher).bindable(bindings.any())
-}
-
-/// The same refusal for every recipient.
-pub(super) fn refuse_all(envelope: &Envelope, refusal: &Refusal) -> Vec<DeliveryVerdict> {
-    envelope.recipients.iter().map(|_| DeliveryVerdict::Refuse(refusal.clone())).collect()
-}
-
-/// For what fails here and may work in a while.
-pub(super) fn try_again() -> Refusal {
-    Refusal::new(RefusalCode::LocalError, 3, 0, "The message could not be stored; try again later")
-}
-
-/// For a message that does not fit into disk or memory now.
-pub(super) fn no_room() -> Refusal {
-    Refusal::new(RefusalCode::InsufficientStorage, 3, 1, "No room to take this message now; try again later")
 }

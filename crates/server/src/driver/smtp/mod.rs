@@ -1,102 +1,34 @@
 //! SMTP, LMTP and submission on sockets: moves bytes between a connection and its session, keeps the time, and asks the
-//! services. What the protocol means is in the `smtp` crate, what a delivery means in `mail`.
+//! services. What the protocol means is in the `smtp` crate; what becomes of a message, `carriage` sees to.
 
 mod connection;
-mod delivery;
-mod departure;
-mod examination;
-mod forwarding;
-mod owed;
 mod pace;
-mod recipients;
-mod retries;
-mod spool;
 mod submission;
-#[cfg(test)]
-mod world;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use checks::Checks;
-use directory::{Directory, SendingLimits};
-use mail::Mail;
-use queue::Queue;
 use smtp::Config;
-use store::bus::Bus;
-use store::kv::Kv;
 use tokio::net::TcpStream;
-use types::Clock;
 
-use self::retries::Retries;
 use super::port::Port;
-use crate::budget::Budget;
-use crate::inbound::Inbound;
+use crate::carriage::Carrier;
 use crate::net::Lifecycle;
-use crate::notice::Notifier;
-use crate::reporting::Reporting;
 
 /// What a server for SMTP, LMTP or submission works with.
 pub(crate) struct SmtpServer {
     config: Arc<Config>,
     port: Port,
-    budget: Budget,
     spool: PathBuf,
-    kv: Kv,
-    directory: Directory,
-    mail: Mail,
-    inbound: Inbound,
-    outbound: Queue,
-    notifier: Notifier,
-    retries: Retries,
-    checks: Option<Checks>,
-    sending: SendingLimits,
-    reporting: Reporting,
-    clock: Clock,
-}
-
-/// The services that [`SmtpServer`] uses.
-pub(crate) struct SmtpServices {
-    pub(crate) kv: Kv,
-    pub(crate) bus: Bus,
-    pub(crate) directory: Directory,
-    pub(crate) mail: Mail,
-    pub(crate) inbound: Inbound,
-    /// Takes what is for other servers.
-    pub(crate) outbound: Queue,
-    pub(crate) notifier: Notifier,
-    pub(crate) budget: Budget,
-    /// What messages are checked with. None where the peer is trusted to have checked them, as over LMTP, or where
-    /// there is no DNS.
-    pub(crate) checks: Option<Checks>,
-    /// How much each account may send.
-    pub(crate) sending: SendingLimits,
-    /// What becomes of mail is noted here, and reports of others are read.
-    pub(crate) reporting: Reporting,
-    pub(crate) clock: Clock,
+    /// What becomes of messages that have come whole.
+    carrier: Carrier,
 }
 
 impl SmtpServer {
     /// A server whose large messages wait in `spool` while they are received.
-    pub(crate) fn new(config: Config, port: Port, spool: PathBuf, services: SmtpServices) -> Self {
-        Self {
-            config: Arc::new(config),
-            port,
-            spool,
-            budget: services.budget,
-            kv: services.kv,
-            directory: services.directory,
-            mail: services.mail,
-            inbound: services.inbound,
-            outbound: services.outbound,
-            notifier: services.notifier,
-            retries: Retries::new(services.bus),
-            checks: services.checks,
-            sending: services.sending,
-            reporting: services.reporting,
-            clock: services.clock,
-        }
+    pub(crate) fn new(config: Config, port: Port, spool: PathBuf, carrier: Carrier) -> Self {
+        Self { config: Arc::new(config), port, spool, carrier }
     }
 
     /// Serves one connection to its end.

@@ -37,7 +37,7 @@ pub(super) async fn answer(
         (AuthStep::Respond(_), None) => return Err(AuthRefusal::Malformed),
     };
     let response = response.map_err(|error| refusal(&error))?;
-    match server.directory.respond(exchange, response, client, Protocol::Submission).await {
+    match server.carrier.directory.respond(exchange, response, client, Protocol::Submission).await {
         Ok(Progress::Challenge(exchange)) => Ok(Answer::Challenge(exchange)),
         Ok(Progress::Admitted(who)) => Ok(Answer::Admitted(who)),
         Err(error) => Err(refusal(&error)),

@@ -1,8 +1,6 @@
 //! What is different on a connection for submission (RFC 6409): who has logged in, in whose name they may write, how much
 //! they may send, and what becomes of the header before the message goes the way of all others.
 
-mod authors;
-mod draft;
 mod login;
 
 use std::net::IpAddr;
@@ -13,8 +11,8 @@ use smtp::{
     AuthStep, AuthVerdict, BeginVerdict, Envelope, HeaderVerdict, Origin, Refusal, RefusalCode, SenderVerdict,
 };
 
-pub(super) use self::draft::Draft;
 use super::SmtpServer;
+use crate::carriage::{self, Draft};
 use crate::meters::{self, Refused};
 
 /// The submitting side of one connection.
@@ -63,16 +61,20 @@ impl Submission {
     pub(super) async fn sender(&mut self, server: &SmtpServer, origin: &Origin) -> SenderVerdict {
         self.draft = None;
         match &self.who {
-            Some(who) => authors::sender(&server.directory, who, origin).await,
-            None => SenderVerdict::Refuse(authors::nobody()),
+            Some(who) => match carriage::sender(&server.carrier.directory, who, origin).await {
+                Ok(()) => SenderVerdict::Accept,
+                Err(why) => SenderVerdict::Refuse(why.refusal()),
+            },
+            None => SenderVerdict::Refuse(nobody()),
         }
     }
 
     /// Counts the message that is about to come, or refuses it because there were too many.
     pub(super) async fn begin(&self, server: &SmtpServer, envelope: &Envelope) -> BeginVerdict {
-        let Some(who) = &self.who else { return BeginVerdict::Refuse(authors::nobody()) };
+        let Some(who) = &self.who else { return BeginVerdict::Refuse(nobody()) };
         let recipients = envelope.recipients.len() as u64;
-        let counted = server.directory.count_sending(who.account(), recipients, &server.sending).await;
+        let counted =
+            server.carrier.directory.count_sending(who.account(), recipients, &server.carrier.sending).await;
         match counted {
             Ok(()) => BeginVerdict::Proceed,
             Err(too_much) => {
@@ -92,8 +94,8 @@ impl Submission {
         envelope: &Envelope,
         header: std::sync::Arc<compose::Submitted>,
     ) -> HeaderVerdict {
-        let Some(who) = &self.who else { return HeaderVerdict::Refuse(authors::nobody()) };
-        match authors::own(&server.directory, who, &header).await {
+        let Some(who) = &self.who else { return HeaderVerdict::Refuse(nobody()) };
+        match carriage::own(&server.carrier.directory, who, &header).await {
             Ok(own) => {
                 self.draft = Some(Draft::new(who, header, own, envelope.origin.body));
                 HeaderVerdict::Accept
@@ -118,6 +120,11 @@ impl Submission {
     pub(super) fn take_draft(&mut self) -> Option<Draft> {
         self.draft.take()
     }
+}
+
+/// For a session that lets somebody send who has not logged in: it does not.
+fn nobody() -> Refusal {
+    Refusal::new(RefusalCode::MailboxUnavailable, 7, 1, "Log in first")
 }
 
 #[cfg(test)]

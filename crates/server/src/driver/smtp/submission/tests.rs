@@ -15,11 +15,14 @@ use smtp::{
 use store::bus::Bus;
 use types::{AccountId, Clock, MailboxId, Uid};
 
-use super::super::delivery::{Incoming, Outcome};
-use super::super::recipients::Recipients;
-use super::super::spool::Spool;
-use super::super::world::{World, create};
+use super::super::super::port::Port;
 use super::*;
+use crate::carriage::world::{World, create};
+use crate::carriage::{Carrier, Incoming, Outcome, Recipients, Spool};
+use crate::config::Settings;
+use crate::meters::PortMeters;
+use crate::net::tls::{Certificates, acceptor};
+use crate::net::{LinkTimes, TlsMode};
 use crate::node::Node;
 
 const ALICE: &str = "alice@example.test";
@@ -34,7 +37,7 @@ struct Author<'a> {
 
 impl<'a> Author<'a> {
     async fn log_in(server: &'a SmtpServer, account: AccountId) -> Self {
-        let directory = &server.directory;
+        let directory = &server.carrier.directory;
         directory.set_password(account, &NewPassword::Clear("correct-horse".to_owned())).await.unwrap();
         let peer = "192.0.2.1".parse().unwrap();
         let who = directory.authenticate(ALICE, "correct-horse", peer, Scope::Submission).await.unwrap();
@@ -71,26 +74,26 @@ impl<'a> Author<'a> {
         let mut recipients = Recipients::default();
         recipients.begin(&envelope.origin);
         for recipient in &envelope.recipients {
-            let verdict = recipients.resolve(self.server, recipient).await;
+            let verdict = recipients.resolve(&self.server.carrier, recipient).await;
             assert!(matches!(verdict, RecipientVerdict::Accept), "{verdict:?}");
         }
         let mut submission = Submission { who: Some(self.who.clone()), ..Submission::default() };
         let split = HeaderReader::new(1 << 20).push(message.as_bytes()).unwrap().unwrap();
-        let mut spool = Spool::new(self.server.spool.clone(), self.server.budget.clone());
+        let mut spool = Spool::new(self.server.spool.clone(), self.server.carrier.budget.clone());
         spool.passes(split.header.octets());
         let verdict = submission.header(self.server, &envelope, Arc::new(split.header)).await;
         assert!(matches!(verdict, HeaderVerdict::Accept), "{verdict:?}");
         submission.body(&split.body);
         spool.write(&split.body).await.unwrap();
-        let client = "192.0.2.1".parse().unwrap();
         let draft = submission.take_draft();
         Incoming {
-            server: self.server,
+            carrier: &self.server.carrier,
             envelope: &envelope,
             recipients: &recipients,
-            client,
+            client: Some("192.0.2.1".parse().unwrap()),
             checks: None,
             draft,
+            booking: None,
         }
         .deliver(spool)
         .await
@@ -132,8 +135,22 @@ impl Stage {
         Self { world, node, alice, bob }
     }
 
+    fn listener(&self, carrier: Carrier) -> SmtpServer {
+        let directory = self.world.directory.path();
+        let settings = Settings::new("mx.example.test", directory.to_owned());
+        let certificates = Certificates::load(&settings.tls, directory, carrier.clock.clone()).unwrap();
+        let port = Port {
+            mode: TlsMode::StartTls,
+            tls: acceptor(&certificates, &[]).unwrap(),
+            times: LinkTimes::default(),
+            meters: Arc::new(PortMeters::noop()),
+        };
+        let config = smtp::Config::new("mx.example.test", Protocol::Submission);
+        SmtpServer::new(config, port, directory.to_owned(), carrier)
+    }
+
     fn server(&self) -> SmtpServer {
-        self.world.server(Protocol::Submission, &self.node, &self.node, &self.node)
+        self.listener(self.world.carrier(Protocol::Submission, &self.node, &self.node, &self.node))
     }
 }
 
@@ -203,7 +220,7 @@ async fn a_retry_leaves_once_and_a_second_message_twice() {
     let count = || async { stage.node.outbound.list(None, 10).await.unwrap().entries.len() };
     assert_eq!((count().await, inbox(&stage.node, stage.bob).await.len()), (1, 1));
     for fingerprint in &first.settled {
-        server.retries.acknowledged(fingerprint).await;
+        server.carrier.retries.acknowledged(fingerprint).await;
     }
     assert!(durable(&author.send(LETTER).await), "sent again on purpose");
     assert_eq!((count().await, inbox(&stage.node, stage.bob).await.len()), (2, 2));
@@ -216,7 +233,7 @@ async fn a_retry_leaves_once_and_a_second_message_twice() {
 async fn what_cannot_be_queued_for_others_is_not_acknowledged() {
     let stage = Stage::new().await;
     let sick = stage.world.node(stage.world.sick(), &Bus::in_process(Clock::system()));
-    let server = stage.world.server(Protocol::Submission, &stage.node, &stage.node, &sick);
+    let server = stage.listener(stage.world.carrier(Protocol::Submission, &stage.node, &stage.node, &sick));
     let author = Author::log_in(&server, stage.alice).await.to("bob@example.test", None);
     let author = author.to("a@one.example", None);
     let refused = author.send(LETTER).await;
@@ -275,7 +292,7 @@ async fn an_arrival_is_told_once_however_often_it_is_repeated() {
     let report = body(&stage.node, &stage.node.inbound, entry.id).await;
     assert!(report.contains("Action: delivered\r\n") && !report.contains("one.example"), "{report}");
     for fingerprint in &first.settled {
-        server.retries.acknowledged(fingerprint).await;
+        server.carrier.retries.acknowledged(fingerprint).await;
     }
     assert!(durable(&author.send(LETTER).await), "sent again on purpose");
     assert_eq!(stage.node.inbound.list(None, 10).await.unwrap().entries.len(), 2);

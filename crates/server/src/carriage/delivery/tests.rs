@@ -11,7 +11,7 @@ use super::*;
 use crate::net::Lifecycle;
 
 /// Sends one message to alice and bob.
-async fn send(server: &SmtpServer) -> Outcome {
+async fn send(world: &World, carrier: &Carrier) -> Outcome {
     let client = Client {
         address: None,
         name: None,
@@ -37,14 +37,21 @@ async fn send(server: &SmtpServer) -> Outcome {
     let mut recipients = Recipients::default();
     recipients.begin(&origin);
     for recipient in &envelope.recipients {
-        assert!(matches!(recipients.resolve(server, recipient).await, RecipientVerdict::Accept));
+        assert!(matches!(recipients.resolve(carrier, recipient).await, RecipientVerdict::Accept));
     }
-    let mut spool = Spool::new(server.spool.clone(), server.budget.clone());
+    let mut spool = world.spool(carrier);
     spool.write(b"Message-ID: <1@example.com>\r\nSubject: later\r\n\r\nBody.\r\n").await.unwrap();
-    let client = "192.0.2.1".parse().unwrap();
-    Incoming { server, envelope: &envelope, recipients: &recipients, client, checks: None, draft: None }
-        .deliver(spool)
-        .await
+    Incoming {
+        carrier,
+        envelope: &envelope,
+        recipients: &recipients,
+        client: Some("192.0.2.1".parse().unwrap()),
+        checks: None,
+        draft: None,
+        booking: None,
+    }
+    .deliver(spool)
+    .await
 }
 
 #[tokio::test]
@@ -53,9 +60,9 @@ async fn what_fails_for_a_reason_of_ours_is_queued_and_delivered_later() {
     let bus = Bus::in_process(Clock::system());
     let (well, sick) = (world.node(world.engine.clone(), &bus), world.node(world.sick(), &bus));
     let accounts = [create(&well, "alice").await, create(&well, "bob").await];
-    let server = world.server(Protocol::Smtp, &well, &sick, &well);
+    let carrier = world.carrier(Protocol::Smtp, &well, &sick, &well);
 
-    let outcome = send(&server).await;
+    let outcome = send(&world, &carrier).await;
     assert!(outcome.verdicts.iter().all(|verdict| matches!(verdict, DeliveryVerdict::Durable(_))));
     assert_eq!((outcome.verdicts.len(), outcome.settled.len()), (2, 2));
     let page = well.inbound.list(None, 10).await.unwrap();
@@ -89,7 +96,7 @@ async fn what_can_neither_be_delivered_nor_queued_is_not_acknowledged() {
     create(&well, "alice").await;
     create(&well, "bob").await;
     for protocol in [Protocol::Smtp, Protocol::Lmtp] {
-        let outcome = send(&world.server(protocol, &well, &sick, &sick)).await;
+        let outcome = send(&world, &world.carrier(protocol, &well, &sick, &sick)).await;
         assert!(outcome.verdicts.iter().all(|verdict| matches!(verdict, DeliveryVerdict::Refuse(_))));
         assert_eq!((outcome.verdicts.len(), outcome.settled.len()), (2, 0));
     }

@@ -65,9 +65,9 @@ impl Stage {
     }
 
     /// A server that others deliver to, and that checks what they bring.
-    fn server(&self) -> SmtpServer {
-        let server = self.world.server(Protocol::Smtp, &self.node, &self.node, &self.node);
-        SmtpServer { checks: Some(self.checks()), ..server }
+    fn carrier(&self) -> Carrier {
+        let carrier = self.world.carrier(Protocol::Smtp, &self.node, &self.node, &self.node);
+        Carrier { checks: Some(self.checks()), ..carrier }
     }
 
     async fn outbound(&self) -> Vec<queue::Entry> {
@@ -120,28 +120,29 @@ fn envelope(sender: &str, to: To<'_>) -> Envelope {
 }
 
 /// What the server says of each recipient at RCPT.
-async fn resolved(server: &SmtpServer, envelope: &Envelope) -> (Recipients, Vec<RecipientVerdict>) {
+async fn resolved(carrier: &Carrier, envelope: &Envelope) -> (Recipients, Vec<RecipientVerdict>) {
     let mut recipients = Recipients::default();
     recipients.begin(&envelope.origin);
     let mut verdicts = Vec::new();
     for recipient in &envelope.recipients {
-        verdicts.push(recipients.resolve(server, recipient).await);
+        verdicts.push(recipients.resolve(carrier, recipient).await);
     }
     (recipients, verdicts)
 }
 
-async fn send(server: &SmtpServer, sender: &str, to: To<'_>, message: &str) -> Outcome {
+async fn send(carrier: &Carrier, sender: &str, to: To<'_>, message: &str) -> Outcome {
     let envelope = envelope(sender, to);
-    let (recipients, verdicts) = resolved(server, &envelope).await;
+    let (recipients, verdicts) = resolved(carrier, &envelope).await;
     assert!(verdicts.iter().all(|verdict| matches!(verdict, RecipientVerdict::Accept)), "{verdicts:?}");
     let client = envelope.origin.client.address.unwrap();
-    let checks = server.checks.as_ref().map(|checks| {
+    let checks = carrier.checks.as_ref().map(|checks| {
         let sender = envelope.origin.sender.mailbox().map(ToString::to_string);
         checks.begin(checks::Client { address: client, hello: "mx.far.example".to_owned(), sender })
     });
-    let mut spool = Spool::new(server.spool.clone(), server.budget.clone());
+    let mut spool = Spool::new(std::env::temp_dir(), carrier.budget.clone());
     spool.write(message.as_bytes()).await.unwrap();
-    Incoming { server, envelope: &envelope, recipients: &recipients, client, checks, draft: None }
+    let (envelope, recipients, client) = (&envelope, &recipients, Some(client));
+    Incoming { carrier, envelope, recipients, client, checks, draft: None, booking: None }
         .deliver(spool)
         .await
 }
@@ -153,10 +154,10 @@ fn durable(outcome: &Outcome) -> bool {
 #[tokio::test]
 async fn what_is_sent_on_is_marked_sealed_and_in_our_name() {
     let stage = Stage::new().await;
-    let server = stage.server();
+    let carrier = stage.carrier();
     let success = Some(Notify { success: true, failure: true, delay: false });
     let to = [("both@example.test", success), ("away@example.test", success)];
-    assert!(durable(&send(&server, BOB, &to, LETTER).await));
+    assert!(durable(&send(&carrier, BOB, &to, LETTER).await));
     assert_eq!(stage.kept().await, 1);
 
     // Each address once: x is reached by way of the first that leads there.
@@ -188,24 +189,24 @@ async fn what_is_sent_on_is_marked_sealed_and_in_our_name() {
 async fn wishes_are_kept_for_exactly_one() {
     let stage = Stage::new().await;
     let success = Some(Notify { success: true, failure: false, delay: false });
-    assert!(durable(&send(&stage.server(), BOB, &[("one@example.test", success)], LETTER).await));
+    assert!(durable(&send(&stage.carrier(), BOB, &[("one@example.test", success)], LETTER).await));
     assert_eq!(stage.outbound().await[0].legs[0].recipients[0].notify, Some(1));
 }
 
 #[tokio::test]
 async fn a_retry_is_sent_on_once() {
     let stage = Stage::new().await;
-    let server = stage.server();
+    let carrier = stage.carrier();
     let to = [("both@example.test", None), ("away@example.test", None)];
-    let first = send(&server, BOB, &to, LETTER).await;
+    let first = send(&carrier, BOB, &to, LETTER).await;
     assert!(durable(&first));
     assert_eq!(first.settled.len(), 3);
-    assert!(durable(&send(&server, BOB, &to, LETTER).await), "the answer was lost");
+    assert!(durable(&send(&carrier, BOB, &to, LETTER).await), "the answer was lost");
     assert_eq!((stage.outbound().await.len(), stage.kept().await), (2, 1));
     for fingerprint in &first.settled {
-        server.retries.acknowledged(fingerprint).await;
+        carrier.retries.acknowledged(fingerprint).await;
     }
-    assert!(durable(&send(&server, BOB, &to, LETTER).await), "sent again on purpose");
+    assert!(durable(&send(&carrier, BOB, &to, LETTER).await), "sent again on purpose");
     assert_eq!((stage.outbound().await.len(), stage.kept().await), (4, 2));
 }
 
@@ -213,12 +214,12 @@ async fn a_retry_is_sent_on_once() {
 async fn what_cannot_be_sent_on_is_not_acknowledged() {
     let stage = Stage::new().await;
     let sick = stage.world.node(stage.world.sick(), &Bus::in_process(Clock::system()));
-    let server = stage.world.server(Protocol::Smtp, &stage.node, &stage.node, &sick);
+    let carrier = stage.world.carrier(Protocol::Smtp, &stage.node, &stage.node, &sick);
     let to = [("both@example.test", None)];
-    let refused = send(&server, BOB, &to, LETTER).await;
+    let refused = send(&carrier, BOB, &to, LETTER).await;
     assert!(!durable(&refused) && refused.settled.is_empty());
     assert_eq!(stage.kept().await, 1);
-    assert!(durable(&send(&stage.server(), BOB, &to, LETTER).await), "the store is well again");
+    assert!(durable(&send(&stage.carrier(), BOB, &to, LETTER).await), "the store is well again");
     assert_eq!((stage.outbound().await.len(), stage.kept().await), (1, 1));
 }
 
@@ -226,10 +227,10 @@ async fn what_cannot_be_sent_on_is_not_acknowledged() {
 async fn suspicious_mail_stays_here() {
     let mut stage = Stage::new().await;
     stage.zone.add("_dmarc.far.example TXT v=DMARC1; p=quarantine").unwrap();
-    let server = stage.server();
-    assert!(durable(&send(&server, BOB, &[("both@example.test", None)], LETTER).await));
+    let carrier = stage.carrier();
+    assert!(durable(&send(&carrier, BOB, &[("both@example.test", None)], LETTER).await));
     assert_eq!(stage.kept().await, 0, "it is in Junk");
-    let refused = send(&server, BOB, &[("one@example.test", None)], LETTER).await;
+    let refused = send(&carrier, BOB, &[("one@example.test", None)], LETTER).await;
     let [DeliveryVerdict::Refuse(refusal)] = refused.verdicts.as_slice() else { panic!("taken") };
     assert!(format!("{refusal:?}").contains("not forwarded"), "{refusal:?}");
     assert!(stage.outbound().await.is_empty());
@@ -238,13 +239,13 @@ async fn suspicious_mail_stays_here() {
 #[tokio::test]
 async fn fault_17_a_notification_goes_back_to_the_first_sender_from_nobody() {
     let stage = Stage::new().await;
-    let server = stage.server();
-    assert!(durable(&send(&server, BOB, &[("one@example.test", None)], LETTER).await));
+    let carrier = stage.carrier();
+    assert!(durable(&send(&carrier, BOB, &[("one@example.test", None)], LETTER).await));
     let sender = stage.outbound().await[0].origin.sender.clone();
     let first = Resolution::Sender { address: BOB.to_owned() };
     assert_eq!(stage.node.directory.resolve(&sender).await.unwrap(), first);
     let report = "Message-ID: <2@one.example>\r\nFrom: postmaster@one.example\r\n\r\nNot delivered.\r\n";
-    assert!(durable(&send(&server, "", &[(&sender, None)], report).await));
+    assert!(durable(&send(&carrier, "", &[(&sender, None)], report).await));
     let entries = stage.outbound().await;
     let [back, _] = entries.as_slice() else { panic!("{entries:?}") };
     let to = back.legs[0].recipients[0].address.as_str();
@@ -252,7 +253,7 @@ async fn fault_17_a_notification_goes_back_to_the_first_sender_from_nobody() {
 
     let forged = sender.replace("bob", "carol");
     for (from, to, why) in [("", &forged, "not made here"), (BOB, &sender, "for notifications")] {
-        let (_, verdicts) = resolved(&server, &envelope(from, &[(to, None)])).await;
+        let (_, verdicts) = resolved(&carrier, &envelope(from, &[(to, None)])).await;
         let [RecipientVerdict::Refuse(refusal)] = verdicts.as_slice() else { panic!("{verdicts:?}") };
         assert!(format!("{refusal:?}").contains(why), "{refusal:?}");
     }
