@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mail::{Mail, Standing, Subscription};
+use mail::{Mail, ObjectKind, Standing, Subscription};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use types::{AccountId, ModSeq};
@@ -50,7 +50,8 @@ pub struct Events {
 }
 
 /// The types that are told of.
-const TYPES: [&str; 4] = ["Email", "EmailDelivery", "Mailbox", "Thread"];
+const TYPES: [&str; 7] =
+    ["Email", "EmailDelivery", "EmailSubmission", "Identity", "Mailbox", "Thread", "VacationResponse"];
 
 impl EventRequest {
     /// Reads the variables of the event source's URL: `types` is `*` or a list, `closeafter` is `state` or `no`, `ping` a
@@ -164,11 +165,15 @@ impl Events {
         let mailboxes = !changes.mailboxes_created.is_empty()
             || !changes.mailboxes_updated.is_empty()
             || !changes.mailboxes_destroyed.is_empty();
+        let objects = |kind| changes.objects.contains_key(&kind);
         let of = [
             emails.iter().any(|list| !list.is_empty()),
             !changes.created.is_empty(),
+            objects(ObjectKind::Submission),
+            objects(ObjectKind::Identity),
             mailboxes,
             threads.iter().any(|list| !list.is_empty()),
+            objects(ObjectKind::VacationResponse),
         ];
         Ok(TYPES.into_iter().zip(of).filter(|(_, has)| *has).map(|(name, _)| name).collect())
     }

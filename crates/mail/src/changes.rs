@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use store::kv::{Range, TableRows, Transaction};
-use types::{AccountId, EmailId, MailboxId, ModSeq, ThreadId};
+use types::{AccountId, EmailId, MailboxId, ModSeq, ObjectId, ThreadId};
 
 use crate::table::{self, AccountState, AccountStates, Changed, Mailboxes, read_many};
-use crate::{Error, Mail};
+use crate::{Error, Mail, ObjectKind};
 
 /// A changed email. Its JMAP id is made of thread and email, because a JMAP thread id never changes: an email
 /// that moved to another thread is one destroyed and one created (RFC 8621 §3).
@@ -52,6 +52,19 @@ pub struct Changes {
     pub mailboxes_updated: Vec<MailboxChanged>,
     /// Mailboxes that are gone.
     pub mailboxes_destroyed: Vec<MailboxId>,
+    /// Other things, by their kinds; nothing for a kind of which nothing changed.
+    pub objects: BTreeMap<ObjectKind, ObjectsChanged>,
+}
+
+/// Changed objects of one kind.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ObjectsChanged {
+    /// Those that are new.
+    pub created: Vec<ObjectId>,
+    /// Those that changed.
+    pub updated: Vec<ObjectId>,
+    /// Those that are gone.
+    pub destroyed: Vec<ObjectId>,
 }
 
 impl Mail {
@@ -112,10 +125,16 @@ struct Fold {
     emails: BTreeMap<EmailChanged, Changed>,
     threads: BTreeMap<ThreadId, Changed>,
     mailboxes: BTreeMap<MailboxId, (Changed, bool)>,
+    objects: BTreeMap<(ObjectKind, ObjectId), Changed>,
 }
 
 impl Fold {
     fn add(&mut self, change: table::Change) {
+        for kind in ObjectKind::ALL {
+            for object in change.objects_of(kind) {
+                note(&mut self.objects, (kind, object.object), object.changed);
+            }
+        }
         for email in change.emails {
             let changed = EmailChanged { email: email.email, thread: email.thread };
             match email.old_thread {
@@ -160,6 +179,14 @@ impl Fold {
                 Changed::Created => changes.mailboxes_created.push(mailbox),
                 Changed::Updated => changes.mailboxes_updated.push(MailboxChanged { mailbox, counters_only }),
                 Changed::Destroyed => changes.mailboxes_destroyed.push(mailbox),
+            }
+        }
+        for ((kind, object), changed) in self.objects {
+            let of_kind = changes.objects.entry(kind).or_default();
+            match changed {
+                Changed::Created => of_kind.created.push(object),
+                Changed::Updated => of_kind.updated.push(object),
+                Changed::Destroyed => of_kind.destroyed.push(object),
             }
         }
         changes

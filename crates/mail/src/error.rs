@@ -96,6 +96,17 @@ pub enum Error {
         /// The most octets of all of them.
         bytes: usize,
     },
+    /// There is no such object, or not any more.
+    #[error("there is no such thing in the account")]
+    NoSuchObject,
+    /// The texts of an object are too long.
+    #[error("its texts have {size} octets; the limit is {limit}")]
+    ObjectTooLarge {
+        /// Octets of all of them.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The mailbox has given out its last UID.
     #[error("the mailbox has no UIDs left: move its emails to a new one")]
     OutOfUids,

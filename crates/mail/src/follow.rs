@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use store::kv::Transaction;
-use types::{AccountId, MailboxId, ModSeq, ThreadId};
+use types::{AccountId, MailboxId, ModSeq, ObjectId, ThreadId};
 
 use crate::changes::{folded, log_since};
 use crate::table::{self, Changed, Mailboxes, read_many};
-use crate::{EmailChanged, Error, Mail};
+use crate::{EmailChanged, Error, Mail, ObjectKind};
 
 /// Rows of the log that one call reads at most; the caller asks again for more.
 const ROWS: usize = 20_000;
@@ -66,6 +66,20 @@ impl Mail {
         max: usize,
     ) -> Result<Followed<ThreadId>, Error> {
         let named = |change: &table::Change| change.threads.iter().map(|t| (t.thread, t.changed)).collect();
+        self.look(|tx| async move { follow(&tx, account, since, max, &named).await }).await
+    }
+
+    /// Objects of a kind that have changed, at most `max`.
+    pub async fn follow_objects(
+        &self,
+        account: AccountId,
+        kind: ObjectKind,
+        since: Standing,
+        max: usize,
+    ) -> Result<Followed<ObjectId>, Error> {
+        let named = |change: &table::Change| {
+            change.objects_of(kind).iter().map(|o| (o.object, o.changed)).collect::<Vec<_>>()
+        };
         self.look(|tx| async move { follow(&tx, account, since, max, &named).await }).await
     }
 

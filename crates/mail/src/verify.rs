@@ -14,8 +14,8 @@ use crate::place::owner;
 use crate::record::ThreadKey;
 use crate::source::Holder;
 use crate::table::{
-    AccountState, AccountStates, AnnotationRow, Annotations, Changes, EmailState, Emails, Expungeds,
-    MailboxCounters, MailboxNames, MemberRecord, Members, Metadatas, ReceivedKey, ReceivedRow, Receiveds,
+    AccountState, AccountStates, AnnotationRow, Annotations, Changes, EmailState, Emails, Expungeds, Identities,
+    MailboxCounters, MailboxNames, MemberRecord, Members, Metadatas, ObjectTable, ReceivedKey, ReceivedRow, Receiveds,
     Sources, ThreadEmail, ThreadKeys, ThreadState, Threads, mailbox_names, read_many,
 };
 use crate::tree::Tree;
@@ -83,6 +83,7 @@ impl Mail {
         check.content(self, &expunged).await?;
         check.log(self).await?;
         check.annotations(self).await?;
+        check.objects::<Identities>(self).await?;
         check.findings.sort();
         Ok(check.findings)
     }
@@ -454,6 +455,17 @@ impl Check {
         let bytes: usize = rows.iter().map(|((_, name), row)| name.len() + row.value.len()).sum();
         if rows.len() > Mail::ANNOTATIONS || bytes > Mail::ANNOTATION_BYTES {
             self.found("annotation", "account", format!("{} entries of {bytes} octets", rows.len()));
+        }
+        Ok(())
+    }
+
+    /// Each can be read and was made by a change that there has been.
+    async fn objects<T: ObjectTable>(&mut self, mail: &Mail) -> Result<(), Error> {
+        let range = T::all(self.account);
+        let rows = self.read::<T, _>(mail, range, |(_, object), record| (object, record)).await?;
+        let last = self.state.modseq;
+        for object in rows.keys().filter(|object| object.0 > last.0) {
+            self.found(T::NAME, object, format!("the last change is {last}"));
         }
         Ok(())
     }

@@ -71,6 +71,12 @@ id! {
     ModSeq(u64)
 }
 
+id! {
+    /// A small thing of an account that is neither an email nor a mailbox, such as an identity: the modseq of the change
+    /// that made it. Within its account and kind it is never reused.
+    ObjectId(u64)
+}
+
 impl MailboxId {
     /// INBOX exists in every account from its first day, under this id.
     pub const INBOX: Self = Self(1);

@@ -10,5 +10,5 @@ mod keyword;
 
 pub use clock::{Clock, ManualClock, Randomness, Timestamp};
 pub use header::{Field, Header, addresses};
-pub use id::{AccountId, DomainId, EmailId, MailboxId, ModSeq, ThreadId, Uid, UidValidity};
+pub use id::{AccountId, DomainId, EmailId, MailboxId, ModSeq, ObjectId, ThreadId, Uid, UidValidity};
 pub use keyword::{Keyword, KeywordError, Keywords};

@@ -31,7 +31,9 @@ impl Edit {
         self.apply_mailboxes(&mut change, counted)?;
         self.apply_thread_keys()?;
         self.write_notes(&mut change);
-        let said = change.annotations.is_some() || change.unsubscribed.is_some() || change.untold;
+        change.objects = Some(std::mem::take(&mut self.objects)).filter(|objects| !objects.is_empty());
+        let noted = change.annotations.is_some() || change.unsubscribed.is_some() || change.untold;
+        let said = noted || change.objects.is_some();
         if change.emails.is_empty() && change.mailboxes.is_empty() && !said && self.state_is_as_before() {
             return Ok(self.state_before.modseq);
         }

@@ -13,6 +13,7 @@ mod apply;
 mod birth;
 mod keys;
 mod notes;
+mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +25,7 @@ use crate::Error;
 use crate::record::ThreadKey;
 use crate::table::{
     AccountState, AccountStates, Annotations, Changed, EmailState, Emails, MailboxCounters, MailboxNames,
-    MailboxRecord, MailboxStates, Mailboxes, Membership, ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState,
+    MailboxRecord, MailboxStates, Mailboxes, Membership, ObjectsChange, ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState,
     Threads, mailbox_range,
 };
 
@@ -42,6 +43,7 @@ pub(crate) struct Edit {
     mailbox_changes: BTreeMap<MailboxId, Changed>,
     thread_keys: BTreeMap<ThreadKey, Touched<ThreadKeyRow>>,
     notes: notes::Notes,
+    objects: ObjectsChange,
     /// The account has no rows yet.
     born: bool,
 }
@@ -129,6 +131,7 @@ impl Edit {
             mailbox_changes: BTreeMap::new(),
             thread_keys: BTreeMap::new(),
             notes: notes::Notes::default(),
+            objects: ObjectsChange::default(),
             born: false,
         }
     }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use store::kv::{KeyRange, Table, after_key};
-use types::{AccountId, EmailId, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
+use types::{AccountId, EmailId, MailboxId, ModSeq, ObjectId, ThreadId, Timestamp, Uid};
 
-use super::{Number, reader, table};
+use super::{Number, ObjectKind, reader, table};
 
 /// Key: account, modseq.
 pub(crate) struct Changes;
@@ -30,6 +30,9 @@ pub(crate) struct Change {
     #[n(6)]
     #[cbor(default)]
     pub(crate) untold: bool,
+    /// Things that are neither emails nor mailboxes; none if nothing happened to any.
+    #[n(7)]
+    pub(crate) objects: Option<ObjectsChange>,
 }
 
 /// What became of a thing.
@@ -103,6 +106,61 @@ pub(crate) struct AnnotationsChange {
     pub(crate) names: Vec<String>,
 }
 
+/// Changed objects, by their kind. A list of its own for each, so that a node that does not know a kind skips it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub(crate) struct ObjectsChange {
+    #[n(0)]
+    #[cbor(default)]
+    identities: Vec<ObjectChange>,
+    #[n(1)]
+    #[cbor(default)]
+    submissions: Vec<ObjectChange>,
+    #[n(2)]
+    #[cbor(default)]
+    vacation_responses: Vec<ObjectChange>,
+}
+
+/// A changed object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct ObjectChange {
+    #[n(0)]
+    pub(crate) object: ObjectId,
+    #[n(1)]
+    pub(crate) changed: Changed,
+}
+
+impl ObjectsChange {
+    /// The changed objects of a kind.
+    pub(crate) fn of(&self, kind: ObjectKind) -> &[ObjectChange] {
+        match kind {
+            ObjectKind::Identity => &self.identities,
+            ObjectKind::Submission => &self.submissions,
+            ObjectKind::VacationResponse => &self.vacation_responses,
+        }
+    }
+
+    /// Adds a changed object.
+    pub(crate) fn push(&mut self, kind: ObjectKind, change: ObjectChange) {
+        match kind {
+            ObjectKind::Identity => self.identities.push(change),
+            ObjectKind::Submission => self.submissions.push(change),
+            ObjectKind::VacationResponse => self.vacation_responses.push(change),
+        }
+    }
+
+    /// Whether nothing has changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        ObjectKind::ALL.iter().all(|kind| self.of(*kind).is_empty())
+    }
+}
+
+impl Change {
+    /// The changed objects of a kind.
+    pub(crate) fn objects_of(&self, kind: ObjectKind) -> &[ObjectChange] {
+        self.objects.as_ref().map_or(&[], |objects| objects.of(kind))
+    }
+}
+
 impl Changes {
     /// The rows after `since`.
     pub(crate) fn since(account: AccountId, since: ModSeq) -> KeyRange {
@@ -130,5 +188,63 @@ impl Table for Changes {
         let (account, mut rest) = reader(key, Number::Change)?;
         let modseq = ModSeq(rest.u64()?);
         rest.end().map(|()| (account, modseq))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::kv::{decode, encode};
+
+    use super::*;
+
+    #[test]
+    fn rows_of_older_nodes_are_read_and_rows_without_objects_are_as_short_as_theirs() {
+        // As it was written before there were objects.
+        #[derive(Encode)]
+        struct Before {
+            #[n(0)]
+            at: Timestamp,
+            #[n(1)]
+            emails: Vec<EmailChange>,
+            #[n(2)]
+            threads: Vec<ThreadChange>,
+            #[n(3)]
+            mailboxes: Vec<MailboxChange>,
+            #[n(4)]
+            annotations: Option<AnnotationsChange>,
+            #[n(5)]
+            unsubscribed: Option<String>,
+            #[n(6)]
+            untold: bool,
+        }
+        let before = Before {
+            at: Timestamp(7),
+            emails: Vec::new(),
+            threads: vec![ThreadChange { thread: ThreadId(3), changed: Changed::Updated }],
+            mailboxes: Vec::new(),
+            annotations: None,
+            unsubscribed: None,
+            untold: false,
+        };
+        let old = minicbor::to_vec(&before).unwrap();
+        let change = decode::<Changes>(b"", &old).unwrap();
+        assert_eq!((change.threads.len(), &change.objects), (1, &None));
+        assert_eq!(encode::<Changes>(&change).unwrap(), old);
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_is_skipped() {
+        #[derive(Encode)]
+        struct Later {
+            #[n(1)]
+            submissions: Vec<ObjectChange>,
+            #[n(9)]
+            later: Vec<ObjectChange>,
+        }
+        let one = ObjectChange { object: ObjectId(5), changed: Changed::Created };
+        let later = minicbor::to_vec(Later { submissions: vec![one], later: vec![one] }).unwrap();
+        let objects: ObjectsChange = minicbor::decode(&later).unwrap();
+        assert_eq!(objects.of(ObjectKind::Submission), [one]);
+        assert!(objects.of(ObjectKind::Identity).is_empty() && !objects.is_empty());
     }
 }

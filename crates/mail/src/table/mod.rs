@@ -9,8 +9,10 @@ mod change;
 mod delivered;
 mod email;
 mod expunged;
+mod identity;
 mod mailbox;
 mod member;
+mod object;
 mod subscription;
 mod thread;
 mod upload;
@@ -22,16 +24,21 @@ use types::AccountId;
 pub(crate) use account::{AccountState, AccountStates};
 pub(crate) use annotation::{AnnotationRow, Annotations};
 pub(crate) use change::{
-    AnnotationsChange, Change, Changed, Changes, EmailChange, MailboxChange, ThreadChange,
+    AnnotationsChange, Change, Changed, Changes, EmailChange, MailboxChange, ObjectChange, ObjectsChange,
+    ThreadChange,
 };
 pub(crate) use delivered::{DeliveredRow, Deliveries, Imports, day};
 pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, SourceView, Sources};
 pub(crate) use expunged::{ExpungedRow, Expungeds};
+pub use identity::{Identity, Person};
+pub(crate) use identity::Identities;
 pub(crate) use mailbox::{
     MailboxCounters, MailboxNames, MailboxRecord, MailboxRow, MailboxStates, Mailboxes, ThreadCounter,
     mailbox_names, mailbox_range, mailbox_rows, thread_counter,
 };
 pub(crate) use member::{MemberRecord, Members, ReceivedKey, ReceivedRow, Receiveds};
+pub use object::ObjectKind;
+pub(crate) use object::ObjectTable;
 pub(crate) use subscription::{Subscribed, Subscriptions};
 pub(crate) use thread::{ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads};
 pub(crate) use upload::{UploadRow, Uploads};
@@ -60,6 +67,7 @@ pub(crate) enum Number {
     Subscription = 15,
     Annotation = 16,
     Upload = 17,
+    Identity = 18,
 }
 
 /// The beginning of every key of one table of one account.

@@ -10,6 +10,7 @@ mod import;
 mod limits;
 mod listing;
 mod nodes;
+mod objects;
 mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
