@@ -25,6 +25,8 @@ pub(crate) fn session(user: &User, limits: &Limits, base: &str) -> Value {
         },
         "primaryAccounts": {
             Capability::Mail.urn(): account.as_str(),
+            Capability::Blob.urn(): account.as_str(),
+            Capability::Quota.urn(): account.as_str(),
         },
         "username": user.name(),
         "apiUrl": format!("{base}/jmap/api"),
@@ -48,7 +50,9 @@ pub(crate) fn state(user: &User, limits: &Limits) -> String {
 fn capabilities(limits: &Limits) -> Value {
     let mut capabilities = Object::new();
     capabilities.insert(Capability::Core.urn().to_owned(), core(limits));
-    capabilities.insert(Capability::Mail.urn().to_owned(), json!({}));
+    for capability in [Capability::Mail, Capability::Blob, Capability::Quota] {
+        capabilities.insert(capability.urn().to_owned(), json!({}));
+    }
     Value::Object(capabilities)
 }
 
@@ -74,6 +78,13 @@ fn account_capabilities(limits: &Limits) -> Value {
             "maxSizeAttachmentsPerEmail": limits.size_upload,
             "emailQuerySortOptions": crate::method::email::query::SORTS,
             "mayCreateTopLevelMailbox": true,
-        }
+        },
+        Capability::Blob.urn(): {
+            "maxSizeBlobSet": limits.size_upload,
+            "maxDataSources": limits.data_sources,
+            "supportedTypeNames": crate::method::blob::lookup::TYPES,
+            "supportedDigestAlgorithms": crate::method::blob::digest::NAMES,
+        },
+        Capability::Quota.urn(): {},
     })
 }

@@ -9,6 +9,7 @@ pub(crate) mod filter;
 pub(crate) mod get;
 pub(crate) mod mailbox;
 pub(crate) mod query_changes;
+pub(crate) mod quota;
 pub(crate) mod search_snippet;
 pub(crate) mod set;
 pub(crate) mod thread;
@@ -49,6 +50,9 @@ macro_rules! method {
 pub(crate) const METHODS: &[Method] = &[
     method!("Core/echo", Core, core::echo),
     method!("Blob/copy", Core, blob::copy),
+    method!("Blob/upload", Blob, blob::upload),
+    method!("Blob/get", Blob, blob::get),
+    method!("Blob/lookup", Blob, blob::lookup),
     method!("Mailbox/get", Mail, mailbox::get),
     method!("Mailbox/changes", Mail, mailbox::changes),
     method!("Mailbox/query", Mail, mailbox::query),
@@ -65,6 +69,10 @@ pub(crate) const METHODS: &[Method] = &[
     method!("Email/import", Mail, email::import),
     method!("Email/parse", Mail, email::parse),
     method!("SearchSnippet/get", Mail, search_snippet::get),
+    method!("Quota/get", Quota, quota::get),
+    method!("Quota/changes", Quota, quota::changes),
+    method!("Quota/query", Quota, quota::query),
+    method!("Quota/queryChanges", Quota, quota::query_changes),
 ];
 
 impl Method {

@@ -16,6 +16,10 @@ pub enum Capability {
     Core,
     /// RFC 8621 §1.3.1.
     Mail,
+    /// RFC 9404.
+    Blob,
+    /// RFC 9425.
+    Quota,
 }
 
 /// The capabilities that a request uses.
@@ -45,13 +49,15 @@ pub struct Call {
 }
 
 impl Capability {
-    const ALL: [Self; 2] = [Self::Core, Self::Mail];
+    const ALL: [Self; 4] = [Self::Core, Self::Mail, Self::Blob, Self::Quota];
 
     /// Its name.
     pub const fn urn(self) -> &'static str {
         match self {
             Self::Core => "urn:ietf:params:jmap:core",
             Self::Mail => "urn:ietf:params:jmap:mail",
+            Self::Blob => "urn:ietf:params:jmap:blob",
+            Self::Quota => "urn:ietf:params:jmap:quota",
         }
     }
 

@@ -19,6 +19,7 @@ use types::{Clock, Keyword, MailboxId, ManualClock, Timestamp};
 
 pub struct World {
     pub mail: Mail,
+    pub directory: Directory,
     pub jmap: Jmap,
     pub alice: User,
     pub bob: User,
@@ -47,9 +48,9 @@ impl World {
         directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
         let alice = user(&directory, "alice@example.test", Quota::UNLIMITED).await;
         let bob = user(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
-        let services = Services { mail: mail.clone(), directory, clock };
+        let services = Services { mail: mail.clone(), directory: directory.clone(), clock };
         let jmap = Jmap::new(services, limits);
-        Self { mail, jmap, alice, bob, hand, rows, _files: files }
+        Self { mail, directory, jmap, alice, bob, hand, rows, _files: files }
     }
 
     /// What a request is answered with: a Response object, or problem details.
