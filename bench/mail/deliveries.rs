@@ -104,6 +104,7 @@ async fn deliveries(
                         received: Clock::system().now(),
                         quota: Quota::default(),
                         id: None,
+                        answer_to: None,
                     };
                     for result in mail.deliver(&message, &[delivery]).await {
                         result?;

@@ -25,6 +25,7 @@ pub(crate) fn session(user: &User, limits: &Limits, base: &str) -> Value {
         },
         "primaryAccounts": {
             Capability::Mail.urn(): account.as_str(),
+            Capability::VacationResponse.urn(): account.as_str(),
             Capability::Blob.urn(): account.as_str(),
             Capability::Quota.urn(): account.as_str(),
         },
@@ -50,7 +51,7 @@ pub(crate) fn state(user: &User, limits: &Limits) -> String {
 fn capabilities(limits: &Limits) -> Value {
     let mut capabilities = Object::new();
     capabilities.insert(Capability::Core.urn().to_owned(), core(limits));
-    for capability in [Capability::Mail, Capability::Blob, Capability::Quota] {
+    for capability in [Capability::Mail, Capability::VacationResponse, Capability::Blob, Capability::Quota] {
         capabilities.insert(capability.urn().to_owned(), json!({}));
     }
     Value::Object(capabilities)
@@ -86,5 +87,6 @@ fn account_capabilities(limits: &Limits) -> Value {
             "supportedDigestAlgorithms": crate::method::blob::digest::NAMES,
         },
         Capability::Quota.urn(): {},
+        Capability::VacationResponse.urn(): {},
     })
 }

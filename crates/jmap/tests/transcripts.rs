@@ -102,8 +102,8 @@ async fn play(script: &str) -> Result<(), String> {
             ">" => {
                 let request: Value = serde_json::from_str(&text).map_err(|error| at(error.to_string()))?;
                 let request = with_kept(request, &kept);
-                let using =
-                    ["core", "mail", "blob", "quota"].map(|name| format!("urn:ietf:params:jmap:{name}"));
+                let using = ["core", "mail", "vacationresponse", "blob", "quota"]
+                    .map(|name| format!("urn:ietf:params:jmap:{name}"));
                 answer = match request {
                     Value::Array(_) => {
                         let request = json!({"using": using, "methodCalls": request});

@@ -10,7 +10,7 @@ use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp
 
 use crate::edit::Edit;
 use crate::place::{Placing, needs, owner};
-use crate::table::{AccountState, DeliveredRow, Deliveries, day};
+use crate::table::{AccountState, DeliveredRow, Deliveries, Vacations, day};
 use crate::{Error, Mail, Message};
 
 /// One recipient of a delivery.
@@ -28,6 +28,9 @@ pub struct Delivery {
     pub quota: Quota,
     /// Names the delivery, so that a retry of the same makes no second copy for a day.
     pub id: Option<DeliveryId>,
+    /// The sender in the envelope, if whoever gets the message may answer by themselves while they are away. None for
+    /// messages without a sender, and for suspicious ones.
+    pub answer_to: Option<String>,
 }
 
 /// The name of a delivery: equal for a retry, different for everything else.
@@ -93,6 +96,14 @@ impl Companion for Alone {
     async fn join(&self, _: &Transaction, _: &[(AccountId, Result<Delivered, Error>)]) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// What a delivery has changed.
+#[derive(Clone, Copy)]
+struct Written {
+    modseq: ModSeq,
+    /// Its sender is to be told that its reader is away.
+    answer_due: bool,
 }
 
 /// Why a delivering transaction has to be begun anew, or cannot be.
@@ -193,8 +204,11 @@ impl Mail {
             .await?;
         let mut results = Vec::with_capacity(committed.len());
         for (delivery, outcome) in deliveries.iter().zip(committed) {
-            if let Ok((_, Some(modseq))) = outcome {
+            if let Ok((_, Some(Written { modseq, answer_due }))) = outcome {
                 self.announce(delivery.account, modseq).await;
+                if answer_due {
+                    self.answer_is_due();
+                }
             }
             results.push(outcome.map(|(delivered, _)| delivered));
         }
@@ -218,7 +232,7 @@ impl Mail {
         tx: &Transaction,
         message: &Message,
         delivery: &Delivery,
-    ) -> Result<Result<(Delivered, Option<ModSeq>), Error>, Failure> {
+    ) -> Result<Result<(Delivered, Option<Written>), Error>, Failure> {
         let account = delivery.account;
         let now = self.now();
         let today = day(now);
@@ -227,7 +241,10 @@ impl Mail {
             .iter()
             .flat_map(|id| [today, today.saturating_sub(1)].map(|day| Deliveries::key(&(account, day, id.0))))
             .collect();
-        let wants = needs(vec![delivery.mailbox], [message].into_iter(), markers.clone());
+        // Whether anybody is away is read along, which costs no round of its own.
+        let away = delivery.answer_to.as_ref().map(|_| Vacations::key(&(account, Vacations::ONLY)));
+        let rows = markers.iter().cloned().chain(away).collect();
+        let wants = needs(vec![delivery.mailbox], [message].into_iter(), rows);
         let (mut edit, found) = Edit::open_with(tx, account, now, wants).await?;
         if let Some((key, value)) = markers.iter().zip(&found).find_map(|(k, v)| v.as_ref().map(|v| (k, v))) {
             let row: DeliveredRow = decode::<Deliveries>(key, value)?;
@@ -250,9 +267,12 @@ impl Mail {
         if let Some(id) = delivery.id {
             tx.save::<Deliveries>(&(account, today, id.0), &placed.marker(delivery.mailbox))?;
         }
+        let vacation = found.get(markers.len()).and_then(Option::as_deref);
+        let answer_due = self.owe_answer(tx, message, delivery, placed.email, vacation).await?;
         let modseq = edit.finish().await?;
-        let (email, thread, uid) = (placed.email, placed.thread, placed.uid);
-        Ok(Ok((Delivered { email, thread, mailbox: delivery.mailbox, uid, duplicate: false }, Some(modseq))))
+        let (email, thread, mailbox, uid) = (placed.email, placed.thread, delivery.mailbox, placed.uid);
+        let delivered = Delivered { email, thread, mailbox, uid, duplicate: false };
+        Ok(Ok((delivered, Some(Written { modseq, answer_due }))))
     }
 
     /// References the message's blobs from an email.

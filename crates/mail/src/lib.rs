@@ -51,6 +51,7 @@ mod tree;
 mod update;
 mod upkeep;
 mod uploads;
+mod vacation;
 mod verify;
 mod view;
 
@@ -76,12 +77,13 @@ pub use role::Role;
 pub use roll::{Current, Entry, Finder, Roll, UidList};
 pub use service::{Mail, MailOptions, Usage};
 pub use source::{Sealed, Source, SourceStream};
-pub use table::{Identity, ObjectKind, Person};
+pub use table::{Identity, ObjectKind, Person, Vacation};
 pub use transfer::Copied;
 pub use tree::MailboxInfo;
 pub use update::{EmailUpdate, SetChange};
 pub use upkeep::UpkeepReport;
 pub use uploads::{Incoming, Upload, UploadStream};
+pub use vacation::Due;
 pub use verify::Finding;
 pub use view::{MailboxChanges, Member, Missed, Selected};
 

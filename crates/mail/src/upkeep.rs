@@ -20,6 +20,8 @@ pub struct UpkeepReport {
     pub mailboxes_removed: u64,
     /// Uploads whose time was over.
     pub uploads_forgotten: u64,
+    /// Senders who may be told again that somebody is away.
+    pub answered_forgotten: u64,
 }
 
 impl Mail {
@@ -41,6 +43,7 @@ impl Mail {
         }
         report.purged = self.purge(account).await?;
         report.uploads_forgotten = self.forget_uploads(account).await?;
+        report.answered_forgotten = self.forget_answered(account).await?;
         report.log_trimmed = self.trim_log(account).await?;
         let old = Deliveries::forgotten(account, self.now());
         self.kv()

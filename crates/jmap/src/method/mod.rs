@@ -13,6 +13,7 @@ pub(crate) mod quota;
 pub(crate) mod search_snippet;
 pub(crate) mod set;
 pub(crate) mod thread;
+pub(crate) mod vacation_response;
 pub(crate) mod window;
 
 use futures::future::BoxFuture;
@@ -69,6 +70,8 @@ pub(crate) const METHODS: &[Method] = &[
     method!("Email/import", Mail, email::import),
     method!("Email/parse", Mail, email::parse),
     method!("SearchSnippet/get", Mail, search_snippet::get),
+    method!("VacationResponse/get", VacationResponse, vacation_response::get),
+    method!("VacationResponse/set", VacationResponse, vacation_response::set),
     method!("Quota/get", Quota, quota::get),
     method!("Quota/changes", Quota, quota::changes),
     method!("Quota/query", Quota, quota::query),

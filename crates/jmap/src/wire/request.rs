@@ -16,6 +16,8 @@ pub enum Capability {
     Core,
     /// RFC 8621 §1.3.1.
     Mail,
+    /// RFC 8621 §1.3.3.
+    VacationResponse,
     /// RFC 9404.
     Blob,
     /// RFC 9425.
@@ -49,13 +51,14 @@ pub struct Call {
 }
 
 impl Capability {
-    const ALL: [Self; 4] = [Self::Core, Self::Mail, Self::Blob, Self::Quota];
+    const ALL: [Self; 5] = [Self::Core, Self::Mail, Self::VacationResponse, Self::Blob, Self::Quota];
 
     /// Its name.
     pub const fn urn(self) -> &'static str {
         match self {
             Self::Core => "urn:ietf:params:jmap:core",
             Self::Mail => "urn:ietf:params:jmap:mail",
+            Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
             Self::Blob => "urn:ietf:params:jmap:blob",
             Self::Quota => "urn:ietf:params:jmap:quota",
         }

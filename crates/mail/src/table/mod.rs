@@ -5,6 +5,7 @@
 
 mod account;
 mod annotation;
+mod answer;
 mod change;
 mod delivered;
 mod email;
@@ -16,6 +17,7 @@ mod object;
 mod subscription;
 mod thread;
 mod upload;
+mod vacation;
 
 use bytes::Bytes;
 use store::kv::{Error, KeyRange, KeyReader, KeyWriter, Table, Transaction, decode};
@@ -23,6 +25,7 @@ use types::AccountId;
 
 pub(crate) use account::{AccountState, AccountStates};
 pub(crate) use annotation::{AnnotationRow, Annotations};
+pub(crate) use answer::{AnsweredRow, Answereds, DueRow, Dues};
 pub(crate) use change::{
     AnnotationsChange, Change, Changed, Changes, EmailChange, MailboxChange, ObjectChange, ObjectsChange,
     ThreadChange,
@@ -30,8 +33,8 @@ pub(crate) use change::{
 pub(crate) use delivered::{DeliveredRow, Deliveries, Imports, day};
 pub(crate) use email::{EmailState, Emails, Membership, Metadatas, SourceRecord, SourceView, Sources};
 pub(crate) use expunged::{ExpungedRow, Expungeds};
-pub use identity::{Identity, Person};
 pub(crate) use identity::Identities;
+pub use identity::{Identity, Person};
 pub(crate) use mailbox::{
     MailboxCounters, MailboxNames, MailboxRecord, MailboxRow, MailboxStates, Mailboxes, ThreadCounter,
     mailbox_names, mailbox_range, mailbox_rows, thread_counter,
@@ -42,6 +45,8 @@ pub(crate) use object::ObjectTable;
 pub(crate) use subscription::{Subscribed, Subscriptions};
 pub(crate) use thread::{ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads};
 pub(crate) use upload::{UploadRow, Uploads};
+pub use vacation::Vacation;
+pub(crate) use vacation::Vacations;
 
 /// The first byte of every key of an account.
 const ACCOUNT: &[u8] = b"a";
@@ -68,6 +73,8 @@ pub(crate) enum Number {
     Annotation = 16,
     Upload = 17,
     Identity = 18,
+    Vacation = 20,
+    Answered = 22,
 }
 
 /// The beginning of every key of one table of one account.

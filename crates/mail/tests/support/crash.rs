@@ -102,6 +102,7 @@ impl Stores {
                 received: self.clock.now(),
                 quota: Quota::default(),
                 id: None,
+                answer_to: None,
             })
             .collect();
         let results = self.mail.deliver(&message, &deliveries).await;

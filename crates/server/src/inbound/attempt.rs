@@ -181,9 +181,10 @@ async fn delivery(
         return Err(never("its account was disabled after the message was accepted"));
     }
     let limits = Quota { bytes: found.quota.bytes, emails: found.quota.messages };
+    let (suspicious, sender) = (recipient.suspicious || suspicious, &lease.origin().sender);
     Ok(Delivery {
         account,
-        mailbox: match recipient.suspicious || suspicious {
+        mailbox: match suspicious {
             true => junk::mailbox(&inbound.inner.mail, account).await,
             false => MailboxId::INBOX,
         },
@@ -192,6 +193,7 @@ async fn delivery(
         // Who releases a message wants it delivered even where there is no room.
         quota: if lease.is_released() { Quota::default() } else { limits },
         id: recipient.delivery.map(DeliveryId),
+        answer_to: (!suspicious && !sender.is_empty()).then(|| sender.clone()),
     })
 }
 

@@ -219,6 +219,7 @@ impl Incoming<'_> {
     async fn plan(&self, id: EntryId, examined: &Examined, received: Timestamp) -> Plan {
         // Without a Message-ID two equal messages may both be meant.
         let recognised = examined.recognisable.then_some(examined.hash);
+        let sender = self.envelope.origin.sender.mailbox().map(ToString::to_string);
         let mut deliveries: Vec<Delivery> = Vec::new();
         let mut fingerprints = Vec::new();
         for recipient in &self.envelope.recipients {
@@ -245,6 +246,7 @@ impl Incoming<'_> {
                     received,
                     quota: Quota { bytes: limits.bytes, emails: limits.messages },
                     id: Some(id),
+                    answer_to: sender.clone().filter(|_| examined.place == Place::Inbox),
                 });
             }
         }
