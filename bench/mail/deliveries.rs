@@ -105,6 +105,7 @@ async fn deliveries(
                         quota: Quota::default(),
                         reports_on: None,
                         id: None,
+                        answer_to: None,
                     };
                     for result in mail.deliver(&message, &[delivery]).await {
                         result?;

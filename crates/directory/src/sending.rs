@@ -63,8 +63,14 @@ impl Directory {
     ///
     /// What is no address is nobody's. Reads: as [`Directory::resolve`].
     pub async fn may_write_as(&self, who: &Authenticated, address: &str) -> Result<bool, Error> {
+        self.is_address_of(who.account(), address).await
+    }
+
+    /// Whether an address is an account's: the same as [`Self::may_write_as`], for what the server does in the name of
+    /// somebody who has not logged in now.
+    pub async fn is_address_of(&self, account: AccountId, address: &str) -> Result<bool, Error> {
         let Ok(address) = Address::parse(address) else { return Ok(false) };
-        let (account, nesting) = (who.account(), self.options.nesting);
+        let nesting = self.options.nesting;
         let address = &address;
         self.kv
             .run(|tx| async move {

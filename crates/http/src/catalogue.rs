@@ -81,6 +81,7 @@ pub const METRICS: &[Metric] = &[
     counter("magpie_delivery_reports_total", "Reports to senders on what became of their mail."),
     counter("magpie_kv_reads_total", "Round trips that read rows by key, or a page of them."),
     counter("magpie_kv_rows_read_total", "Rows asked for by key, or found in pages."),
+    counter("magpie_answers_total", "Answers of those who are away, by what came of them."),
     counter("magpie_kv_commits_total", "Transactions that wrote, by how their commit ended."),
     counter("magpie_kv_retries_total", "Transactions that were run once more."),
     counter("magpie_kv_fsyncs_total", "Groups of transactions that were made durable, with one fsync each."),

@@ -4,8 +4,9 @@
 //! in the account that was named and that the user may see.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use mail::record::{Part, Structure};
 use mail::{Mail, Source, ingest};
 use types::{AccountId, EmailId};
@@ -18,26 +19,92 @@ use crate::wire::id::{BlobId, BlobRoot};
 /// The largest message or part that is unpacked in memory to find a part of it.
 pub(crate) const UNPACKED: u64 = 128 << 20;
 
+/// Octets of a blob that somebody has asked for.
+pub(crate) struct Extract {
+    /// Octets of the whole blob.
+    pub(crate) size: u64,
+    /// Those of the range that are there.
+    pub(crate) octets: Bytes,
+    /// How many had to be read for that.
+    pub(crate) read: u64,
+}
+
+impl Extract {
+    /// A range of octets that are all in memory.
+    fn of(content: &Bytes, range: Range<u64>) -> Self {
+        let size = content.len() as u64;
+        Self { size, octets: slice(content, range), read: size }
+    }
+
+    /// A range that was read by itself.
+    fn range(size: u64, octets: Bytes) -> Self {
+        Self { size, read: octets.len() as u64, octets }
+    }
+}
+
 /// All octets of a blob.
 pub(crate) async fn read(mail: &Mail, account: AccountId, blob: &BlobId) -> Result<Bytes, TransferError> {
-    let email = match blob.root {
-        BlobRoot::Email(email) => email,
-        BlobRoot::Upload(hash) => {
+    Ok(extract(mail, account, blob, 0..u64::MAX).await?.octets)
+}
+
+/// A range of a blob's octets; what of it lies beyond the end is left out. No more is read than the range, unless it lies in
+/// what has to be decoded as a whole: a part that is encoded and does not lie apart, or a message within a message.
+pub(crate) async fn extract(
+    mail: &Mail,
+    account: AccountId,
+    blob: &BlobId,
+    range: Range<u64>,
+) -> Result<Extract, TransferError> {
+    let email = match (blob.root, blob.parts.as_slice()) {
+        (BlobRoot::Email(email), _) => email,
+        (BlobRoot::Upload(hash), []) => {
+            let upload = mail.uploaded(account, hash).await?.ok_or(TransferError::NotFound)?;
+            let mut stream = mail.upload_stream(account, hash, range);
+            let mut octets = BytesMut::new();
+            while let Some(piece) = stream.next().await? {
+                octets.extend_from_slice(&piece);
+            }
+            return Ok(Extract::range(upload.size, octets.freeze()));
+        }
+        (BlobRoot::Upload(hash), parts) => {
             let content = mail.upload_content(account, hash).await?.ok_or(TransferError::NotFound)?;
-            return inwards(content, &blob.parts);
+            return Ok(Extract::of(&inwards(content, parts)?, range));
         }
     };
     let source = source(mail, account, email).await?;
     let Some((first, rest)) = blob.parts.split_first() else {
-        return Ok(source.read(0..source.size()).await?);
+        return Ok(Extract::range(source.size(), source.read(range).await?));
     };
     let structure = structure(mail, account, email, &source).await?;
     let part = named(&structure, *first)?;
+    if rest.is_empty() && is_plain(part) {
+        let place = |at: u64| part.body.saturating_add(at).min(part.end);
+        let octets = source.read(place(range.start)..place(range.end)).await?;
+        return Ok(Extract::range(part.size(), octets));
+    }
+    let body = part.body..part.end;
+    if rest.is_empty()
+        && let Some((_, size)) = source.attachment(body.clone())
+        && let Some(mut stream) = source.content(body.clone(), range.clone())
+    {
+        let mut octets = BytesMut::new();
+        while let Some(piece) = stream.next().await? {
+            octets.extend_from_slice(&piece);
+        }
+        return Ok(Extract::range(size, octets.freeze()));
+    }
     if part.size() > UNPACKED {
         return Err(TransferError::NotFound);
     }
-    let body = source.read(part.body..part.end).await?;
-    inwards(owned(part, &body), rest)
+    let body = source.read(body).await?;
+    let mut extract = Extract::of(&inwards(owned(part, &body), rest)?, range);
+    extract.read = body.len() as u64;
+    Ok(extract)
+}
+
+/// Octets of a blob. Nothing of it is read, unless it has to be decoded.
+pub(crate) async fn size(mail: &Mail, account: AccountId, blob: &BlobId) -> Result<Extract, TransferError> {
+    extract(mail, account, blob, 0..0).await
 }
 
 /// The message of an email that is there: expunged ones are not, though their octets may still be.

@@ -9,7 +9,7 @@ use types::AccountId;
 use crate::error::MethodError;
 use crate::service::Services;
 use crate::wire::arguments::Id;
-use crate::wire::{Arguments, Object, json, state};
+use crate::wire::{Arguments, Object, Using, json, state};
 use crate::{Limits, User};
 
 /// One request that is being answered.
@@ -17,10 +17,14 @@ pub(crate) struct Context<'r> {
     pub(crate) services: &'r Services,
     pub(crate) limits: &'r Limits,
     pub(crate) user: &'r User,
+    /// The capabilities that it uses.
+    pub(crate) using: &'r Using,
     /// What was created in this request, and before it as far as the client says: by the client's names.
     pub(crate) created: BTreeMap<String, String>,
     /// Octets that the answer may still get longer by.
     pub(crate) room: usize,
+    /// Octets of blobs that it may still read or put together.
+    pub(crate) blob_room: u64,
 }
 
 impl Context<'_> {
@@ -70,6 +74,13 @@ impl Context<'_> {
         let taken = json::weight(object, self.room);
         self.room = self.room.checked_sub(taken).ok_or_else(|| too_long(self.limits))?;
         Ok(())
+    }
+
+    /// Counts octets of blobs that were read or put together; false if the request has had its share.
+    pub(crate) fn spend_blob(&mut self, octets: u64) -> bool {
+        let left = self.blob_room.checked_sub(octets);
+        self.blob_room = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Refuses what would make the answer longer than it may get.

@@ -97,6 +97,11 @@ pub(crate) enum MethodError {
     /// A filter that is not known.
     #[error("{0}")]
     UnsupportedFilter(String),
+    /// A type that blobs cannot be looked up in, or whose capability is not used (RFC 9404 §4.3).
+    #[error(
+        "blobs cannot be looked up in {0:?}; the account's capability lists the types, and the request must use theirs"
+    )]
+    UnknownDataType(String),
 }
 
 impl MethodError {
@@ -122,6 +127,7 @@ impl MethodError {
             Self::AnchorNotFound => "anchorNotFound",
             Self::UnsupportedSort(_) => "unsupportedSort",
             Self::UnsupportedFilter(_) => "unsupportedFilter",
+            Self::UnknownDataType(_) => "unknownDataType",
         };
         let mut error = Map::new();
         error.insert("type".to_owned(), name.into());

@@ -29,6 +29,10 @@ pub struct Limits {
     pub changes: usize,
     /// Ids that one `*/query` returns at most, whatever the client would take.
     pub query: usize,
+    /// `maxDataSources`: what one blob may be put together of.
+    pub data_sources: usize,
+    /// Octets of blobs that the `Blob` methods of a request may read and put together.
+    pub blobs: u64,
 }
 
 impl Default for Limits {
@@ -47,6 +51,8 @@ impl Default for Limits {
             filter: 1_000,
             changes: 10_000,
             query: 10_000,
+            data_sources: 1_000,
+            blobs: 200 << 20,
         }
     }
 }

@@ -65,7 +65,8 @@ impl Jmap {
         let Request { using, calls, created_ids } = Request::parse(octets, limits)?;
         let tells_created = created_ids.is_some();
         let created = created_ids.unwrap_or_default();
-        let mut context = Context { services, limits, user, created, room: limits.answer };
+        let (room, blob_room) = (limits.answer, limits.blobs);
+        let mut context = Context { services, limits, user, using: &using, created, room, blob_room };
         let mut answered = Answered { responses: Vec::new(), room: limits.values };
         for Call { method, arguments, id } in calls {
             let result = answered.run(&mut context, &using, &method, arguments).await;

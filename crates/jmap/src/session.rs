@@ -27,6 +27,9 @@ pub(crate) fn session(user: &User, limits: &Limits, terms: &Terms, base: &str) -
         "primaryAccounts": {
             Capability::Mail.urn(): account.as_str(),
             Capability::Submission.urn(): account.as_str(),
+            Capability::VacationResponse.urn(): account.as_str(),
+            Capability::Blob.urn(): account.as_str(),
+            Capability::Quota.urn(): account.as_str(),
         },
         "username": user.name(),
         "apiUrl": format!("{base}/jmap/api"),
@@ -50,8 +53,16 @@ pub(crate) fn state(user: &User, limits: &Limits, terms: &Terms) -> String {
 fn capabilities(limits: &Limits) -> Value {
     let mut capabilities = Object::new();
     capabilities.insert(Capability::Core.urn().to_owned(), core(limits));
-    capabilities.insert(Capability::Mail.urn().to_owned(), json!({}));
-    capabilities.insert(Capability::Submission.urn().to_owned(), json!({}));
+    let plain = [
+        Capability::Mail,
+        Capability::Submission,
+        Capability::VacationResponse,
+        Capability::Blob,
+        Capability::Quota,
+    ];
+    for capability in plain {
+        capabilities.insert(capability.urn().to_owned(), json!({}));
+    }
     Value::Object(capabilities)
 }
 
@@ -82,5 +93,13 @@ fn account_capabilities(limits: &Limits, terms: &Terms) -> Value {
             "maxDelayedSend": terms.longest_hold.as_secs(),
             "submissionExtensions": terms.extensions,
         },
+        Capability::Blob.urn(): {
+            "maxSizeBlobSet": limits.size_upload,
+            "maxDataSources": limits.data_sources,
+            "supportedTypeNames": crate::method::blob::lookup::TYPES,
+            "supportedDigestAlgorithms": crate::method::blob::digest::NAMES,
+        },
+        Capability::Quota.urn(): {},
+        Capability::VacationResponse.urn(): {},
     })
 }

@@ -5,6 +5,7 @@
 //! # a comment
 //! ! mail 1 $seen,$flagged 2026-01-01T00:00:00Z NAME     alice gets the message that follows, up to a line `.`; $NAME is
 //!                                                       its id
+//! ! quota 2000 -                                        whoever asks may hold 2000 octets, and any number of emails
 //! ! bob                                                 bob asks from here on; `! alice`: alice again
 //! > [["Core/echo", {"a": 1}, "c"]]                      a request: its calls, or all of the object; may have many lines
 //! < [["Core/echo", {"a": 1}, "c"]]                      what it must be answered with: its responses, or all of it
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use directory::Quota;
 use jmap::Limits;
 use jmap::wire::date;
 use serde_json::{Value, json};
@@ -47,6 +49,8 @@ async fn play(script: &str) -> Result<(), String> {
         calls_in_request: 16,
         objects_in_get: 20,
         objects_in_set: 20,
+        data_sources: 64,
+        blobs: 10_000,
         size_request: 100_000,
         values: 1 << 20,
         ..Limits::default()
@@ -77,6 +81,10 @@ async fn play(script: &str) -> Result<(), String> {
                 match words.as_slice() {
                     ["alice"] => user = world.alice.clone(),
                     ["bob"] => user = world.bob.clone(),
+                    ["quota", bytes, messages] => {
+                        let quota = Quota { bytes: bytes.parse().ok(), messages: messages.parse().ok() };
+                        world.directory.set_quota(user.account(), quota).await.unwrap();
+                    }
                     ["mail", mailbox, keywords, received, name] => {
                         let mut message = String::new();
                         for (_, line) in lines.by_ref().take_while(|(_, line)| *line != ".") {
@@ -94,7 +102,8 @@ async fn play(script: &str) -> Result<(), String> {
             ">" => {
                 let request: Value = serde_json::from_str(&text).map_err(|error| at(error.to_string()))?;
                 let request = with_kept(request, &kept);
-                let using = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"];
+                let using = ["core", "mail", "vacationresponse", "blob", "quota"]
+                    .map(|name| format!("urn:ietf:params:jmap:{name}"));
                 answer = match request {
                     Value::Array(_) => {
                         let request = json!({"using": using, "methodCalls": request});

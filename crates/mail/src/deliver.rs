@@ -11,7 +11,7 @@ use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ObjectId, ThreadId,
 use crate::edit::Edit;
 use crate::place::{Placing, needs, owner};
 use crate::submissions::report_came;
-use crate::table::{AccountState, DeliveredRow, Deliveries, day};
+use crate::table::{AccountState, DeliveredRow, Deliveries, Vacations, day};
 use crate::{Error, Mail, Message};
 
 /// One recipient of a delivery.
@@ -31,6 +31,9 @@ pub struct Delivery {
     pub id: Option<DeliveryId>,
     /// It is a report on what became of this submission of the same account's.
     pub reports_on: Option<ObjectId>,
+    /// The sender in the envelope, if whoever gets the message may answer by themselves while they are away. None for
+    /// messages without a sender, and for suspicious ones.
+    pub answer_to: Option<String>,
 }
 
 /// The name of a delivery: equal for a retry, different for everything else.
@@ -96,6 +99,14 @@ impl Companion for Alone {
     async fn join(&self, _: &Transaction, _: &[(AccountId, Result<Delivered, Error>)]) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// What a delivery has changed.
+#[derive(Clone, Copy)]
+struct Written {
+    modseq: ModSeq,
+    /// Its sender is to be told that its reader is away.
+    answer_due: bool,
 }
 
 /// Why a delivering transaction has to be begun anew, or cannot be.
@@ -196,8 +207,11 @@ impl Mail {
             .await?;
         let mut results = Vec::with_capacity(committed.len());
         for (delivery, outcome) in deliveries.iter().zip(committed) {
-            if let Ok((_, Some(modseq))) = outcome {
+            if let Ok((_, Some(Written { modseq, answer_due }))) = outcome {
                 self.announce(delivery.account, modseq).await;
+                if answer_due {
+                    self.answer_is_due();
+                }
             }
             results.push(outcome.map(|(delivered, _)| delivered));
         }
@@ -221,7 +235,7 @@ impl Mail {
         tx: &Transaction,
         message: &Message,
         delivery: &Delivery,
-    ) -> Result<Result<(Delivered, Option<ModSeq>), Error>, Failure> {
+    ) -> Result<Result<(Delivered, Option<Written>), Error>, Failure> {
         let account = delivery.account;
         let now = self.now();
         let today = day(now);
@@ -230,7 +244,10 @@ impl Mail {
             .iter()
             .flat_map(|id| [today, today.saturating_sub(1)].map(|day| Deliveries::key(&(account, day, id.0))))
             .collect();
-        let wants = needs(vec![delivery.mailbox], [message].into_iter(), markers.clone());
+        // Whether anybody is away is read along, which costs no round of its own.
+        let away = delivery.answer_to.as_ref().map(|_| Vacations::key(&(account, Vacations::ONLY)));
+        let rows = markers.iter().cloned().chain(away).collect();
+        let wants = needs(vec![delivery.mailbox], [message].into_iter(), rows);
         let (mut edit, found) = Edit::open_with(tx, account, now, wants).await?;
         if let Some((key, value)) = markers.iter().zip(&found).find_map(|(k, v)| v.as_ref().map(|v| (k, v))) {
             let row: DeliveredRow = decode::<Deliveries>(key, value)?;
@@ -256,9 +273,12 @@ impl Mail {
         if let Some(submission) = delivery.reports_on {
             report_came(&mut edit, submission, placed.email).await?;
         }
+        let vacation = found.get(markers.len()).and_then(Option::as_deref);
+        let answer_due = self.owe_answer(tx, message, delivery, placed.email, vacation).await?;
         let modseq = edit.finish().await?;
-        let (email, thread, uid) = (placed.email, placed.thread, placed.uid);
-        Ok(Ok((Delivered { email, thread, mailbox: delivery.mailbox, uid, duplicate: false }, Some(modseq))))
+        let (email, thread, mailbox, uid) = (placed.email, placed.thread, delivery.mailbox, placed.uid);
+        let delivered = Delivered { email, thread, mailbox, uid, duplicate: false };
+        Ok(Ok((delivered, Some(Written { modseq, answer_due }))))
     }
 
     /// References the message's blobs from an email.

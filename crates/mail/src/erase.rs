@@ -6,6 +6,7 @@ use types::AccountId;
 use crate::deliver::Failure;
 use crate::place::owner;
 use crate::table::{Sources, account_range};
+use crate::vacation::forget_due;
 use crate::{Error, Mail};
 
 impl Mail {
@@ -47,7 +48,10 @@ impl Mail {
         self.kv()
             .run(|tx| {
                 let all = all.clone();
-                async move { Ok::<_, Error>(tx.clear_range(all)?) }
+                async move {
+                    forget_due(&tx, account)?;
+                    Ok::<_, Error>(tx.clear_range(all)?)
+                }
             })
             .await
     }

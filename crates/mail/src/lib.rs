@@ -52,6 +52,7 @@ mod tree;
 mod update;
 mod upkeep;
 mod uploads;
+mod vacation;
 mod verify;
 mod view;
 
@@ -78,12 +79,15 @@ pub use roll::{Current, Entry, Finder, Roll, UidList};
 pub use service::{Mail, MailOptions, Usage};
 pub use source::{Sealed, Source, SourceStream};
 pub use submissions::{Recorded, Submitted, Word};
-pub use table::{Addressee, Arrival, Identity, ObjectKind, Path, Person, QueueEntry, Submission, Undo};
+pub use table::{
+    Addressee, Arrival, Identity, ObjectKind, Path, Person, QueueEntry, Submission, Undo, Vacation,
+};
 pub use transfer::Copied;
 pub use tree::MailboxInfo;
 pub use update::{EmailUpdate, SetChange};
 pub use upkeep::UpkeepReport;
 pub use uploads::{Incoming, Upload, UploadStream};
+pub use vacation::Due;
 pub use verify::Finding;
 pub use view::{MailboxChanges, Member, Missed, Selected};
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use store::blob::Blobs;
 use store::bus::{Bus, Subscription};
 use store::kv::{Kv, Transaction};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use types::{AccountId, Clock, ModSeq, Timestamp};
 
 use crate::roll::Shelf;
@@ -30,6 +30,8 @@ struct Inner {
     options: MailOptions,
     shelf: Shelf,
     gates: Mutex<HashMap<AccountId, Weak<tokio::sync::Mutex<()>>>>,
+    /// Told when a delivery on this node wants to be answered.
+    answers: Notify,
 }
 
 /// Limits and times.
@@ -83,7 +85,8 @@ impl Mail {
     /// Mail in these stores.
     pub fn new(kv: Kv, blobs: Blobs, bus: Bus, clock: Clock, options: MailOptions) -> Self {
         let shelf = Shelf::new(options.mailbox_cache);
-        Self { inner: Arc::new(Inner { kv, blobs, bus, clock, options, shelf, gates: Mutex::default() }) }
+        let (gates, answers) = (Mutex::default(), Notify::new());
+        Self { inner: Arc::new(Inner { kv, blobs, bus, clock, options, shelf, gates, answers }) }
     }
 
     /// The modseq of an account's last change; zero before the first.
@@ -114,6 +117,14 @@ impl Mail {
 
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.inner.blobs
+    }
+
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.inner.bus
+    }
+
+    pub(crate) fn answers(&self) -> &Notify {
+        &self.inner.answers
     }
 
     pub(crate) fn shelf(&self) -> &Shelf {

@@ -22,6 +22,8 @@ pub struct UpkeepReport {
     pub uploads_forgotten: u64,
     /// Submissions that were over for long.
     pub submissions_forgotten: u64,
+    /// Senders who may be told again that somebody is away.
+    pub answered_forgotten: u64,
 }
 
 impl Mail {
@@ -44,6 +46,7 @@ impl Mail {
         report.purged = self.purge(account).await?;
         report.uploads_forgotten = self.forget_uploads(account).await?;
         report.submissions_forgotten = self.trim_submissions(account).await?;
+        report.answered_forgotten = self.forget_answered(account).await?;
         report.log_trimmed = self.trim_log(account).await?;
         let old = Deliveries::forgotten(account, self.now());
         self.kv()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mail::{
     Delivery, DeliveryId, FlagAction, FlagChange, ImportId, ImportItem, ListRequest, MailOptions,
-    MailboxPath, Quota,
+    MailboxPath, Quota, Vacation,
 };
 use store::{blob, kv};
 use support::{Letter, Node, START, World, keywords, letter, to_inbox};
@@ -88,6 +88,33 @@ async fn a_short_message_to_one_recipient() {
         assert!(rows.rows_written <= 30 && rows.bytes_written < 16_000, "{what}: {rows:?}");
         assert_eq!(objects, blob::Counts::default(), "{what}");
     }
+}
+
+/// Whether anybody is away is known without asking; only who is away is asked whom they have told.
+#[tokio::test]
+async fn being_away() {
+    let counted = Counted::new();
+    let mail = &counted.node.mail;
+    counted.node.deliver(ALICE, Letter::new("0", "first of all").write()).await.unwrap();
+    let mut costs = Vec::new();
+    for (enabled, answer_to) in [(false, None), (false, Some("joe@x.test")), (true, Some("joe@x.test"))] {
+        mail.set_vacation(ALICE, &|_| Vacation { enabled, ..Vacation::default() }).await.unwrap();
+        let number = costs.len().to_string();
+        let letter = Letter::new(&format!("away{number}"), &format!("subject {number}"));
+        let message = mail.ingest(letter.text(10_000).write()).await.unwrap();
+        counted.take();
+        let delivery = Delivery { answer_to: answer_to.map(str::to_owned), ..to_inbox(ALICE) };
+        mail.deliver(&message, &[delivery]).await.remove(0).unwrap();
+        let (rows, _) = counted.take();
+        assert_eq!(rows.commits, 1, "{rows:?}");
+        costs.push((rows.read_rounds, rows.rows_written));
+    }
+    let (rounds, rows) = costs[0];
+    assert_eq!(costs[1], (rounds, rows), "nobody is away");
+    assert_eq!(costs[2], (rounds + 1, rows + 1), "whom was told, and what is due");
+    counted.take();
+    mail.vacation(ALICE).await.unwrap();
+    assert_eq!(counted.take().0.commits, 0);
 }
 
 /// APPEND of several messages, and REPLACE: one commit each, however much there is to do.

@@ -46,6 +46,7 @@ mod service_manager;
 mod signers;
 mod text;
 mod upkeep;
+mod vacation;
 mod zone;
 
 use std::process::ExitCode;

@@ -47,6 +47,7 @@ use crate::public;
 use crate::reporting::Reporting;
 use crate::service_manager::notify;
 use crate::upkeep;
+use crate::vacation::Responder;
 
 /// Files that are open besides connections.
 const FILES: u64 = 1_000;
@@ -155,6 +156,7 @@ impl Server {
     pub(crate) fn start(&mut self) -> Result<(), Problem> {
         upkeep::start(self.node.clone(), self.settings.outbound.oldest_mark, &self.lifecycle);
         self.inbound.start(&self.lifecycle);
+        Responder::new(&self.node, self.notifier.clone(), &self.settings.hostname).start(&self.lifecycle);
         match &self.outbound {
             Some(outbound) => outbound.start(&self.lifecycle),
             None => tracing::info!("the relay is turned off: mail for other servers waits in the queue"),

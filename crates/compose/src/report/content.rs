@@ -179,7 +179,7 @@ fn is_lines(octets: &[u8]) -> bool {
 }
 
 /// One line, whatever it was: what comes from outside ends no field and no line.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let one_line =
         text.chars().map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c });
     one_line.take(REPLY).collect()

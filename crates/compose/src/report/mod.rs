@@ -11,6 +11,7 @@ mod words;
 use bytes::Bytes;
 use types::{Header, Timestamp};
 
+pub(crate) use content::clean;
 pub use status::Status;
 
 /// What became of a message for a recipient (RFC 3464 §2.3.3).

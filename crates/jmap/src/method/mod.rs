@@ -11,9 +11,11 @@ pub(crate) mod get;
 pub(crate) mod identity;
 pub(crate) mod mailbox;
 pub(crate) mod query_changes;
+pub(crate) mod quota;
 pub(crate) mod search_snippet;
 pub(crate) mod set;
 pub(crate) mod thread;
+pub(crate) mod vacation_response;
 pub(crate) mod window;
 
 use futures::future::BoxFuture;
@@ -51,6 +53,9 @@ macro_rules! method {
 pub(crate) const METHODS: &[Method] = &[
     method!("Core/echo", Core, core::echo),
     method!("Blob/copy", Core, blob::copy),
+    method!("Blob/upload", Blob, blob::upload),
+    method!("Blob/get", Blob, blob::get),
+    method!("Blob/lookup", Blob, blob::lookup),
     method!("Mailbox/get", Mail, mailbox::get),
     method!("Mailbox/changes", Mail, mailbox::changes),
     method!("Mailbox/query", Mail, mailbox::query),
@@ -79,6 +84,12 @@ pub(crate) const METHODS: &[Method] = &[
         capability: Capability::Submission,
         run: |context, arguments| Box::pin(email_submission::set::run(context, arguments)),
     },
+    method!("VacationResponse/get", VacationResponse, vacation_response::get),
+    method!("VacationResponse/set", VacationResponse, vacation_response::set),
+    method!("Quota/get", Quota, quota::get),
+    method!("Quota/changes", Quota, quota::changes),
+    method!("Quota/query", Quota, quota::query),
+    method!("Quota/queryChanges", Quota, quota::query_changes),
 ];
 
 impl Method {

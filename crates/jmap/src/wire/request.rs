@@ -18,6 +18,12 @@ pub enum Capability {
     Mail,
     /// RFC 8621 §1.3.2.
     Submission,
+    /// RFC 8621 §1.3.3.
+    VacationResponse,
+    /// RFC 9404.
+    Blob,
+    /// RFC 9425.
+    Quota,
 }
 
 /// The capabilities that a request uses.
@@ -47,7 +53,8 @@ pub struct Call {
 }
 
 impl Capability {
-    const ALL: [Self; 3] = [Self::Core, Self::Mail, Self::Submission];
+    const ALL: [Self; 6] =
+        [Self::Core, Self::Mail, Self::Submission, Self::VacationResponse, Self::Blob, Self::Quota];
 
     /// Its name.
     pub const fn urn(self) -> &'static str {
@@ -55,6 +62,9 @@ impl Capability {
             Self::Core => "urn:ietf:params:jmap:core",
             Self::Mail => "urn:ietf:params:jmap:mail",
             Self::Submission => "urn:ietf:params:jmap:submission",
+            Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
+            Self::Blob => "urn:ietf:params:jmap:blob",
+            Self::Quota => "urn:ietf:params:jmap:quota",
         }
     }
 

@@ -23,6 +23,7 @@ use types::{AccountId, Clock, Keyword, MailboxId, ManualClock, ObjectId, Timesta
 
 pub struct World {
     pub mail: Mail,
+    pub directory: Directory,
     pub jmap: Jmap,
     pub alice: User,
     pub bob: User,
@@ -52,9 +53,9 @@ impl World {
         let alice = user(&directory, "alice@example.test", Quota::UNLIMITED).await;
         let bob = user(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
         let departures = Arc::new(Outbox { mail: mail.clone(), kv: kv.clone(), clock: clock.clone() });
-        let services = Services { mail: mail.clone(), directory, clock, departures };
+        let services = Services { mail: mail.clone(), directory: directory.clone(), clock, departures };
         let jmap = Jmap::new(services, limits);
-        Self { mail, jmap, alice, bob, hand, rows, _files: files }
+        Self { mail, directory, jmap, alice, bob, hand, rows, _files: files }
     }
 
     /// What a request is answered with: a Response object, or problem details.

@@ -5,6 +5,7 @@
 
 mod account;
 mod annotation;
+mod answer;
 mod change;
 mod delivered;
 mod email;
@@ -17,6 +18,7 @@ mod submission;
 mod subscription;
 mod thread;
 mod upload;
+mod vacation;
 
 use bytes::Bytes;
 use store::kv::{Error, KeyRange, KeyReader, KeyWriter, Table, Transaction, decode};
@@ -24,6 +26,7 @@ use types::AccountId;
 
 pub(crate) use account::{AccountState, AccountStates};
 pub(crate) use annotation::{AnnotationRow, Annotations};
+pub(crate) use answer::{AnsweredRow, Answereds, DueRow, Dues};
 pub(crate) use change::{
     AnnotationsChange, Change, Changed, Changes, EmailChange, MailboxChange, ObjectChange, ObjectsChange,
     ThreadChange,
@@ -45,6 +48,8 @@ pub(crate) use submission::{Submissions, SubmittedRow, Submitteds};
 pub(crate) use subscription::{Subscribed, Subscriptions};
 pub(crate) use thread::{ThreadEmail, ThreadKeyRow, ThreadKeys, ThreadState, Threads};
 pub(crate) use upload::{UploadRow, Uploads};
+pub use vacation::Vacation;
+pub(crate) use vacation::Vacations;
 
 /// The first byte of every key of an account.
 const ACCOUNT: &[u8] = b"a";
@@ -72,7 +77,9 @@ pub(crate) enum Number {
     Upload = 17,
     Identity = 18,
     Submission = 19,
+    Vacation = 20,
     Submitted = 21,
+    Answered = 22,
 }
 
 /// The beginning of every key of one table of one account.

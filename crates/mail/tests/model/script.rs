@@ -187,7 +187,16 @@ impl Script {
             let keywords = if self.rng.random_bool(0.3) { self.keywords() } else { Keywords::new() };
             let (received, quota) = (self.received(), self.quota(account));
             let id = self.rng.random_bool(0.4).then(|| DeliveryId(self.rng.random()));
-            deliveries.push(Delivery { account, mailbox, keywords, received, quota, id, reports_on: None });
+            deliveries.push(Delivery {
+                account,
+                mailbox,
+                keywords,
+                received,
+                quota,
+                id,
+                reports_on: None,
+                answer_to: None,
+            });
         }
         let message = self.node.mail.ingest(content.raw.clone()).await.unwrap();
         let results = self.node.mail.deliver(&message, &deliveries).await;

@@ -16,3 +16,4 @@ mod subscriptions;
 mod support;
 mod threads;
 mod transfer;
+mod vacation;

@@ -103,6 +103,7 @@ impl Stores {
                 quota: Quota::default(),
                 id: None,
                 reports_on: None,
+                answer_to: None,
             })
             .collect();
         let results = self.mail.deliver(&message, &deliveries).await;

@@ -143,6 +143,8 @@ pub fn to_inbox(account: AccountId) -> Delivery {
         quota: Quota::default(),
         id: None,
         reports_on: None,
+        // Whether anybody is away is read wherever there is a sender, as for nearly all mail.
+        answer_to: Some("joe@elsewhere.test".to_owned()),
     }
 }
 

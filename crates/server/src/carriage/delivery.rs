@@ -253,6 +253,7 @@ impl Incoming<'_> {
     async fn plan(&self, id: EntryId, examined: &Examined, received: Timestamp) -> Plan {
         // Without a Message-ID two equal messages may both be meant.
         let recognised = Some(examined.hash).filter(|_| examined.recognisable && self.booking.is_none());
+        let sender = self.envelope.origin.sender.mailbox().map(ToString::to_string);
         let mut deliveries: Vec<Delivery> = Vec::new();
         let mut fingerprints = Vec::new();
         for recipient in &self.envelope.recipients {
@@ -282,6 +283,7 @@ impl Incoming<'_> {
                     quota: Quota { bytes: limits.bytes, emails: limits.messages },
                     id: Some(id),
                     reports_on: None,
+                    answer_to: sender.clone().filter(|_| examined.place == Place::Inbox),
                 });
             }
         }

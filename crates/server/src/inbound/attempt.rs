@@ -204,9 +204,10 @@ async fn delivery(
         return Err(never("its account was disabled after the message was accepted"));
     }
     let limits = Quota { bytes: found.quota.bytes, emails: found.quota.messages };
+    let (suspicious, sender) = (recipient.suspicious || suspicious, &lease.origin().sender);
     Ok(Delivery {
         account,
-        mailbox: match recipient.suspicious || suspicious {
+        mailbox: match suspicious {
             true => junk::mailbox(&inbound.inner.mail, account).await,
             false => MailboxId::INBOX,
         },
@@ -216,6 +217,7 @@ async fn delivery(
         quota: if lease.is_released() { Quota::default() } else { limits },
         id: recipient.delivery.map(DeliveryId),
         reports_on: lease.origin().reports_on.filter(|(whose, _)| *whose == account).map(|(_, on)| on),
+        answer_to: (!suspicious && !sender.is_empty()).then(|| sender.clone()),
     })
 }
 

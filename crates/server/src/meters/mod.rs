@@ -18,7 +18,7 @@ pub(crate) use self::checks::{checked, judged};
 pub(crate) use self::delivery::{Became, Refused, Why, delivered, refused, took};
 pub(crate) use self::gauges::Gauges;
 pub(crate) use self::listener::{Arrived, DoorMeters, PortMeters};
-pub(crate) use self::outbound::{Told, blocked, connected, relayed, relayed_after, told};
+pub(crate) use self::outbound::{Told, answered, blocked, connected, relayed, relayed_after, told};
 pub(crate) use self::reports::{report_received, report_sent, reports_dropped};
 
 /// Counters that are made when they are first needed.

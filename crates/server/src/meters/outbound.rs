@@ -85,6 +85,13 @@ pub(crate) fn told(way: Told) {
     });
 }
 
+/// Counts an answer of somebody who is away, or one that was not given.
+pub(crate) fn answered(sent: bool) {
+    static CELLS: Cells<2> = Cells::new();
+    let result = if sent { "sent" } else { "withheld" };
+    CELLS.count(usize::from(sent), || counter!("magpie_answers_total", "result" => result));
+}
+
 fn count(outcome: usize, reason: usize, times: usize) {
     static CELLS: Cells<{ OUTCOMES.len() * REASONS.len() }> = Cells::new();
     for _ in 0..times {

@@ -47,6 +47,11 @@ impl Letter {
         self.ways.push(Way { to, queue: queue.clone(), entry });
     }
 
+    /// Whether nobody can be told.
+    pub(super) const fn goes_nowhere(&self) -> bool {
+        self.ways.is_empty()
+    }
+
     /// Puts it on its way, once under this name. Durable when this returns.
     pub(crate) async fn send(&self, name: Handover) -> Result<(), Error> {
         for way in &self.ways {

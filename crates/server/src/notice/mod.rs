@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   About ──> Notifier::write ──> Letter ──┬─ send: by itself, once under its name
-//!                  │                       └─ join: in a transaction that does something else too
+//!    Post ──> Notifier::post ───────┘      └─ join: in a transaction that does something else too
 //!                  └── Place: where the sender is
 //!   settling: Notifier::settle, what a queue has to tell when an attempt ends
 //! ```
 //!
 //! A notification goes the way of all mail, to a mailbox here through the inbound queue, to another server through the
 //! outbound one. It is sent from `<>`, and the queues report nothing about mail from `<>`: there is never a report on a
-//! report (fault 17).
+//! report (fault 17). The answers of those who are away go the same way, from `<>` as well.
 
 mod letter;
 mod place;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use compose::{Original, Outcome, Rendered, Report};
-use directory::Directory;
+use directory::{Directory, DomainName};
 use mail::{Mail, Packed};
 use queue::{Body, EntryId, Error, Handover, NewEntry, NewLeg, Origin, Queue, Recipient, Return, Transfer};
 use store::kv;
@@ -31,7 +31,7 @@ pub(crate) use self::settling::submission_of;
 use crate::leaving;
 use crate::meters::Told;
 use crate::node::Node;
-use crate::signers::{Unsigned, sign_for_host};
+use crate::signers::{Unsigned, sign_for_host, sign_whole};
 
 /// The most of a message that comes back with a notification, in octets. Whoever wants a larger one has it still: they
 /// sent it.
@@ -63,6 +63,27 @@ pub(crate) struct About<'a> {
     pub(crate) whole: bool,
     /// What became of whom; at least one.
     pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// A message from somebody here to a sender.
+pub(crate) struct Post<'a> {
+    /// What it is called in the log.
+    pub(crate) id: EntryId,
+    /// Who gets it.
+    pub(crate) to: &'a str,
+    pub(crate) rendered: &'a Rendered,
+    /// In whose name it is signed.
+    pub(crate) name: Name,
+    /// Why it is in a queue, in words.
+    pub(crate) why: String,
+}
+
+/// In whose name something is signed.
+pub(crate) enum Name {
+    /// The server's own.
+    Host,
+    /// That of an author of this domain.
+    Author(DomainName),
 }
 
 impl Notifier {
@@ -99,22 +120,53 @@ impl Notifier {
         };
         let reports_on = about.origin.submitter.zip(about.origin.submission);
         let rendered = self.render(about, letter.id());
+        let why = format!("it tells what became of message {message}");
+        self.address(&mut letter, place, &rendered, &Name::Host, &why, reports_on).await?;
+        Ok(letter)
+    }
+
+    /// Makes a message of somebody's here ready to be sent from `<>`. The inner error says why it cannot be.
+    ///
+    /// # Errors
+    /// [`Error::Kv`]: the store cannot be reached now.
+    pub(crate) async fn post(&self, post: Post<'_>) -> Result<Result<Letter, &'static str>, Error> {
+        let Post { id, to, rendered, name, why } = post;
+        let place = match Place::of(&self.directory, to).await? {
+            Ok(place) => place,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut letter = Letter::new(id, to, &[]);
+        self.address(&mut letter, place, rendered, &name, &why, None).await?;
+        Ok(if letter.goes_nowhere() { Err("it cannot be signed, or kept") } else { Ok(letter) })
+    }
+
+    /// Says which ways a letter goes: to mailboxes here, to other servers, or both.
+    async fn address(
+        &self,
+        letter: &mut Letter,
+        place: Place,
+        rendered: &Rendered,
+        name: &Name,
+        why: &str,
+        reports_on: Option<(AccountId, ObjectId)>,
+    ) -> Result<(), Error> {
         if !place.here.is_empty() {
             // As all mail in mailboxes has it.
-            let raw = whole("Return-Path: <>\r\n", &rendered);
+            let raw = whole("Return-Path: <>\r\n", rendered);
             let legs = vec![NewLeg { recipients: place.here, ..NewLeg::default() }];
-            if let Some(entry) = self.entry(&letter, &rendered, raw, legs).await? {
+            if let Some(entry) = self.entry(letter, rendered, raw, legs, why).await? {
                 letter.goes(Told::Here, &self.inbound, on(entry, reports_on));
             }
         }
-        if !place.elsewhere.is_empty() {
-            let raw = self.signed(message, whole("", &rendered)).await?;
+        if !place.elsewhere.is_empty()
+            && let Some(raw) = self.signed(letter.message(), whole("", rendered), name).await?
+        {
             let legs = leaving::legs(place.elsewhere, Duration::ZERO);
-            if let Some(entry) = self.entry(&letter, &rendered, raw, legs).await? {
+            if let Some(entry) = self.entry(letter, rendered, raw, legs, why).await? {
                 letter.goes(Told::Elsewhere, &self.outbound, entry);
             }
         }
-        Ok(letter)
+        Ok(())
     }
 
     fn render(&self, about: About<'_>, id: EntryId) -> Rendered {
@@ -136,15 +188,21 @@ impl Notifier {
         report.render(&Original { octets, whole, wanted }, RETURNED)
     }
 
-    /// What goes to another server, signed if there is a key. It is better told without than not at all.
-    async fn signed(&self, message: EntryId, raw: Bytes) -> Result<Bytes, Error> {
-        match sign_for_host(&self.directory, &self.host, &raw, self.clock.now()).await {
-            Ok(fields) if fields.is_empty() => Ok(raw),
-            Ok(fields) => Ok([fields.as_bytes(), &raw].concat().into()),
+    /// What goes to another server, signed if there is a key. A notification is better sent without than not at all; what is
+    /// written in an author's name is not sent where its readers would take it for forged.
+    async fn signed(&self, message: EntryId, raw: Bytes, name: &Name) -> Result<Option<Bytes>, Error> {
+        let at = self.clock.now();
+        let signed = match name {
+            Name::Host => sign_for_host(&self.directory, &self.host, &raw, at).await,
+            Name::Author(domain) => sign_whole(&self.directory, vec![domain.clone()], raw.clone(), at).await,
+        };
+        match signed {
+            Ok(fields) if fields.is_empty() => Ok(Some(raw)),
+            Ok(fields) => Ok(Some([fields.as_bytes(), &raw].concat().into())),
             Err(Unsigned::Directory(directory::Error::Store(error))) => Err(Error::Kv(error)),
             Err(error) => {
-                tracing::error!(id = %message, %error, "a report on a message cannot be signed");
-                Ok(raw)
+                tracing::error!(id = %message, %error, "what the server writes cannot be signed");
+                Ok(matches!(name, Name::Host).then_some(raw))
             }
         }
     }
@@ -156,6 +214,7 @@ impl Notifier {
         rendered: &Rendered,
         raw: Bytes,
         legs: Vec<NewLeg>,
+        why: &str,
     ) -> Result<Option<NewEntry>, Error> {
         let size = raw.len() as u64;
         let Packed { row, blobs } = match self.mail.pack(raw).await {
@@ -165,7 +224,7 @@ impl Notifier {
             }
             Err(error) => {
                 let id = letter.message();
-                tracing::error!(%id, %error, "a report on a message cannot be kept; its sender is not told");
+                tracing::error!(%id, %error, "what the server writes to a sender cannot be kept; they are not told");
                 return Ok(None);
             }
         };
@@ -179,7 +238,7 @@ impl Notifier {
             received: self.clock.now(),
             size,
             body: Body { row, blobs },
-            why: format!("it tells what became of message {}", letter.message()),
+            why: why.to_owned(),
             legs,
         }))
     }

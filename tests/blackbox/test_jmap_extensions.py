@@ -1,0 +1,49 @@
+"""Blobs within requests (RFC 9404) and quotas (RFC 9425), as IMAP and SMTP see the same account."""
+
+import base64
+import hashlib
+
+from harness import giants
+from harness.away import ask
+from harness.patience import inbox
+from harness.server import Magpie
+
+
+def test_ranges_and_digests_of_what_came_by_smtp(magpie: Magpie, user: str, address: str) -> None:
+    content = bytes(range(256)) * 2_000
+    encoded = base64.encodebytes(content).replace(b"\n", b"\r\n")
+    head = b"Subject: attached\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\n"
+    magpie.deliver(address, head + b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded)
+    inbox(magpie, user, 1)
+    email = ask(magpie, user, "Email/get", ids=None, properties=["blobId", "attachments", "threadId", "mailboxIds"])[
+        "list"
+    ][0]
+    [attachment] = email["attachments"]
+    blob = attachment["blobId"]
+    wanted = ["data:asBase64", "digest:sha-256", "size"]
+    [got] = ask(magpie, user, "Blob/get", ids=[blob], properties=wanted, offset=100_000, length=1_000)["list"]
+    part = content[100_000:101_000]
+    assert base64.b64decode(got["data:asBase64"]) == part and got["size"] == len(content)
+    assert base64.b64decode(got["digest:sha-256"]) == hashlib.sha256(part).digest()
+    # The parts of two blobs become one, which is an attachment of a draft then.
+    sources = [{"blobId": blob, "offset": 10, "length": 20}, {"data:asText": "글"}]
+    made = ask(magpie, user, "Blob/upload", create={"k": {"data": sources, "type": "text/plain"}})["created"]["k"]
+    [again] = ask(magpie, user, "Blob/get", ids=[made["id"]], properties=["data:asBase64"])["list"]
+    assert base64.b64decode(again["data:asBase64"]) == content[10:30] + "글".encode()
+    [found] = ask(magpie, user, "Blob/lookup", typeNames=["Email", "Mailbox", "Thread"], ids=[blob])["list"]
+    assert found["matchedIds"] == {
+        "Email": [email["id"]], "Mailbox": list(email["mailboxIds"]), "Thread": [email["threadId"]],
+    }  # fmt: skip
+
+
+def test_a_quota_follows_what_comes_and_what_the_operator_says(magpie: Magpie, user: str, address: str) -> None:
+    assert ask(magpie, user, "Quota/get", ids=None)["list"] == []
+    magpie.cli("account", "quota", address, "--messages", "10")
+    before = ask(magpie, user, "Quota/get", ids=None)
+    [quota] = before["list"]
+    assert (quota["id"], quota["used"], quota["hardLimit"]) == ("count", 0, 10)
+    magpie.deliver(address, giants.letter(1))
+    inbox(magpie, user, 1)
+    changes = ask(magpie, user, "Quota/changes", sinceState=before["state"])
+    assert (changes["updated"], changes["updatedProperties"]) == (["count"], ["used"])
+    assert ask(magpie, user, "Quota/get", ids=["count"])["list"][0]["used"] == 1
