@@ -49,7 +49,7 @@ pub use dkim::{DkimAlgorithm, DkimKey, DkimSecret, DkimState, NewDkimKey, Select
 pub use domain::{Domain, DomainSettings, Separator};
 pub use error::Error;
 pub use group::{Group, Member};
-pub use login::{AuthError, Authenticated};
+pub use login::{AuthError, Authenticated, Credential};
 pub use name::{Address, DomainName, LocalPart, NameError};
 pub use options::{LoginLimits, Options, Rate};
 pub use page::{Cursor, Page, PageRequest};

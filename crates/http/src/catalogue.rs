@@ -79,6 +79,8 @@ pub const METRICS: &[Metric] = &[
     histogram("magpie_relay_seconds", "From when a message came to when another server had it."),
     counter("magpie_relay_connections_total", "Connections to other servers, by what came of them."),
     counter("magpie_delivery_reports_total", "Reports to senders on what became of their mail."),
+    gauge("magpie_push_channels", "Clients that wait to hear of changes, by how."),
+    counter("magpie_push_messages_total", "Messages to push services, by what became of them."),
     counter("magpie_kv_commits_total", "Transactions that wrote, by how their commit ended."),
     counter("magpie_kv_retries_total", "Transactions that were run once more."),
     counter("magpie_kv_fsyncs_total", "Groups of transactions that were made durable, with one fsync each."),

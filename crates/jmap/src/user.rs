@@ -9,19 +9,24 @@ use crate::wire::id;
 /// Somebody who has logged in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
-    account: AccountId,
+    login: Authenticated,
     name: String,
 }
 
 impl User {
     /// The user whom a login has proved.
     pub fn new(login: &Authenticated) -> Self {
-        Self { account: login.account(), name: login.address().to_string() }
+        Self { login: login.clone(), name: login.address().to_string() }
     }
 
     /// The user's own account.
     pub const fn account(&self) -> AccountId {
-        self.account
+        self.login.account()
+    }
+
+    /// How the user has logged in.
+    pub(crate) const fn login(&self) -> &Authenticated {
+        &self.login
     }
 
     /// The user's address.
@@ -36,6 +41,6 @@ impl User {
 
     /// The account of that id, if the user may see it. One that the user may not see is like one that does not exist.
     pub(crate) fn open(&self, id: &str) -> Result<AccountId, MethodError> {
-        id::account(id).filter(|account| *account == self.account).ok_or(MethodError::AccountNotFound)
+        id::account(id).filter(|account| *account == self.account()).ok_or(MethodError::AccountNotFound)
     }
 }

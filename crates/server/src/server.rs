@@ -42,6 +42,7 @@ use crate::notice::Notifier;
 use crate::outbound::Outbound;
 use crate::problem::{Kind, Problem};
 use crate::public;
+use crate::pushing::Pushing;
 use crate::reporting::Reporting;
 use crate::service_manager::notify;
 use crate::upkeep;
@@ -53,6 +54,8 @@ const FILES: u64 = 1_000;
 const EVENT_SOURCES: usize = 20;
 /// Downloads of one user at once: a message full of pictures, on two devices.
 const DOWNLOADS: usize = 64;
+/// How often WebSockets are asked whether somebody is there, and whether their logins are still valid.
+const SOCKET_PING: Duration = Duration::from_mins(1);
 /// How long the body of a request to JMAP may take.
 const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long an upload may take: the largest at some 60 kilobytes a second.
@@ -73,6 +76,7 @@ pub(crate) struct Server {
     checks: Option<Checks>,
     notifier: Notifier,
     reporting: Reporting,
+    pushing: Option<Pushing>,
     exporter: Exporter,
 }
 
@@ -116,6 +120,7 @@ impl Server {
         let checks = checks(&settings.checks, &node)?;
         let notifier = Notifier::new(&node, &settings.hostname);
         let reporting = reporting(&settings, &node, &lifecycle)?;
+        let pushing = Pushing::open(&settings, &node).await?;
         let witness = Arc::new(reporting.clone());
         let outbound = Outbound::open(&settings, &node, &notifier, witness)?;
         let inbound = Inbound::new(
@@ -140,6 +145,7 @@ impl Server {
             checks,
             notifier,
             reporting,
+            pushing,
             exporter,
         })
     }
@@ -158,6 +164,9 @@ impl Server {
             None => tracing::info!("the relay is turned off: mail for other servers waits in the queue"),
         }
         self.reporting.start();
+        if let Some(pushing) = &self.pushing {
+            pushing.start(&self.lifecycle);
+        }
         self.watch_certificates();
         for (settings, listener) in std::mem::take(&mut self.listeners) {
             self.serve(&settings, listener)?;
@@ -331,6 +340,7 @@ impl Server {
         let services = jmap::Services {
             mail: self.node.mail.clone(),
             directory: self.node.directory.clone(),
+            push: self.pushing.as_ref().map(|pushing| pushing.push().clone()),
             clock: self.node.clock.clone(),
         };
         let limits = jmap::Limits { size_upload: self.settings.node.message_size, ..jmap::Limits::default() };
@@ -349,6 +359,7 @@ impl Server {
                 uploads_at_once: limits.concurrent_upload,
                 downloads_at_once: DOWNLOADS,
                 event_sources_at_once: EVENT_SOURCES,
+                socket_ping: SOCKET_PING,
                 body_time: BODY_TIME,
                 upload_time: UPLOAD_TIME,
             },

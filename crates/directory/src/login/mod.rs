@@ -1,6 +1,7 @@
 //! Logins.
 
 mod authenticate;
+mod credential;
 mod entry;
 mod guessing;
 mod meters;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use types::{AccountId, Clock};
 
+pub use self::credential::Credential;
 use self::guessing::Guessing;
 pub(crate) use self::meters::{Fate, Way, count};
 use self::proofs::Proofs;

@@ -20,7 +20,7 @@ use crate::connection::Leaving;
 pub(super) async fn events(
     State(shared): State<Shared>,
     Extension(user): Extension<Authenticated>,
-    Extension(Leaving(mut leaving)): Extension<Leaving>,
+    Extension(leaving): Extension<Leaving>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -29,7 +29,7 @@ pub(super) async fn events(
         let detail = format!("{most} event sources are open");
         return problem(StatusCode::TOO_MANY_REQUESTS, &detail);
     };
-    let variables = variables(query.as_deref().unwrap_or_default());
+    let variables = variables(query.as_deref());
     let variable = |name: &str, usual: &'static str| variables.get(name).map_or(usual, String::as_str);
     let question = EventQuestion {
         types: variable("types", "*"),
@@ -51,10 +51,7 @@ pub(super) async fn events(
         )))
     });
     // A server that goes down does not wait for what never ends.
-    let ended = async move {
-        let _gone = leaving.wait_for(|leaving| *leaving).await;
-    };
-    let mut response = Body::from_stream(written.take_until(Box::pin(ended))).into_response();
+    let mut response = Body::from_stream(written.take_until(Box::pin(leaving.told()))).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -64,9 +61,9 @@ pub(super) async fn events(
 }
 
 /// The variables of a query; of those that are there twice the first.
-fn variables(query: &str) -> HashMap<String, String> {
+pub(super) fn variables(query: Option<&str>) -> HashMap<String, String> {
     let mut variables = HashMap::new();
-    for pair in query.split('&').take(20) {
+    for pair in query.unwrap_or_default().split('&').take(20) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if let Some(value) = unescaped(value) {
             variables.entry(name.to_owned()).or_insert(value);

@@ -8,6 +8,7 @@ pub(crate) mod email;
 pub(crate) mod filter;
 pub(crate) mod get;
 pub(crate) mod mailbox;
+pub(crate) mod push_subscription;
 pub(crate) mod query_changes;
 pub(crate) mod search_snippet;
 pub(crate) mod set;
@@ -49,6 +50,8 @@ macro_rules! method {
 pub(crate) const METHODS: &[Method] = &[
     method!("Core/echo", Core, core::echo),
     method!("Blob/copy", Core, blob::copy),
+    method!("PushSubscription/get", Core, push_subscription::get),
+    method!("PushSubscription/set", Core, push_subscription::set),
     method!("Mailbox/get", Mail, mailbox::get),
     method!("Mailbox/changes", Mail, mailbox::changes),
     method!("Mailbox/query", Mail, mailbox::query),

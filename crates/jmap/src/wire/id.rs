@@ -6,6 +6,7 @@
 //!   F3          mailbox 3, as IMAP's MAILBOXID  B12-4      what part 4 of it holds, decoded
 //!   T5          thread 5                        B12-4-1    part 1 of the message that part 4 holds
 //!   M12T5       email 12, in thread 5           Uabc…      an upload, by the hash of its content
+//!   P00c0ffee00c0ffee  a push subscription
 //! ```
 //!
 //! A thread's id is part of an email's, because that never changes in JMAP (RFC 8621 §4.1.1): an email that moves to
@@ -14,6 +15,7 @@
 use std::fmt;
 
 use mail::EmailChanged;
+use push::SubscriptionId;
 use types::{AccountId, EmailId, MailboxId, ThreadId};
 
 /// The longest id.
@@ -155,6 +157,17 @@ pub fn email(text: &str) -> Option<EmailChanged> {
 /// An email's id.
 pub fn of_email(email: EmailId, thread: ThreadId) -> String {
     format!("M{email}T{thread}")
+}
+
+/// The push subscription with that id.
+pub(crate) fn subscription(text: &str) -> Option<SubscriptionId> {
+    let id = SubscriptionId(u64::from_str_radix(text.strip_prefix('P')?, 16).ok()?);
+    (of_subscription(id) == text).then_some(id)
+}
+
+/// A push subscription's id.
+pub(crate) fn of_subscription(subscription: SubscriptionId) -> String {
+    format!("P{:016x}", subscription.0)
 }
 
 /// A number in the one form that it is written in.

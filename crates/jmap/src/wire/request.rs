@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::json::{self, Bounds, Refusal};
+use super::json::{self, Bounds};
 use super::{Object, id};
 use crate::Limits;
 use crate::error::Problem;
@@ -16,6 +16,12 @@ pub enum Capability {
     Core,
     /// RFC 8621 §1.3.1.
     Mail,
+    /// RFC 8887: no method needs it.
+    WebSocket,
+    /// RFC 9749: no method needs it.
+    WebPushVapid,
+    /// Our own, for clients that can only ask: no method needs it.
+    LongPoll,
 }
 
 /// The capabilities that a request uses.
@@ -45,13 +51,16 @@ pub struct Call {
 }
 
 impl Capability {
-    const ALL: [Self; 2] = [Self::Core, Self::Mail];
+    const ALL: [Self; 5] = [Self::Core, Self::Mail, Self::WebSocket, Self::WebPushVapid, Self::LongPoll];
 
     /// Its name.
     pub const fn urn(self) -> &'static str {
         match self {
             Self::Core => "urn:ietf:params:jmap:core",
             Self::Mail => "urn:ietf:params:jmap:mail",
+            Self::WebSocket => crate::push::socket::URN,
+            Self::WebPushVapid => crate::push::subscription::URN,
+            Self::LongPoll => crate::push::poll::URN,
         }
     }
 
@@ -76,12 +85,14 @@ impl Request {
             return Err(Problem::Limit { limit: "maxSizeRequest", what });
         }
         let bounds = Bounds { depth: limits.depth, memory: limits.values };
-        let value = json::parse(octets, bounds).map_err(|refusal| match refusal {
-            Refusal::Syntax(what) => Problem::NotJson(what),
-            Refusal::Deep(_) => Problem::NotRequest(refusal.to_string()),
-            Refusal::Large(_) => Problem::Limit { limit: "maxSizeRequest", what: refusal.to_string() },
-        })?;
-        let Value::Object(mut request) = value else { return Err(not("it is no object")) };
+        match json::parse(octets, bounds).map_err(Problem::of_json)? {
+            Value::Object(request) => Self::from_object(request, limits),
+            _ => Err(not("it is no object")),
+        }
+    }
+
+    /// The request that an object is.
+    pub(crate) fn from_object(mut request: Object, limits: &Limits) -> Result<Self, Problem> {
         let using = match request.remove("using") {
             Some(Value::Array(names)) => using(&names)?,
             _ => return Err(not("using must be an array of names")),

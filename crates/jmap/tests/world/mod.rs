@@ -10,6 +10,7 @@ use directory::{
 };
 use jmap::{Jmap, Limits, Services, User};
 use mail::{Mail, MailOptions, Quota as MailQuota};
+use push::Push;
 use serde_json::{Value, json};
 use store::blob::{Blobs, BlobsOptions, Memory};
 use store::bus::Bus;
@@ -19,6 +20,7 @@ use types::{Clock, Keyword, MailboxId, ManualClock, Timestamp};
 
 pub struct World {
     pub mail: Mail,
+    pub push: Push,
     pub jmap: Jmap,
     pub alice: User,
     pub bob: User,
@@ -42,14 +44,16 @@ impl World {
         let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), MailOptions::default());
         let options =
             Options { cost: Cost::new(8, 1, 1).unwrap(), password_min_chars: 4, ..Options::default() };
-        let directory = Directory::new(kv, bus, clock.clone(), options);
+        let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), options);
         let domain = DomainName::parse("example.test").unwrap();
         directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
         let alice = user(&directory, "alice@example.test", Quota::UNLIMITED).await;
         let bob = user(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
-        let services = Services { mail: mail.clone(), directory, clock };
+        let options = push::Options::new("mailto:postmaster@example.test".to_owned());
+        let push = Push::open(kv, bus, clock.clone(), directory.clone(), options).await.unwrap();
+        let services = Services { mail: mail.clone(), directory, push: Some(push.clone()), clock };
         let jmap = Jmap::new(services, limits);
-        Self { mail, jmap, alice, bob, hand, rows, _files: files }
+        Self { mail, push, jmap, alice, bob, hand, rows, _files: files }
     }
 
     /// What a request is answered with: a Response object, or problem details.

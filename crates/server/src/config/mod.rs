@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::relay::Prefix;
 use directory::{DomainName, SendingLimits};
 use dns::DnsServers;
 
@@ -69,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) jmap: JmapSettings,
     /// What other servers are told about the way here.
     pub(crate) sts: StsPolicy,
+    pub(crate) push: PushSettings,
 }
 
 /// What is logged, and how.
@@ -165,6 +167,19 @@ pub(crate) struct JmapSettings {
     pub(crate) origins: Vec<String>,
 }
 
+/// Push services.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PushSettings {
+    /// Whether they are used.
+    pub(crate) enabled: bool,
+    /// Whom they can ask about this server: a URI.
+    pub(crate) contact: String,
+    /// Requests to them at once.
+    pub(crate) at_once: usize,
+    /// Networks that are not public, and may be used all the same.
+    pub(crate) allow: Vec<Prefix>,
+}
+
 impl Settings {
     /// The defaults, for a server of this name.
     pub(crate) fn new(hostname: &str, data: PathBuf) -> Self {
@@ -223,6 +238,12 @@ impl Settings {
             },
             jmap: JmapSettings { enabled: false, url: None, origins: Vec::new() },
             sts: StsPolicy::default(),
+            push: PushSettings {
+                enabled: true,
+                contact: format!("mailto:postmaster@{hostname}"),
+                at_once: 50,
+                allow: Vec::new(),
+            },
         }
     }
 
@@ -275,6 +296,7 @@ impl Settings {
         root.section("http", |section| sections::http(section, &mut s.http));
         root.section("jmap", |section| sections::jmap(section, &mut s.jmap));
         root.section("mta_sts", |section| sections::mta_sts(section, &mut s.sts));
+        root.section("push", |section| sections::push(section, &mut s.push));
         s.check_addresses(root);
         s
     }

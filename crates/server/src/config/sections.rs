@@ -16,7 +16,7 @@ use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
     CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, JmapSettings, LogSettings,
-    ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
+    PushSettings, ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
 };
 use crate::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
@@ -278,6 +278,20 @@ pub(super) fn jmap(section: &mut Section<'_>, jmap: &mut JmapSettings) {
 pub(super) fn mta_sts(section: &mut Section<'_>, policy: &mut StsPolicy) {
     policy.mode = section.value("mode", policy.mode);
     time(section, "max_age", &mut policy.max_age, DAY..=DAY * 365);
+}
+
+pub(super) fn push(section: &mut Section<'_>, push: &mut PushSettings) {
+    push.enabled = section.value("enabled", push.enabled);
+    if let Some((line, contact)) = section.located::<String>("contact") {
+        let is_uri = contact.starts_with("mailto:") || contact.starts_with("https://");
+        match is_uri && contact.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => push.contact = contact,
+            false => section
+                .mistake(line, format!("contact {contact:?} must begin with \"mailto:\" or \"https://\"")),
+        }
+    }
+    push.at_once = section.within("at_once", push.at_once, 1..=10_000);
+    push.allow = section.value("allow", Vec::new());
 }
 
 const NO_ORIGIN: &str = "{} must hold a scheme and a host such as \"https://mail.example.com\", not \"[]\"";

@@ -136,6 +136,8 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     settings.node.directory.default_domain = Some(DomainName::parse(DOMAIN)?);
     // Whoever tries things out may try what is not whole yet.
     settings.jmap.enabled = true;
+    settings.push.enabled = settings.relay.enabled;
+    settings.push.allow.clone_from(&settings.relay.allow);
     // Whoever tries things out may send as much as they like, and choose any password.
     settings.submission.limits =
         SendingLimits { messages_per_hour: None, recipients_per_hour: None, recipients_per_day: None };
