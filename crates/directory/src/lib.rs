@@ -52,7 +52,7 @@ pub use dkim::{DkimAlgorithm, DkimKey, DkimSecret, DkimState, NewDkimKey, Select
 pub use domain::{Domain, DomainSettings, Separator};
 pub use error::Error;
 pub use group::{Group, Member};
-pub use login::{AuthError, Authenticated};
+pub use login::{AuthError, Authenticated, Credential, Granted};
 pub use name::{Address, DomainName, LocalPart, NameError};
 pub use oauth::{
     BearerError, Challenge, CodeRequest, DeviceCodes, DeviceQuestion, Grant, GrantId, NewOAuthClient,

@@ -252,3 +252,30 @@ async fn a_store_out_of_reach_is_not_a_wrong_password() {
     assert!(login(&world, "alice", "correct horse").await.is_ok());
     assert_eq!(world.directory.alias(&address("alice@example.test")).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn what_was_logged_in_with_counts_until_it_is_changed_or_taken_away() {
+    let (world, alice) = furnished().await;
+    let directory = &world.directory;
+    let app = directory.create_app_password(alice, "phone", Scopes::MAIL_APP).await.unwrap();
+    let by_app = login(&world, "alice", &app.password).await.unwrap();
+    let by_password = login(&world, "alice", "correct horse").await.unwrap();
+    let (rounds, by_app) = world.rounds(directory.credential(&by_app)).await;
+    let (by_app, by_password) =
+        (by_app.unwrap().unwrap(), directory.credential(&by_password).await.unwrap().unwrap());
+    assert_eq!((rounds, by_app.app_password), (3, Some(app.id)));
+    let count = async || {
+        [directory.still_counts(&by_app).await.unwrap(), directory.still_counts(&by_password).await.unwrap()]
+    };
+    assert_eq!(count().await, [true, true]);
+    directory.set_state(alice, AccountState::Disabled).await.unwrap();
+    assert_eq!(count().await, [false, false]);
+    directory.set_state(alice, AccountState::ReceiveOnly).await.unwrap();
+    assert_eq!(count().await, [true, true]);
+    // Also if the new password is the old one: whoever sets it wants others out.
+    world.hand.advance(Duration::from_secs(1));
+    directory.set_password(alice, &NewPassword::Clear("correct horse".to_owned())).await.unwrap();
+    assert_eq!(count().await, [true, false]);
+    directory.revoke_app_password(alice, app.id).await.unwrap();
+    assert_eq!(count().await, [false, false]);
+}

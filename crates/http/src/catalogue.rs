@@ -82,6 +82,8 @@ pub const METRICS: &[Metric] = &[
     counter("magpie_kv_reads_total", "Round trips that read rows by key, or a page of them."),
     counter("magpie_kv_rows_read_total", "Rows asked for by key, or found in pages."),
     counter("magpie_answers_total", "Answers of those who are away, by what came of them."),
+    gauge("magpie_push_channels", "Clients that wait to hear of changes, by how."),
+    counter("magpie_push_messages_total", "Messages to push services, by what became of them."),
     counter("magpie_kv_commits_total", "Transactions that wrote, by how their commit ended."),
     counter("magpie_kv_retries_total", "Transactions that were run once more."),
     counter("magpie_kv_fsyncs_total", "Groups of transactions that were made durable, with one fsync each."),

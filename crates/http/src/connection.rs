@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::api::{self, Api};
@@ -40,9 +40,44 @@ pub struct Traffic {
     pub sent: Counter,
 }
 
-/// Whether the server is going down: what does not end by itself ends then.
+/// Whether the server is going down: what does not end by itself ends then. Whoever has one of these is waited for, also when
+/// the connection has become something else than HTTP.
 #[derive(Clone)]
-pub(crate) struct Leaving(pub(crate) watch::Receiver<bool>);
+pub(crate) struct Leaving {
+    leaving: watch::Receiver<bool>,
+    _waited_for: mpsc::Sender<()>,
+}
+
+/// The other end of [`Leaving`]: tells that the server goes down, and waits for those who hear it.
+pub(crate) struct Departure {
+    leave: watch::Sender<bool>,
+    all_gone: mpsc::Receiver<()>,
+}
+
+impl Departure {
+    pub(crate) fn new() -> (Self, Leaving) {
+        let (leave, leaving) = watch::channel(false);
+        let (waited_for, all_gone) = mpsc::channel(1);
+        (Self { leave, all_gone }, Leaving { leaving, _waited_for: waited_for })
+    }
+
+    /// The server goes down.
+    pub(crate) fn tell(&self) {
+        let _nobody_listens = self.leave.send(true);
+    }
+
+    /// Resolves when nobody has a [`Leaving`] any more.
+    pub(crate) async fn all_gone(&mut self) {
+        let _nothing_is_sent = self.all_gone.recv().await;
+    }
+}
+
+impl Leaving {
+    /// Resolves when the server goes down.
+    pub(crate) async fn told(mut self) {
+        let _gone = self.leaving.wait_for(|leaving| *leaving).await;
+    }
+}
 
 /// Serves HTTP.
 pub struct HttpServer {
@@ -95,23 +130,36 @@ impl HttpServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = Patient::new(stream, self.limits.stall, traffic);
-        let (leave, leaving) = watch::channel(false);
-        let router = self.router.clone().layer(Extension(Asker(client))).layer(Extension(Leaving(leaving)));
+        let (mut departure, leaving) = Departure::new();
+        let router = self.router.clone().layer(Extension(Asker(client))).layer(Extension(leaving));
         let service = TowerToHyperService::new(router);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_time)
             .max_buf_size(self.limits.header_size)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection, stopping);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = Box::pin(connection);
+        tokio::pin!(stopping);
         let mut told = false;
-        loop {
+        let ended = loop {
             tokio::select! {
-                ended = connection.as_mut() => return ended,
+                ended = connection.as_mut() => break ended,
                 () = stopping.as_mut(), if !told => {
                     told = true;
-                    let _nobody_listens = leave.send(true);
+                    departure.tell();
                     connection.as_mut().graceful_shutdown();
+                }
+            }
+        };
+        // What the connection has become goes on by itself; with it goes the last of those that are waited for.
+        drop(connection);
+        loop {
+            tokio::select! {
+                () = departure.all_gone() => return ended,
+                () = stopping.as_mut(), if !told => {
+                    told = true;
+                    departure.tell();
                 }
             }
         }

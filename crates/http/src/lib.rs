@@ -24,7 +24,10 @@ mod oauth;
 mod process;
 mod routes;
 
-pub use api::{Api, ApiLimits, Content, Download, EventQuestion, JmapService, Refused, ServerEvent, Upload};
+pub use api::{
+    Api, ApiLimits, Change, Content, Download, EventQuestion, Heard, JmapService, PollQuestion, Refused,
+    ServerEvent, Upload,
+};
 pub use connection::{HttpLimits, HttpServer, Traffic};
 pub use discovery::{Discovery, MailService, ServiceKind};
 pub use exporter::Exporter;

@@ -4,6 +4,8 @@
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use crate::wire::json::Refusal;
+
 /// Why a whole request was refused, as problem details (RFC 8620 §3.6.1, RFC 7807).
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Problem {
@@ -27,6 +29,15 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// What is the matter with octets that were not read.
+    pub(crate) fn of_json(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Syntax(what) => Self::NotJson(what),
+            Refusal::Deep(_) => Self::NotRequest(refusal.to_string()),
+            Refusal::Large(_) => Self::Limit { limit: "maxSizeRequest", what: refusal.to_string() },
+        }
+    }
+
     /// The status of the HTTP answer.
     pub const fn status(&self) -> u16 {
         400
@@ -67,6 +78,9 @@ pub(crate) enum MethodError {
     /// An argument is missing, wrong or not known.
     #[error("{0}")]
     InvalidArguments(String),
+    /// It may not be done, or not be told.
+    #[error("{0}")]
+    Forbidden(String),
     /// A reference to an earlier result leads nowhere.
     #[error("{0}")]
     InvalidResultReference(String),
@@ -117,6 +131,7 @@ impl MethodError {
             Self::ServerFail(_) => "serverFail",
             Self::UnknownMethod => "unknownMethod",
             Self::InvalidArguments(_) => "invalidArguments",
+            Self::Forbidden(_) => "forbidden",
             Self::InvalidResultReference(_) => "invalidResultReference",
             Self::AccountNotFound => "accountNotFound",
             Self::RequestTooLarge(_) => "requestTooLarge",
@@ -158,6 +173,13 @@ impl From<mail::Error> for MethodError {
 
 impl From<directory::Error> for MethodError {
     fn from(error: directory::Error) -> Self {
+        tracing::warn!(%error, "a method call failed");
+        Self::ServerUnavailable
+    }
+}
+
+impl From<push::Error> for MethodError {
+    fn from(error: push::Error) -> Self {
         tracing::warn!(%error, "a method call failed");
         Self::ServerUnavailable
     }

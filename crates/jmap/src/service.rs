@@ -13,9 +13,12 @@ use crate::departures::Departures;
 use crate::download::{self, Download, Room};
 use crate::error::MethodError;
 use crate::method::Method;
+use crate::push::{Watch, poll, socket};
 use crate::upload::Upload;
 use crate::wire::{Arguments, Call, Object, Pointer, Request, Using};
-use crate::{EventRequest, Events, Limits, Problem, TransferError, User, meter, session};
+use crate::{
+    EventRequest, Events, Limits, Message, PollRequest, Problem, Refusal, TransferError, User, meter, session,
+};
 
 /// What JMAP stands on.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct Services {
     pub mail: Mail,
     /// Accounts and their limits.
     pub directory: Directory,
+    /// Push services, if they are used.
+    pub push: Option<push::Push>,
     /// What time it is.
     pub clock: Clock,
     /// Sends mail.
@@ -56,13 +61,31 @@ impl Jmap {
     /// The Session object (RFC 8620 §2). `base` is where the client has found it: scheme and authority, such as
     /// `https://mail.example.com`. All URLs in it are absolute.
     pub fn session(&self, user: &User, base: &str) -> Bytes {
-        to_bytes(&session::session(user, &self.inner.limits, &self.inner.services.departures.terms(), base))
+        to_bytes(&session::session(user, &self.inner.offer(), base))
     }
 
     /// Answers a request (RFC 8620 §3): a Response object, or why the whole request was refused.
     pub async fn request(&self, user: &User, octets: &[u8]) -> Result<Bytes, Problem> {
+        let request = Request::parse(octets, &self.inner.limits)?;
+        Ok(to_bytes(&Value::Object(self.answer(user, request).await)))
+    }
+
+    /// Reads a message of a WebSocket (RFC 8887 §4.3).
+    ///
+    /// # Errors
+    /// [`Refusal`], for the client.
+    pub fn read(&self, octets: &[u8]) -> Result<Message, Refusal> {
+        Message::parse(octets, &self.inner.limits)
+    }
+
+    /// Answers a request of a WebSocket: with a message.
+    pub async fn answer_message(&self, user: &User, id: Option<String>, request: Request) -> Bytes {
+        to_bytes(&socket::response(self.answer(user, request).await, id))
+    }
+
+    async fn answer(&self, user: &User, request: Request) -> Object {
         let Inner { services, limits, .. } = &*self.inner;
-        let Request { using, calls, created_ids } = Request::parse(octets, limits)?;
+        let Request { using, calls, created_ids } = request;
         let tells_created = created_ids.is_some();
         let created = created_ids.unwrap_or_default();
         let (room, blob_room) = (limits.answer, limits.blobs);
@@ -92,11 +115,8 @@ impl Jmap {
         if tells_created {
             response.insert("createdIds".to_owned(), json!(context.created));
         }
-        response.insert(
-            "sessionState".to_owned(),
-            session::state(user, limits, &services.departures.terms()).into(),
-        );
-        Ok(to_bytes(&Value::Object(response)))
+        response.insert("sessionState".to_owned(), session::state(user, &self.inner.offer()).into());
+        response
     }
 
     /// Begins to take a file of the user's (RFC 8620 §6.1), of which nothing has been read so far.
@@ -115,11 +135,58 @@ impl Jmap {
         Ok(Events::begin(self.inner.services.mail.clone(), user.account(), request, last).await?)
     }
 
+    /// Waits for a change in the user's account, until there is one, or the time is up, or `leaving` resolves.
+    pub async fn poll(
+        &self,
+        user: &User,
+        request: PollRequest,
+        leaving: impl Future<Output = ()>,
+    ) -> Result<Bytes, TransferError> {
+        let mail = self.inner.services.mail.clone();
+        Ok(to_bytes(&poll::poll(mail, user.account(), request, leaving).await?))
+    }
+
+    /// Begins to tell of changes in the user's account over a WebSocket: each is a message (RFC 8887 §4.3.5).
+    pub async fn changes(
+        &self,
+        user: &User,
+        types: Option<Vec<String>>,
+        since: Option<&str>,
+    ) -> Result<Changes, TransferError> {
+        Ok(Changes(Watch::begin(self.inner.services.mail.clone(), user.account(), types, since).await?))
+    }
+
     /// Finds a blob for its reader (RFC 8620 §6.2). Whoever may not see the account, and whoever asks for a blob that
     /// the account does not have, hears the same.
     pub async fn download(&self, user: &User, account: &str, blob: &str) -> Result<Download, TransferError> {
         let account = user.open(account).map_err(|_| TransferError::NotFound)?;
         download::open(&self.inner.services.mail, &self.inner.room, account, blob).await
+    }
+}
+
+impl Inner {
+    fn offer(&self) -> session::Offer<'_> {
+        let key = self.services.push.as_ref().map(push::Push::application_server_key);
+        session::Offer {
+            limits: &self.limits,
+            terms: self.services.departures.terms(),
+            application_server_key: key,
+        }
+    }
+}
+
+/// Changes as a WebSocket tells of them.
+pub struct Changes(Watch);
+
+impl Changes {
+    /// The next StateChange; what changes meanwhile is told together. Nothing is lost if the future is dropped.
+    ///
+    /// # Errors
+    /// If the stores are out of reach.
+    pub async fn next(&mut self) -> Result<Bytes, TransferError> {
+        let change = self.0.next().await?;
+        let changed = change.changed;
+        Ok(to_bytes(&json!({"@type": "StateChange", "changed": changed, "pushState": change.state})))
     }
 }
 

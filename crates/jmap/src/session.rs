@@ -6,22 +6,31 @@ use serde_json::{Value, json};
 
 use crate::departures::Terms;
 use crate::wire::{Capability, Object, id};
-use crate::{Limits, User};
+use crate::{Limits, PollRequest, User};
 
 /// The most mailboxes that an email is in, and how deep and how long their names can be: as `mail` has them.
 const MAILBOXES_PER_EMAIL: usize = 32;
 
+/// What there is besides what is the same everywhere.
+pub(crate) struct Offer<'o> {
+    pub(crate) limits: &'o Limits,
+    /// On what terms mail is sent.
+    pub(crate) terms: Terms,
+    /// The key by which push services know this server, where they are used (RFC 9749 §3).
+    pub(crate) application_server_key: Option<&'o str>,
+}
+
 /// The Session object of a user, for clients that have found it at `base`.
-pub(crate) fn session(user: &User, limits: &Limits, terms: &Terms, base: &str) -> Value {
+pub(crate) fn session(user: &User, offer: &Offer<'_>, base: &str) -> Value {
     let account = id::of_account(user.account());
     json!({
-        "capabilities": capabilities(limits),
+        "capabilities": capabilities(offer, base),
         "accounts": {
             account.as_str(): {
                 "name": user.name(),
                 "isPersonal": true,
                 "isReadOnly": false,
-                "accountCapabilities": account_capabilities(limits, terms),
+                "accountCapabilities": account_capabilities(offer.limits, &offer.terms),
             }
         },
         "primaryAccounts": {
@@ -37,22 +46,24 @@ pub(crate) fn session(user: &User, limits: &Limits, terms: &Terms, base: &str) -
         "uploadUrl": format!("{base}/jmap/upload/{{accountId}}/"),
         "eventSourceUrl":
             format!("{base}/jmap/events?types={{types}}&closeafter={{closeafter}}&ping={{ping}}"),
-        "state": state(user, limits, terms),
+        "state": state(user, offer),
     })
 }
 
 /// Changes with whatever the Session object says, wherever it was found.
-pub(crate) fn state(user: &User, limits: &Limits, terms: &Terms) -> String {
+pub(crate) fn state(user: &User, offer: &Offer<'_>) -> String {
     let mut hasher = DefaultHasher::new();
     // The order of members is that of their names: equal objects are equal texts.
-    (capabilities(limits).to_string(), account_capabilities(limits, terms).to_string()).hash(&mut hasher);
+    let account = account_capabilities(offer.limits, &offer.terms).to_string();
+    (capabilities(offer, "").to_string(), account).hash(&mut hasher);
     (user.account().0, user.name()).hash(&mut hasher);
     format!("{:x}", hasher.finish())
 }
 
-fn capabilities(limits: &Limits) -> Value {
+fn capabilities(offer: &Offer<'_>, base: &str) -> Value {
     let mut capabilities = Object::new();
-    capabilities.insert(Capability::Core.urn().to_owned(), core(limits));
+    let mut offers = |capability: Capability, what| capabilities.insert(capability.urn().to_owned(), what);
+    offers(Capability::Core, core(offer.limits));
     let plain = [
         Capability::Mail,
         Capability::Submission,
@@ -61,7 +72,15 @@ fn capabilities(limits: &Limits) -> Value {
         Capability::Quota,
     ];
     for capability in plain {
-        capabilities.insert(capability.urn().to_owned(), json!({}));
+        offers(capability, json!({}));
+    }
+    // The schemes differ by the same letter: ws and wss, http and https.
+    let sockets = base.replacen("http", "ws", 1);
+    offers(Capability::WebSocket, json!({"url": format!("{sockets}/jmap/ws"), "supportsPush": true}));
+    let url = format!("{base}/jmap/poll?since={{since}}&types={{types}}&timeout={{timeout}}");
+    offers(Capability::LongPoll, json!({"url": url, "maxTimeout": PollRequest::LONGEST}));
+    if let Some(key) = offer.application_server_key {
+        offers(Capability::WebPushVapid, json!({"applicationServerKey": key}));
     }
     Value::Object(capabilities)
 }

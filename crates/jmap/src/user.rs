@@ -24,7 +24,7 @@ impl User {
         self.login.account()
     }
 
-    /// The proof that this is the user.
+    /// How the user has logged in.
     pub(crate) const fn login(&self) -> &Authenticated {
         &self.login
     }

@@ -40,6 +40,7 @@ mod outbound;
 mod problem;
 mod progress;
 mod public;
+mod pushing;
 mod reporting;
 mod server;
 mod service_manager;

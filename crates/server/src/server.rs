@@ -44,6 +44,7 @@ use crate::notice::Notifier;
 use crate::outbound::Outbound;
 use crate::problem::{Kind, Problem};
 use crate::public;
+use crate::pushing::Pushing;
 use crate::reporting::Reporting;
 use crate::service_manager::notify;
 use crate::upkeep;
@@ -56,6 +57,8 @@ const FILES: u64 = 1_000;
 const EVENT_SOURCES: usize = 20;
 /// Downloads of one user at once: a message full of pictures, on two devices.
 const DOWNLOADS: usize = 64;
+/// How often WebSockets are asked whether somebody is there, and whether their logins are still valid.
+const SOCKET_PING: Duration = Duration::from_mins(1);
 /// How long the body of a request to JMAP may take.
 const BODY_TIME: Duration = Duration::from_mins(1);
 /// How long an upload may take: the largest at some 60 kilobytes a second.
@@ -76,6 +79,7 @@ pub(crate) struct Server {
     checks: Option<Checks>,
     notifier: Notifier,
     reporting: Reporting,
+    pushing: Option<Pushing>,
     exporter: Exporter,
 }
 
@@ -119,6 +123,7 @@ impl Server {
         let checks = checks(&settings.checks, &node)?;
         let notifier = Notifier::new(&node, &settings.hostname);
         let reporting = reporting(&settings, &node, &lifecycle)?;
+        let pushing = Pushing::open(&settings, &node).await?;
         let witness = Arc::new(reporting.clone());
         let outbound = Outbound::open(&settings, &node, &notifier, witness)?;
         let inbound = Inbound::new(
@@ -143,6 +148,7 @@ impl Server {
             checks,
             notifier,
             reporting,
+            pushing,
             exporter,
         })
     }
@@ -162,6 +168,9 @@ impl Server {
             None => tracing::info!("the relay is turned off: mail for other servers waits in the queue"),
         }
         self.reporting.start();
+        if let Some(pushing) = &self.pushing {
+            pushing.start(&self.lifecycle);
+        }
         self.watch_certificates();
         for (settings, listener) in std::mem::take(&mut self.listeners) {
             self.serve(&settings, listener)?;
@@ -354,6 +363,7 @@ impl Server {
         let services = jmap::Services {
             mail: self.node.mail.clone(),
             directory: self.node.directory.clone(),
+            push: self.pushing.as_ref().map(|pushing| pushing.push().clone()),
             clock: self.node.clock.clone(),
             departures: Arc::new(Sender::new(carrier, config, self.data.spool())),
         };
@@ -374,6 +384,7 @@ impl Server {
                 uploads_at_once: limits.concurrent_upload,
                 downloads_at_once: DOWNLOADS,
                 event_sources_at_once: EVENT_SOURCES,
+                socket_ping: SOCKET_PING,
                 body_time: BODY_TIME,
                 upload_time: UPLOAD_TIME,
             },

@@ -1,6 +1,7 @@
 //! Logins.
 
 mod authenticate;
+mod credential;
 mod entry;
 mod guessing;
 mod meters;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use types::{AccountId, Clock, Timestamp};
 
+pub use self::credential::{Credential, Granted};
 pub(crate) use self::entry::{Entry, Proven};
 use self::guessing::Guessing;
 pub(crate) use self::guessing::network as peer_network;
@@ -82,6 +84,11 @@ impl Authenticated {
 
     pub(crate) const fn password_set(&self) -> Option<Timestamp> {
         self.password_set
+    }
+
+    /// What the app was granted that has logged in, if it was by a token.
+    pub fn granted(&self) -> Option<Granted> {
+        self.bearer.as_ref().map(|bearer| Granted { grant: bearer.grant, client: bearer.client.clone() })
     }
 
     pub(crate) const fn bearer(&self) -> Option<&Bearer> {

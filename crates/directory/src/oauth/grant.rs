@@ -130,6 +130,12 @@ impl Fresh {
 }
 
 impl GrantRows {
+    /// Since when the grant is what it is, if it holds.
+    pub(crate) fn upheld_since(&self) -> Option<Timestamp> {
+        let grant = self.grant.as_ref().filter(|grant| self.uphold(&grant.consent, &grant.client));
+        grant.map(|grant| grant.consent.password)
+    }
+
     /// Whether what was agreed to still holds: the client is the one that it was, and the account is there, may log in,
     /// and has the password that was given then.
     pub(super) fn uphold(&self, consent: &ConsentRow, client: &ClientRef) -> bool {

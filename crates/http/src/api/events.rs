@@ -25,7 +25,7 @@ const CHECKED_EVERY: Duration = Duration::from_mins(1);
 pub(super) async fn events(
     State(shared): State<Shared>,
     Extension(user): Extension<Authenticated>,
-    Extension(Leaving(mut leaving)): Extension<Leaving>,
+    Extension(leaving): Extension<Leaving>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -34,7 +34,7 @@ pub(super) async fn events(
         let detail = format!("{most} event sources are open");
         return problem(StatusCode::TOO_MANY_REQUESTS, &detail);
     };
-    let variables = variables(query.as_deref().unwrap_or_default());
+    let variables = variables(query.as_deref());
     let variable = |name: &str, usual: &'static str| variables.get(name).map_or(usual, String::as_str);
     let question = EventQuestion {
         types: variable("types", "*"),
@@ -59,7 +59,7 @@ pub(super) async fn events(
     let directory = shared.api.directory.clone();
     let ended = async move {
         tokio::select! {
-            _gone = leaving.wait_for(|leaving| *leaving) => {}
+            () = leaving.told() => {}
             () = no_longer(&directory, &user) => {}
         }
     };
@@ -86,9 +86,9 @@ async fn no_longer(directory: &Directory, user: &Authenticated) {
 }
 
 /// The variables of a query; of those that are there twice the first.
-fn variables(query: &str) -> HashMap<String, String> {
+pub(super) fn variables(query: Option<&str>) -> HashMap<String, String> {
     let mut variables = HashMap::new();
-    for pair in query.split('&').take(20) {
+    for pair in query.unwrap_or_default().split('&').take(20) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if let Some(value) = unescaped(value) {
             variables.entry(name.to_owned()).or_insert(value);

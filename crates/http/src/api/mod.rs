@@ -19,7 +19,9 @@ mod login;
 mod media_type;
 pub(crate) mod origin;
 mod places;
+mod poll;
 mod range;
+mod socket;
 mod upload;
 
 use std::io;
@@ -33,7 +35,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use directory::{Authenticated, Directory};
@@ -80,6 +82,53 @@ pub trait JmapService: Send + Sync {
         user: &'s Authenticated,
         question: EventQuestion<'s>,
     ) -> BoxFuture<'s, Result<BoxStream<'static, ServerEvent>, Refused>>;
+
+    /// Waits until there is something to tell, until the time is up, or until `leaving` resolves.
+    fn poll<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        question: PollQuestion<'s>,
+        leaving: BoxFuture<'s, ()>,
+    ) -> BoxFuture<'s, Result<Bytes, Refused>>;
+
+    /// Reads a message of a WebSocket.
+    fn hear(&self, user: &Authenticated, message: &[u8]) -> Heard;
+
+    /// Begins to tell of changes over a WebSocket: of these types, and from this state on. The stream ends if the stores are out
+    /// of reach; what changes while nobody takes anything out of it is told together.
+    fn changes<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        types: Option<Vec<String>>,
+        since: Option<String>,
+    ) -> BoxFuture<'s, Result<BoxStream<'static, Change>, Refused>>;
+}
+
+/// What a message of a WebSocket says.
+pub enum Heard {
+    /// It is a request: what the client calls it, and its answer, which nobody works on before it is waited for.
+    Request(Option<String>, BoxFuture<'static, Bytes>),
+    /// Changes are to be told: of these types, from this state on.
+    Enable(Option<Vec<String>>, Option<String>),
+    /// Changes are not to be told any more.
+    Disable,
+    /// It is refused, with this message.
+    Refused(Bytes),
+}
+
+/// A message that tells of a change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change(pub Bytes);
+
+/// What a client that can only ask wants to hear of: the variables of the URL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PollQuestion<'q> {
+    /// `since`
+    pub since: Option<&'q str>,
+    /// `types`
+    pub types: &'q str,
+    /// `timeout`
+    pub timeout: Option<&'q str>,
 }
 
 /// What a client wants to hear of: the variables of the event source's URL, and where it stands.
@@ -169,8 +218,11 @@ pub struct ApiLimits {
     pub uploads_at_once: usize,
     /// Downloads of one user at once.
     pub downloads_at_once: usize,
-    /// Event sources of one user at once.
+    /// Event sources of one user at once; as many WebSockets; and as many requests that wait for a change.
     pub event_sources_at_once: usize,
+    /// How often the other side of a WebSocket is asked whether it is there. One that says nothing for twice as long is taken
+    /// to be gone; and as often it is looked whether its login is still valid.
+    pub socket_ping: Duration,
     /// How long the body of a request may take.
     pub body_time: Duration,
     /// How long an upload may take.
@@ -193,6 +245,9 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/jmap/upload/{account}", post(upload::upload))
         .route("/jmap/upload/{account}/", post(upload::upload))
         .route("/jmap/events", get(events::events))
+        .route("/jmap/poll", get(poll::poll))
+        // GET with HTTP/1.1, CONNECT with HTTP/2 (RFC 8441).
+        .route("/jmap/ws", any(socket::socket))
         .route("/jmap/download/{account}/{blob}/{name}", get(download::download))
         // Only here: what is at no path at all is not there, whoever asks.
         .route_layer(from_fn_with_state(shared.clone(), login::check))

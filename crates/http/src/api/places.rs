@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use metrics::gauge;
 use parking_lot::Mutex;
 use types::AccountId;
 
@@ -13,6 +14,27 @@ pub(super) enum Kind {
     Upload,
     Download,
     Events,
+    Poll,
+    Socket,
+}
+
+impl Kind {
+    /// Its name among the channels by which clients hear of changes, if it is one.
+    const fn channel(self) -> Option<&'static str> {
+        match self {
+            Self::Request | Self::Upload | Self::Download => None,
+            Self::Events => Some("events"),
+            Self::Poll => Some("poll"),
+            Self::Socket => Some("websocket"),
+        }
+    }
+
+    /// So many more or fewer of them are taken.
+    fn count(self, more: f64) {
+        if let Some(channel) = self.channel() {
+            gauge!("magpie_push_channels", "kind" => channel).increment(more);
+        }
+    }
 }
 
 type Taken = HashMap<(AccountId, Kind), usize>;
@@ -37,12 +59,14 @@ impl Places {
             return None;
         }
         taken.insert(key, count + 1);
+        kind.count(1.0);
         Some(Place { places: self.clone(), key })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.key.1.count(-1.0);
         let mut taken = self.places.0.lock();
         match taken.get_mut(&self.key) {
             Some(count) if *count > 1 => *count -= 1,

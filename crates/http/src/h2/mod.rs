@@ -29,11 +29,10 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 
 use self::streams::Streams;
 use self::watched::Watched;
-use crate::connection::{HttpServer, Leaving, Patient, Traffic};
+use crate::connection::{Departure, HttpServer, Patient, Traffic};
 use crate::routes::Asker;
 
 /// Requests of one connection at once. RFC 9113 §6.5.2 recommends no less.
@@ -70,8 +69,8 @@ impl HttpServer {
         let limits = self.limits();
         let (streams, _end) = Streams::new(limits.stall);
         let stream = Watched::new(Patient::new(stream, limits.stall, traffic), streams.clone());
-        let (leave, leaving) = watch::channel(false);
-        let router = self.router().layer(Extension(Asker(client))).layer(Extension(Leaving(leaving)));
+        let (departure, leaving) = Departure::new();
+        let router = self.router().layer(Extension(Asker(client))).layer(Extension(leaving));
         let service = TowerToHyperService::new(router.layer(from_fn(as_one_of_many)));
         let connection = builder(&streams, limits.header_size, limits.stall)
             .serve_connection(TokioIo::new(stream), service);
@@ -82,7 +81,7 @@ impl HttpServer {
                 ended = connection.as_mut() => return ended,
                 () = stopping.as_mut(), if !told => {
                     (told, going) = (true, Some(FAREWELL));
-                    let _nobody_listens = leave.send(true);
+                    departure.tell();
                     connection.as_mut().graceful_shutdown();
                 }
                 () = streams.rested(limits.header_time), if going.is_none() => {

@@ -27,30 +27,41 @@ impl Get {
         if let Some(ids) = &ids {
             check_number(ids.len(), context.limits.objects_in_get)?;
         }
-        let mut seen = BTreeSet::new();
-        let ids = ids.map(|ids| {
-            // What was created in this request is known by its name, too.
-            let real = |Id(id): Id| context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
-            ids.into_iter().map(real).filter(|id| seen.insert(id.clone())).collect()
-        });
+        let ids = ids.map(|ids| wanted_ids(context, ids));
         Ok(Self { account, ids, properties: arguments.optional("properties")? })
     }
 
     /// The properties that the client has named among these, or all of them; `id` is always there.
     pub(crate) fn names(&self, known: &[&'static str]) -> Result<Vec<&'static str>, MethodError> {
-        let Some(names) = &self.properties else { return Ok(known.to_vec()) };
-        let mut wanted = vec!["id"];
-        for name in names {
-            let found = known.iter().find(|known| *known == name);
-            let unknown =
-                || MethodError::argument("properties", format_args!("names {name:?}, which there is not"));
-            let found = found.ok_or_else(unknown)?;
-            if !wanted.contains(found) {
-                wanted.push(found);
-            }
-        }
-        Ok(wanted)
+        names(self.properties.as_deref(), known)
     }
+}
+
+/// Each id once, in their order.
+pub(crate) fn wanted_ids(context: &Context<'_>, ids: Vec<Id>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    // What was created in this request is known by its name, too.
+    let real = |Id(id): Id| context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
+    ids.into_iter().map(real).filter(|id| seen.insert(id.clone())).collect()
+}
+
+/// The properties of these names among those that there are, or all of them; `id` is always there.
+pub(crate) fn names(
+    asked: Option<&[String]>,
+    known: &[&'static str],
+) -> Result<Vec<&'static str>, MethodError> {
+    let Some(asked) = asked else { return Ok(known.to_vec()) };
+    let mut wanted = vec!["id"];
+    for name in asked {
+        let found = known.iter().find(|known| *known == name);
+        let unknown =
+            || MethodError::argument("properties", format_args!("names {name:?}, which there is not"));
+        let found = found.ok_or_else(unknown)?;
+        if !wanted.contains(found) {
+            wanted.push(found);
+        }
+    }
+    Ok(wanted)
 }
 
 /// Refuses to get more objects than one call may ask for.

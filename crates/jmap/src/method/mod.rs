@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(crate) mod get;
 pub(crate) mod identity;
 pub(crate) mod mailbox;
+pub(crate) mod push_subscription;
 pub(crate) mod query_changes;
 pub(crate) mod quota;
 pub(crate) mod search_snippet;
@@ -56,6 +57,8 @@ pub(crate) const METHODS: &[Method] = &[
     method!("Blob/upload", Blob, blob::upload),
     method!("Blob/get", Blob, blob::get),
     method!("Blob/lookup", Blob, blob::lookup),
+    method!("PushSubscription/get", Core, push_subscription::get),
+    method!("PushSubscription/set", Core, push_subscription::set),
     method!("Mailbox/get", Mail, mailbox::get),
     method!("Mailbox/changes", Mail, mailbox::changes),
     method!("Mailbox/query", Mail, mailbox::query),

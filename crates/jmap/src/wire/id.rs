@@ -7,6 +7,7 @@
 //!   T5          thread 5                        B12-4-1    part 1 of the message that part 4 holds
 //!   M12T5       email 12, in thread 5           Uabc…      an upload, by the hash of its content
 //!   I9          identity 9                      S10        submission 10
+//!   P00c0ffee00c0ffee  a push subscription
 //! ```
 //!
 //! A thread's id is part of an email's, because that never changes in JMAP (RFC 8621 §4.1.1): an email that moves to
@@ -15,6 +16,7 @@
 use std::fmt;
 
 use mail::EmailChanged;
+use push::SubscriptionId;
 use types::{AccountId, EmailId, MailboxId, ObjectId, ThreadId};
 
 /// The longest id.
@@ -176,6 +178,17 @@ pub fn submission(text: &str) -> Option<ObjectId> {
 /// A submission's id.
 pub fn of_submission(submission: ObjectId) -> String {
     format!("S{submission}")
+}
+
+/// The push subscription with that id.
+pub(crate) fn subscription(text: &str) -> Option<SubscriptionId> {
+    let id = SubscriptionId(u64::from_str_radix(text.strip_prefix('P')?, 16).ok()?);
+    (of_subscription(id) == text).then_some(id)
+}
+
+/// A push subscription's id.
+pub(crate) fn of_subscription(subscription: SubscriptionId) -> String {
+    format!("P{:016x}", subscription.0)
 }
 
 /// A number in the one form that it is written in.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::json::{self, Bounds, Refusal};
+use super::json::{self, Bounds};
 use super::{Object, id};
 use crate::Limits;
 use crate::error::Problem;
@@ -24,6 +24,12 @@ pub enum Capability {
     Blob,
     /// RFC 9425.
     Quota,
+    /// RFC 8887: no method needs it.
+    WebSocket,
+    /// RFC 9749: no method needs it.
+    WebPushVapid,
+    /// Our own, for clients that can only ask: no method needs it.
+    LongPoll,
 }
 
 /// The capabilities that a request uses.
@@ -53,8 +59,17 @@ pub struct Call {
 }
 
 impl Capability {
-    const ALL: [Self; 6] =
-        [Self::Core, Self::Mail, Self::Submission, Self::VacationResponse, Self::Blob, Self::Quota];
+    const ALL: [Self; 9] = [
+        Self::Core,
+        Self::Mail,
+        Self::Submission,
+        Self::VacationResponse,
+        Self::Blob,
+        Self::Quota,
+        Self::WebSocket,
+        Self::WebPushVapid,
+        Self::LongPoll,
+    ];
 
     /// Its name.
     pub const fn urn(self) -> &'static str {
@@ -65,6 +80,9 @@ impl Capability {
             Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
             Self::Blob => "urn:ietf:params:jmap:blob",
             Self::Quota => "urn:ietf:params:jmap:quota",
+            Self::WebSocket => crate::push::socket::URN,
+            Self::WebPushVapid => crate::push::subscription::URN,
+            Self::LongPoll => crate::push::poll::URN,
         }
     }
 
@@ -89,12 +107,14 @@ impl Request {
             return Err(Problem::Limit { limit: "maxSizeRequest", what });
         }
         let bounds = Bounds { depth: limits.depth, memory: limits.values };
-        let value = json::parse(octets, bounds).map_err(|refusal| match refusal {
-            Refusal::Syntax(what) => Problem::NotJson(what),
-            Refusal::Deep(_) => Problem::NotRequest(refusal.to_string()),
-            Refusal::Large(_) => Problem::Limit { limit: "maxSizeRequest", what: refusal.to_string() },
-        })?;
-        let Value::Object(mut request) = value else { return Err(not("it is no object")) };
+        match json::parse(octets, bounds).map_err(Problem::of_json)? {
+            Value::Object(request) => Self::from_object(request, limits),
+            _ => Err(not("it is no object")),
+        }
+    }
+
+    /// The request that an object is.
+    pub(crate) fn from_object(mut request: Object, limits: &Limits) -> Result<Self, Problem> {
         let using = match request.remove("using") {
             Some(Value::Array(names)) => using(&names)?,
             _ => return Err(not("using must be an array of names")),

@@ -14,6 +14,7 @@ use directory::{
 use futures::future::BoxFuture;
 use jmap::{Departure, Departures, Jmap, Limits, NotRecalled, NotSent, Services, Terms, User};
 use mail::{Addressee, Mail, MailOptions, Path, Quota as MailQuota, Submission, Undo};
+use push::Push;
 use serde_json::{Value, json};
 use store::blob::{Blobs, BlobsOptions, Memory};
 use store::bus::Bus;
@@ -24,6 +25,7 @@ use types::{AccountId, Clock, Keyword, MailboxId, ManualClock, ObjectId, Timesta
 pub struct World {
     pub mail: Mail,
     pub directory: Directory,
+    pub push: Push,
     pub jmap: Jmap,
     pub alice: User,
     pub bob: User,
@@ -47,15 +49,23 @@ impl World {
         let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), MailOptions::default());
         let options =
             Options { cost: Cost::new(8, 1, 1).unwrap(), password_min_chars: 4, ..Options::default() };
-        let directory = Directory::new(kv.clone(), bus, clock.clone(), options);
+        let directory = Directory::new(kv.clone(), bus.clone(), clock.clone(), options);
         let domain = DomainName::parse("example.test").unwrap();
         directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
         let alice = user(&directory, "alice@example.test", Quota::UNLIMITED).await;
         let bob = user(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
         let departures = Arc::new(Outbox { mail: mail.clone(), kv: kv.clone(), clock: clock.clone() });
-        let services = Services { mail: mail.clone(), directory: directory.clone(), clock, departures };
+        let options = push::Options::new("mailto:postmaster@example.test".to_owned());
+        let push = Push::open(kv, bus, clock.clone(), directory.clone(), options).await.unwrap();
+        let services = Services {
+            mail: mail.clone(),
+            directory: directory.clone(),
+            push: Some(push.clone()),
+            clock,
+            departures,
+        };
         let jmap = Jmap::new(services, limits);
-        Self { mail, directory, jmap, alice, bob, hand, rows, _files: files }
+        Self { mail, directory, push, jmap, alice, bob, hand, rows, _files: files }
     }
 
     /// What a request is answered with: a Response object, or problem details.

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::relay::Prefix;
 use directory::{DomainName, OAuthOptions, SendingLimits};
 use dns::DnsServers;
 
@@ -70,6 +71,7 @@ pub(crate) struct Settings {
     /// What other servers are told about the way here.
     pub(crate) sts: StsPolicy,
     pub(crate) oauth: OAuthSettings,
+    pub(crate) push: PushSettings,
 }
 
 /// What is logged, and how.
@@ -179,6 +181,19 @@ pub(crate) struct OAuthSettings {
     pub(crate) registration: bool,
 }
 
+/// Push services.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PushSettings {
+    /// Whether they are used.
+    pub(crate) enabled: bool,
+    /// Whom they can ask about this server: a URI.
+    pub(crate) contact: String,
+    /// Requests to them at once.
+    pub(crate) at_once: usize,
+    /// Networks that are not public, and may be used all the same.
+    pub(crate) allow: Vec<Prefix>,
+}
+
 impl Settings {
     /// The defaults, for a server of this name.
     pub(crate) fn new(hostname: &str, data: PathBuf) -> Self {
@@ -244,6 +259,12 @@ impl Settings {
                 refresh_lifetime: OAuthOptions::default().refresh_lifetime,
                 registration: false,
             },
+            push: PushSettings {
+                enabled: true,
+                contact: format!("mailto:postmaster@{hostname}"),
+                at_once: 50,
+                allow: Vec::new(),
+            },
         }
     }
 
@@ -296,6 +317,7 @@ impl Settings {
         root.section("http", |section| sections::http(section, &mut s.http));
         root.section("jmap", |section| sections::jmap(section, &mut s.jmap));
         root.section("mta_sts", |section| sections::mta_sts(section, &mut s.sts));
+        root.section("push", |section| sections::push(section, &mut s.push));
         root.section("oauth", |section| sections::oauth(section, &mut s.oauth));
         s.settle_oauth();
         s.check_addresses(root);

@@ -16,7 +16,7 @@ use super::tree::Node;
 use super::value::{Size, Time, Value};
 use super::{
     CertificateSettings, CheckSettings, ConnectionSettings, HttpSettings, JmapSettings, LogSettings,
-    OAuthSettings, ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
+    OAuthSettings, PushSettings, ShutdownSettings, SmtpSettings, SubmissionSettings, TlsSettings,
 };
 use crate::budget::BudgetLimits;
 use crate::inbound::InboundOptions;
@@ -302,6 +302,20 @@ pub(super) fn is_private(origin: &str) -> bool {
         })
     };
     origin.starts_with("https://") || origin.strip_prefix("http://").is_some_and(local)
+}
+
+pub(super) fn push(section: &mut Section<'_>, push: &mut PushSettings) {
+    push.enabled = section.value("enabled", push.enabled);
+    if let Some((line, contact)) = section.located::<String>("contact") {
+        let is_uri = contact.starts_with("mailto:") || contact.starts_with("https://");
+        match is_uri && contact.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => push.contact = contact,
+            false => section
+                .mistake(line, format!("contact {contact:?} must begin with \"mailto:\" or \"https://\"")),
+        }
+    }
+    push.at_once = section.within("at_once", push.at_once, 1..=10_000);
+    push.allow = section.value("allow", Vec::new());
 }
 
 const NO_ORIGIN: &str = "{} must hold a scheme and a host such as \"https://mail.example.com\", not \"[]\"";

@@ -136,6 +136,8 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     settings.node.directory.default_domain = Some(DomainName::parse(DOMAIN)?);
     // Whoever tries things out may try what is not whole yet.
     settings.jmap.enabled = true;
+    settings.push.enabled = settings.relay.enabled;
+    settings.push.allow.clone_from(&settings.relay.allow);
     settings.oauth.issuer = Some(format!("http://127.0.0.1:{}", ports.of(80)));
     settings.settle_oauth();
     // Whoever tries things out may send as much as they like, and choose any password.

@@ -7,8 +7,10 @@ use directory::Authenticated;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
-use http_api::{Download, EventQuestion, JmapService, Refused, ServerEvent, Upload};
-use jmap::{DownloadStream, Event, EventRequest, Jmap, Problem, TransferError, User};
+use http_api::{
+    Change, Download, EventQuestion, Heard, JmapService, PollQuestion, Refused, ServerEvent, Upload,
+};
+use jmap::{DownloadStream, Event, EventRequest, Jmap, Message, PollRequest, Problem, TransferError, User};
 
 /// JMAP, as HTTP asks for it.
 pub(crate) struct JmapDriver(pub(crate) Jmap);
@@ -71,6 +73,54 @@ impl JmapService for JmapDriver {
         }
         .boxed()
     }
+
+    fn poll<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        question: PollQuestion<'s>,
+        leaving: BoxFuture<'s, ()>,
+    ) -> BoxFuture<'s, Result<Bytes, Refused>> {
+        async move {
+            let PollQuestion { since, types, timeout } = question;
+            let bad = || Refused { status: 400, problem: BAD_TIME.into() };
+            let request = PollRequest::read(since, types, timeout).ok_or_else(bad)?;
+            let told = self.0.poll(&User::new(user), request, leaving).await;
+            told.map_err(|error| not_transferred(&error))
+        }
+        .boxed()
+    }
+
+    fn hear(&self, user: &Authenticated, message: &[u8]) -> Heard {
+        match self.0.read(message) {
+            Ok(Message::Request(id, request)) => {
+                let (jmap, user, name) = (self.0.clone(), User::new(user), id.clone());
+                let answer = async move { jmap.answer_message(&user, name, request).await };
+                Heard::Request(id, answer.boxed())
+            }
+            Ok(Message::Enable(types, since)) => Heard::Enable(types, since),
+            Ok(Message::Disable) => Heard::Disable,
+            Err(refusal) => Heard::Refused(refusal.to_json().to_string().into()),
+        }
+    }
+
+    fn changes<'s>(
+        &'s self,
+        user: &'s Authenticated,
+        types: Option<Vec<String>>,
+        since: Option<String>,
+    ) -> BoxFuture<'s, Result<BoxStream<'static, Change>, Refused>> {
+        async move {
+            let changes = self.0.changes(&User::new(user), types, since.as_deref()).await;
+            let changes = changes.map_err(|error| not_transferred(&error))?;
+            let told = stream::unfold(changes, |mut changes| async move {
+                // What went wrong was logged; the client comes back, and goes on from the state that it knows.
+                let change = changes.next().await.ok()?;
+                Some((Change(change), changes))
+            });
+            Ok(told.boxed())
+        }
+        .boxed()
+    }
 }
 
 /// A file that is being uploaded.
@@ -98,6 +148,10 @@ fn pieces(download: DownloadStream) -> BoxStream<'static, io::Result<Bytes>> {
     });
     pieces.boxed()
 }
+
+/// A variable of the long-poll that is none.
+const BAD_TIME: &str =
+    "{\"type\":\"about:blank\",\"status\":400,\"detail\":\"timeout must be a number of seconds\"}";
 
 /// Variables of the event source that are none.
 const BAD_QUESTION: &str =

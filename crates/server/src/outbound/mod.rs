@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use mail::Mail;
 use queue::Queue;
-use relay::Relay;
+use relay::{HttpsClient, Prefix, Relay};
 use types::Clock;
 
 pub(crate) use self::policies::trim as trim_policies;
@@ -37,6 +37,14 @@ use crate::net::Lifecycle;
 use crate::node::Node;
 use crate::notice::Notifier;
 use crate::problem::Problem;
+
+/// What makes requests to servers that others have named: their addresses must be public, or in one of these networks.
+///
+/// # Errors
+/// What of it cannot be had: a resolver, authorities to trust.
+pub(crate) fn https(settings: &Settings, allowed: Vec<Prefix>) -> Result<HttpsClient, Problem> {
+    setup::https(settings, allowed)
+}
 
 /// How mail leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use dns::{Name, NetworkResolver, Resolver, Validation};
 use relay::{
-    Addresses, Credentials, HttpsFetcher, Network, NextHop, Relay, RelayOptions, Route, RouteTable, Router,
-    StsPolicies, TlsClient, TlsPolicies,
+    Addresses, Credentials, HttpsClient, HttpsFetcher, Network, NextHop, Prefix, Relay, RelayOptions, Route,
+    RouteTable, Router, StsPolicies, TlsClient, TlsPolicies,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -21,17 +21,20 @@ use crate::net::Bind;
 use crate::node::Node;
 use crate::problem::Problem;
 
+/// What makes requests to servers that others have named, and may use these networks although they are not public.
+pub(super) fn https(settings: &Settings, allowed: Vec<Prefix>) -> Result<HttpsClient, Problem> {
+    let wanted = &settings.relay;
+    let addresses = Addresses { allowed, own: Vec::new(), prefer_v4: wanted.prefer_ipv4 };
+    let table = RouteTable { domains: HashMap::new(), default: Arc::new(Route::default()) };
+    let router = Router::new(resolver(wanted)?, table, addresses, Vec::new());
+    let network = Outside { ours: ports(&settings.listeners) };
+    Ok(HttpsClient::new(Arc::new(router), Arc::new(tls(&wanted.trust)?), Arc::new(network)))
+}
+
 /// Everything that stands between the queue and other servers.
 pub(super) fn relay(settings: &Settings, node: &Node) -> Result<Relay, Problem> {
     let wanted = &settings.relay;
-    let validation = match (wanted.dnssec, &wanted.dns_anchor) {
-        (false, _) => Validation::Off,
-        (true, None) => Validation::Dnssec,
-        (true, Some(file)) => Validation::Anchored(file.clone()),
-    };
-    let resolver = NetworkResolver::new(&wanted.servers, validation);
-    let resolver: Arc<dyn Resolver> =
-        Arc::new(resolver.map_err(|error| Problem::unavailable(error.to_string()))?);
+    let resolver = resolver(wanted)?;
     let addresses = Addresses {
         allowed: wanted.allow.clone(),
         own: addresses(&settings.listeners),
@@ -59,6 +62,17 @@ pub(super) fn relay(settings: &Settings, node: &Node) -> Result<Relay, Problem> 
         ..RelayOptions::new(wanted.hello.clone())
     };
     Ok(Relay::new(options, router, policies, tls, network, None))
+}
+
+/// Who answers questions about other servers.
+fn resolver(wanted: &RelaySettings) -> Result<Arc<dyn Resolver>, Problem> {
+    let validation = match (wanted.dnssec, &wanted.dns_anchor) {
+        (false, _) => Validation::Off,
+        (true, None) => Validation::Dnssec,
+        (true, Some(file)) => Validation::Anchored(file.clone()),
+    };
+    let resolver = NetworkResolver::new(&wanted.servers, validation);
+    Ok(Arc::new(resolver.map_err(|error| Problem::unavailable(error.to_string()))?))
 }
 
 /// Which destination goes which way.
