@@ -17,7 +17,7 @@ pub(crate) fn write(path: &Path, count: u64, size: usize) -> io::Result<()> {
     for number in 0..count {
         // The letter that was sent a round of the stock ago has the same subject: this one may answer it.
         let answered = matches!(number / stock % 4, 1 | 2).then(|| post.earlier(stock));
-        write!(file, "From sender@example.net {}\n", date(BEGIN + number))?;
+        writeln!(file, "From sender@example.net {}", date(BEGIN + number))?;
         if let Some(message_id) = answered {
             write!(file, "References: <{message_id}@example.net>\r\n")?;
         }
