@@ -49,7 +49,9 @@ class Ledger:
 
 def send(client: JmapSender, number: int, recipients: list[str]) -> None:
     size = random.Random(number).choice([100, 3_000, 100_000])
-    draft = client.draft(recipients, str(number), "0123456789 abcdef\n" * (size // 18), messageId=[f"{number}@app.example"])
+    draft = client.draft(
+        recipients, str(number), "0123456789 abcdef\n" * (size // 18), messageId=[f"{number}@app.example"]
+    )
     # Now and then a moment later: what is held survives as well.
     envelope = {
         "mailFrom": {"email": client.address, "parameters": {"HOLDFOR": "1"} if number % 5 == 0 else None},

@@ -35,7 +35,9 @@ class JmapSender:
             return answer.read()
 
     def calls(self, *calls: tuple[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-        methods = [[name, {"accountId": self.account, **arguments}, str(at)] for at, (name, arguments) in enumerate(calls)]
+        methods = [
+            [name, {"accountId": self.account, **arguments}, str(at)] for at, (name, arguments) in enumerate(calls)
+        ]
         body = json.dumps({"using": USING, "methodCalls": methods}).encode()
         answer = json.loads(self.open(self.session["apiUrl"], body))
         return [(name, arguments) for name, arguments, _ in answer["methodResponses"]]
