@@ -10,7 +10,7 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
         "test_7_3_who_comes_back_hears_of_what_has_been", "test_7_3_changes_of_others_are_not_told",
         "test_7_3_arguments_out_of_order", "test_mail_1_5_what_a_user_does_is_no_delivery",
     ),
-    "the URLs of its session are relative, and jmap-jam takes them as they are": ("test_jmap_jam",),
+    "the URLs of its session are relative, and these clients take them as they are": ("test_jmap_jam", "test_jmapc"),
     "it calls the error `resultReference`, as a draft did": (
         "test_3_7_what_does_not_resolve", "test_3_7_the_result_of_an_error_is_none",
         "test_3_7_paths[cyrus-/list/*/deep/*/ids-invalidResultReference]", "test_3_7_paths[cyrus-/missing-invalidResultReference]",

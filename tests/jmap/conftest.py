@@ -41,7 +41,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         with cyrus.running() as theirs:
             yield theirs
         return
-    magpie = Magpie(tmp_path_factory.mktemp("jmap") / "data", users=USERS).start()
+    magpie = Magpie(tmp_path_factory.mktemp("jmap") / "data", users=USERS).start(timeout=300)
     yield Ours(magpie)
     assert magpie.running, f"the server died\n{magpie.log_tail()}"
     magpie.stop()

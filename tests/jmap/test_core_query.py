@@ -188,6 +188,12 @@ def test_5_5_the_next_comparator_decides_where_the_first_does_not(ten: Ten) -> N
     assert ten.client.call("Email/query", sort=sort)["ids"] == ten.ids[::-1][::2] + ten.ids[::-1][1::2]
 
 
+def test_5_5_a_comparator_may_have_further_properties(ten: Ten) -> None:
+    """jmapc puts arguments of the query there as well."""
+    sort = [{"property": "receivedAt", "isAscending": True, "position": 0, "calculateTotal": False}]
+    assert ten.client.call("Email/query", sort=sort)["ids"] == ten.ids
+
+
 def test_5_5_without_a_sort_the_order_is_stable(ten: Ten) -> None:
     first = ten.client.call("Email/query", sort=[])["ids"]
     assert ten.client.call("Email/query", sort=None)["ids"] == first and sorted(first) == sorted(ten.ids)

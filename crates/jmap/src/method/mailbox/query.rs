@@ -191,8 +191,8 @@ impl Comparator {
                 )));
             }
         };
+        // A comparator may have more properties than it needs (RFC 8620 §5.5), and clients send such.
         let (ascending, collation) = (arguments.or("isAscending", true)?, Collation::read(&mut arguments)?);
-        arguments.end()?;
         Ok(Self { key, ascending, collation })
     }
 

@@ -97,8 +97,8 @@ impl Comparator {
                 return Err(MethodError::UnsupportedSort(format!("emails cannot be sorted by {property:?}")));
             }
         };
+        // A comparator may have more properties than it needs (RFC 8620 §5.5), and clients send such.
         let (ascending, collation) = (arguments.or("isAscending", true)?, Collation::read(&mut arguments)?);
-        arguments.end()?;
         Ok(Self { key, ascending, collation })
     }
 
