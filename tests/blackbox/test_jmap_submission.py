@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("needs_root")
 @pytest.fixture(scope="module")
 def site(internet: Internet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
     """A server that sends into the internet, with JMAP."""
-    settings = '[jmap]\nenabled = true\n[submission]\nlongest_hold = "7 d"\n'
+    settings = '[submission]\nlongest_hold = "7 d"\n'
     limits = "messages_per_hour = 0\nrecipients_per_hour = 0\nrecipients_per_day = 0\n"
     users, folder = ("alice", "bob", "carol"), tmp_path_factory.mktemp("jmap")
     with sending(folder, internet, users, settings=settings + limits, limits="") as site:

@@ -46,7 +46,7 @@ def service(authority: Authority) -> Iterator[PushService]:
 
 def settings(names: Dns, authority: Authority, allow: str) -> str:
     return (
-        "[login]\nplaintext = true\n[jmap]\nenabled = true\n[checks]\nenabled = false\n"
+        "[login]\nplaintext = true\n[checks]\nenabled = false\n"
         f'[relay]\ndns = ["{names.address}"]\ntrust = ["{authority.path}"]\n'
         f"[push]\nallow = [{allow}]\n"
     )

@@ -107,7 +107,7 @@ def test_every_answered_submission_arrives_once(tmp_path: Path, seed: int, round
     peer = Peer("127.0.0.1", port=0)
     peer.port = peer.listener.getsockname()[1]
     settings = (
-        "[login]\nplaintext = true\n[jmap]\nenabled = true\n"
+        "[login]\nplaintext = true\n"
         f'[relay.route.default]\nhosts = "127.0.0.1:{peer.port}"\n'
         "[submission]\nmessages_per_hour = 0\nrecipients_per_hour = 0\nrecipients_per_day = 0\n"
     )

@@ -250,7 +250,7 @@ impl Settings {
                 header_size: 32 << 10,
                 metrics_from: Network::LOOPBACK.to_vec(),
             },
-            jmap: JmapSettings { enabled: false, url: None, origins: Vec::new() },
+            jmap: JmapSettings { enabled: true, url: None, origins: Vec::new() },
             sts: StsPolicy::default(),
             oauth: OAuthSettings {
                 enabled: true,

@@ -134,8 +134,6 @@ fn settings(plan: &Plan, ports: Ports) -> Result<Settings, Problem> {
     settings.checks.options.exempt = Vec::new();
     settings.tls.self_signed = ["localhost", DOMAIN, &format!("*.{DOMAIN}")].map(str::to_owned).to_vec();
     settings.node.directory.default_domain = Some(DomainName::parse(DOMAIN)?);
-    // Whoever tries things out may try what is not whole yet.
-    settings.jmap.enabled = true;
     settings.push.enabled = settings.relay.enabled;
     settings.push.allow.clone_from(&settings.relay.allow);
     settings.oauth.issuer = Some(format!("http://127.0.0.1:{}", ports.of(80)));
