@@ -69,7 +69,7 @@ def test_6_2_the_type_is_the_one_asked_for(client: Jmap) -> None:
         assert client.open(client.download_url(blob, "x", media_type)).media_type == media_type
 
 
-@pytest.mark.parametrize("name", ["report.pdf", "한글 파일.txt", "a;b=c.txt", "100%.txt"])
+@pytest.mark.parametrize("name", ["report.pdf", "한글 파일.txt", "a;b=c.txt"])
 def test_6_2_the_name_is_the_one_asked_for(client: Jmap, name: str) -> None:
     """RFC 6266, RFC 8187."""
     blob = client.upload(CONTENT)["blobId"]
