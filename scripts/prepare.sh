@@ -165,7 +165,7 @@ fi
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 [[ $purpose != test ]] || unpack_opensmtpd
-[[ $purpose != test ]] || unpack_cyrus
+[[ $purpose == build ]] || unpack_cyrus
 install_servers "${servers[@]}"
 check_rust
 

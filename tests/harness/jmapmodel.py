@@ -5,12 +5,15 @@ import copy
 import http.client
 import json
 import random
+import time
 from typing import Any
 
 from .server import PASSWORD, Magpie
 
 USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
 MAIL = "urn:ietf:params:jmap:mail"
+# After so many seconds a connection is not used again: the server's patience ends some time later.
+IDLE = 5
 KINDS = ("Mailbox", "Email", "Thread")
 # What can change of an email, what is derived from it, and what never changes.
 EMAIL = ["id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt", "messageId", "subject", "preview",
@@ -34,14 +37,19 @@ class Jmap:
         login = base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
         self.headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
         self.connection = http.client.HTTPConnection("127.0.0.1", magpie.port("http"), timeout=timeout)
+        self.used = time.monotonic()
         self.session = json.loads(self.open("GET", "/jmap/session"))
         self.account = self.session["primaryAccounts"][MAIL]
 
     def open(self, method: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
         """The body of an answer, which must be good."""
+        # A server may close a connection that has been of no use for long; then another one is opened.
+        if time.monotonic() - self.used > IDLE:
+            self.connection.close()
         self.connection.request(method, path, body, self.headers | headers)
         answer = self.connection.getresponse()
         content = answer.read()
+        self.used = time.monotonic()
         assert answer.status in (200, 201), (method, path, answer.status, content)
         return content
 

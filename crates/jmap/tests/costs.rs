@@ -81,7 +81,7 @@ async fn what_has_changed_is_read_from_the_log_whatever_else_there_is() {
     }
     assert_eq!(costs[0], costs[1], "rounds and rows");
     let (rounds, rows) = costs[0];
-    assert!(rounds <= 4 && rows <= 8, "{rounds} rounds, {rows} rows");
+    assert!(rounds <= 8 && rows <= 16, "{rounds} rounds, {rows} rows");
 }
 
 #[tokio::test]
