@@ -55,9 +55,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     sink = Sink()
     with serving() as dns:
         dns.add_text("_dmarc.forged.test", "v=DMARC1; p=none")
-        settings = (
-            f'[checks]\ndns = ["{dns.address}"]\nexempt = []\n[login]\nplaintext = true\n'
-        )
+        settings = f'[checks]\ndns = ["{dns.address}"]\nexempt = []\n[login]\nplaintext = true\n'
         settings += f'[relay.route.sink]\ndomains = "*"\nhosts = "127.0.0.1:{sink.server_address[1]}"\ntls = "never"\n'
         if request.param == "queue":
             settings += "[inbound]\ndeliveries = 0\n"
