@@ -5,10 +5,17 @@ mod world;
 
 use std::time::Duration;
 
+use axum::body::Body;
 use directory::{AccountState, NewPassword};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use http_api::Traffic;
+use hyper::client::conn::http2::handshake;
+use hyper::ext::Protocol;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use metrics::Counter;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::oneshot;
-use world::{World, request, status};
+use world::{World, basic, request, status};
 
 const UPGRADE: [&str; 5] = [
     "Connection: Upgrade",
@@ -24,7 +31,7 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 
 /// A client that writes frames and reads frames.
-struct Socket(DuplexStream);
+struct Socket<S = DuplexStream>(S);
 
 impl Socket {
     async fn open(world: &World) -> Self {
@@ -44,7 +51,9 @@ impl Socket {
         assert!(answer.contains("sec-websocket-protocol: jmap"), "{answer}");
         Self(stream)
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// A frame whose key is zero, so that its content stands there as it is.
     async fn send(&mut self, kind: u8, content: &[u8]) {
         self.send_head(kind, content.len() as u64).await;
@@ -96,8 +105,14 @@ impl Socket {
 
     /// The code and the reason of the close frame that comes next, pings aside.
     async fn last_word(&mut self) -> (u16, String) {
+        self.until_closed(false).await
+    }
+
+    /// The same, with pings that are answered or not.
+    async fn until_closed(&mut self, answers: bool) -> (u16, String) {
         loop {
             match self.frame().await {
+                (PING, _) if answers => self.send(PONG, b"").await,
                 (PING, _) => {}
                 (CLOSE, content) => {
                     let code = u16::from_be_bytes([content[0], content[1]]);
@@ -127,6 +142,48 @@ async fn requests_are_answered_and_changes_told() {
     socket.send(CLOSE, &1000_u16.to_be_bytes()).await;
     assert_eq!(socket.closed().await, 1000);
     assert_eq!(socket.0.read(&mut [0]).await.unwrap(), 0);
+}
+
+/// RFC 8441
+#[tokio::test]
+async fn over_http2_a_socket_is_one_of_many_streams() {
+    let world = World::new(|_| {}).await;
+    let (near, far) = duplex(1 << 20);
+    let (server, traffic) =
+        (world.server.clone(), Traffic { received: Counter::noop(), sent: Counter::noop() });
+    let client = "192.0.2.1".parse().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(async move {
+        let stopping = async {
+            stopped.await.ok();
+        };
+        server.serve_http2(far, client, traffic, stopping).await.is_ok()
+    });
+    let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(near)).await.unwrap();
+    tokio::spawn(connection);
+    let login = basic("alice@example.test", "secret");
+    let login = login.strip_prefix("Authorization: ").unwrap();
+    let url = |path: &str| format!("https://mail.example.test{path}");
+    let session = Request::get(url("/jmap/session")).header("authorization", login);
+    let session = sender.send_request(session.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(session.status(), StatusCode::OK);
+    let connect = Request::connect(url("/jmap/ws"))
+        .extension(Protocol::from_static("websocket"))
+        .header("authorization", login)
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-protocol", "jmap");
+    let answer = sender.send_request(connect.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "jmap");
+    let mut socket = Socket(TokioIo::new(hyper::upgrade::on(answer).await.unwrap()));
+    socket.say("hello").await;
+    assert_eq!(socket.text().await, "hello");
+    socket.say("on").await;
+    assert_eq!(socket.text().await, "changed");
+    stop.send(()).unwrap();
+    assert_eq!(socket.closed().await, 1001);
+    drop(socket);
+    assert!(served.await.unwrap());
 }
 
 #[tokio::test]
@@ -246,16 +303,22 @@ async fn a_silent_client_and_a_revoked_login_end() {
     drop(socket);
 
     let account = world.directory.account_by_login("alice@example.test").await.unwrap().unwrap().id;
-    let mut socket = Socket::open(&world).await;
-    world.directory.set_state(account, AccountState::Disabled).await.unwrap();
+    // Whoever is there all the time is told why it is over. Time goes on while the store works.
     let revoked = (1008, "the login is not valid any more".to_owned());
-    assert_eq!(socket.last_word().await, revoked);
+    let mut socket = Socket::open(&world).await;
+    let disabled = world.directory.set_state(account, AccountState::Disabled);
+    let (last_word, disabled) = tokio::join!(socket.until_closed(true), disabled);
+    disabled.unwrap();
+    assert_eq!(last_word, revoked);
     world.directory.set_state(account, AccountState::Active).await.unwrap();
 
     let mut socket = Socket::open(&world).await;
     world.hand.advance(Duration::from_secs(1));
-    world.directory.set_password(account, &NewPassword::Clear("other".to_owned())).await.unwrap();
-    assert_eq!(socket.last_word().await, revoked);
+    let other = NewPassword::Clear("other".to_owned());
+    let changed = world.directory.set_password(account, &other);
+    let (last_word, changed) = tokio::join!(socket.until_closed(true), changed);
+    changed.unwrap();
+    assert_eq!(last_word, revoked);
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ impl Directory {
         app_password: Option<AppPasswordId>,
         grant: Option<&Granted>,
     ) -> Result<Option<Credential>, Error> {
+        let now = self.clock.now();
         self.kv
             .run(|tx| async move {
                 let Some((name, row)) = find(&tx, account).await? else { return Ok(None) };
@@ -60,7 +61,7 @@ impl Directory {
                     return Ok(None);
                 }
                 let changed = if let Some(Granted { grant, client }) = grant {
-                    load_grant(&tx, grant, client, &name).await?.upheld_since()
+                    load_grant(&tx, grant, client, &name).await?.upheld_since(now)
                 } else {
                     let secrets = tx.load::<Credentials>(&name).await?.filter(|row| row.account == account);
                     secrets.and_then(|row| changed(&row, app_password))

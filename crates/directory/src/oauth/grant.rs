@@ -130,9 +130,10 @@ impl Fresh {
 }
 
 impl GrantRows {
-    /// Since when the grant is what it is, if it holds.
-    pub(crate) fn upheld_since(&self) -> Option<Timestamp> {
-        let grant = self.grant.as_ref().filter(|grant| self.uphold(&grant.consent, &grant.client));
+    /// Since when the grant is what it is, if it holds: nobody has ended it, and it has not run out.
+    pub(crate) fn upheld_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let holds = |grant: &&GrantRow| grant.expires > now && self.uphold(&grant.consent, &grant.client);
+        let grant = self.grant.as_ref().filter(holds);
         grant.map(|grant| grant.consent.password)
     }
 
