@@ -236,13 +236,20 @@ mod tests {
     fn a_kind_that_is_not_known_is_skipped() {
         #[derive(Encode)]
         struct Later {
+            #[n(0)]
+            identities: Vec<ObjectChange>,
             #[n(1)]
             submissions: Vec<ObjectChange>,
-            #[n(9)]
+            #[n(2)]
+            vacation_responses: Vec<ObjectChange>,
+            #[n(3)]
             later: Vec<ObjectChange>,
         }
         let one = ObjectChange { object: ObjectId(5), changed: Changed::Created };
-        let later = minicbor::to_vec(Later { submissions: vec![one], later: vec![one] }).unwrap();
+        let none = Vec::new;
+        let (identities, vacation_responses) = (none(), none());
+        let later = Later { identities, submissions: vec![one], vacation_responses, later: vec![one] };
+        let later = minicbor::to_vec(later).unwrap();
         let objects: ObjectsChange = minicbor::decode(&later).unwrap();
         assert_eq!(objects.of(ObjectKind::Submission), [one]);
         assert!(objects.of(ObjectKind::Identity).is_empty() && !objects.is_empty());
