@@ -20,6 +20,7 @@ from harness.server import DOMAIN, PASSWORD, Magpie, any_certificate
 from harness.site import Site
 
 SCRAM, PLUS = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
+TOKENS = ["OAUTHBEARER", "XOAUTH2"]
 
 
 @pytest.fixture
@@ -156,14 +157,14 @@ def test_scram_bound_to_the_channel(magpie: Magpie, user: str) -> None:
 def test_the_channel_is_offered_only_where_there_is_one(magpie: Magpie) -> None:
     with magpie.smtp("submission") as client:
         client.ehlo()
-        assert client.esmtp_features["auth"].split() == [SCRAM, "PLAIN", "LOGIN"]
+        assert client.esmtp_features["auth"].split() == [SCRAM, *TOKENS, "PLAIN", "LOGIN"]
         assert client.docmd("AUTH", PLUS)[0] == 504
     old = any_certificate()
     old.maximum_version = old.minimum_version = 0x0303  # TLS 1.2 has no binding that is safe
     with magpie.smtp("submission") as client:
         client.starttls(context=old)
         client.ehlo()
-        assert client.esmtp_features["auth"].split() == [SCRAM, "PLAIN", "LOGIN"]
+        assert client.esmtp_features["auth"].split() == [SCRAM, *TOKENS, "PLAIN", "LOGIN"]
 
 
 def test_38_wrong_password_and_unknown_user_get_the_same_answer(magpie: Magpie, user: str) -> None:
