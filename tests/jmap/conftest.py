@@ -32,7 +32,9 @@ class Ours:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "[cyrus" in item.name and (reason := differences.reason(item.name)):
-            item.add_marker(pytest.mark.xfail(reason=f"Cyrus: {reason}", strict=True))
+            # A process of theirs that reads where it must not fails now and then.
+            strict = reason != "its server fails"
+            item.add_marker(pytest.mark.xfail(reason=f"Cyrus: {reason}", strict=strict))
 
 
 @pytest.fixture(scope="session", params=["magpie", "cyrus"])
