@@ -24,7 +24,7 @@ class Socket:
         self.account = client.account
         self.opening = connect(
             url, ssl=any_certificate() if url.startswith("wss:") else None, subprotocols=[protocol] if protocol else None,
-            additional_headers={"Authorization": f"Basic {client.login}"}, max_size=None, **more,
+            additional_headers={"Authorization": f"Basic {client.login}"}, max_size=None, open_timeout=60, **more,
         )  # fmt: skip
         self.connection: ClientConnection = self.opening.__enter__()
 
