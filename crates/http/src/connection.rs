@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::middleware::from_fn;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,6 +20,7 @@ use crate::api::{self, Api};
 use crate::discovery::{self, Discovery};
 use crate::oauth::{self, OAuth};
 use crate::routes::{Asker, Services, router};
+use crate::unread::read_the_rest;
 
 /// How much a client may send, and how long it may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,7 +134,7 @@ impl HttpServer {
         let stream = Patient::new(stream, self.limits.stall, traffic);
         let (mut departure, leaving) = Departure::new();
         let router = self.router.clone().layer(Extension(Asker(client))).layer(Extension(leaving));
-        let service = TowerToHyperService::new(router);
+        let service = TowerToHyperService::new(router.layer(from_fn(read_the_rest)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_time)

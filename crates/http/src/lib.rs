@@ -23,6 +23,7 @@ mod h2;
 mod oauth;
 mod process;
 mod routes;
+mod unread;
 
 pub use api::{
     Api, ApiLimits, Change, Content, Download, EventQuestion, Heard, JmapService, PollQuestion, Refused,

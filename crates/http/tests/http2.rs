@@ -310,6 +310,42 @@ async fn fault_47_an_answer_that_is_given_no_room_is_given_up() {
     assert!(data.stream == 3 && data.payload.starts_with(b"# HELP"), "{data:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_body_that_nobody_needs_is_read_and_not_refused() {
+    let world = World::new();
+    let mut raw = Raw::new(&world, &[]).await;
+    assert!(raw.send(&frame(HEADERS, END_HEADERS, 1, &block("/nothing"))).await);
+    assert_eq!(raw.wait_for(HEADERS).await.stream, 1);
+    // It is answered, and the client sends on: nothing tells it that it should not have.
+    assert!(raw.send(&frame(DATA, 0, 1, &[0; 10_000])).await);
+    assert!(raw.send(&frame(DATA, END_STREAM, 1, &[0; 10_000])).await);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(raw.send(&frame(PING, 0, 0, &[7; 8])).await);
+    loop {
+        let frame = raw.next().await.unwrap();
+        assert!(frame.kind != RST_STREAM, "{frame:?}");
+        if frame.kind == PING && frame.payload == [7; 8] {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_body_that_nobody_needs_is_told_to_stop() {
+    let world = World::new();
+    let mut raw = Raw::new(&world, &[]).await;
+    assert!(raw.send(&frame(HEADERS, END_HEADERS, 1, &block("/nothing"))).await);
+    for _ in 0..5 {
+        assert!(raw.send(&frame(DATA, 0, 1, &[0; 16_000])).await);
+    }
+    assert_eq!(raw.wait_for(RST_STREAM).await.payload, [0, 0, 0, 0], "RFC 9113 §8.1: NO_ERROR");
+    // And so is one that does not come.
+    assert!(raw.send(&frame(HEADERS, END_HEADERS, 3, &block("/nothing"))).await);
+    let began = Instant::now();
+    assert_eq!(raw.wait_for(RST_STREAM).await.stream, 3);
+    assert!(began.elapsed() < LIMITS.stall, "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn the_requests_under_way_are_the_last_when_the_server_stops() {
     let world = World::new();

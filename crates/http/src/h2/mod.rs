@@ -34,6 +34,7 @@ use self::streams::Streams;
 use self::watched::Watched;
 use crate::connection::{Departure, HttpServer, Patient, Traffic};
 use crate::routes::Asker;
+use crate::unread::read_the_rest;
 
 /// Requests of one connection at once. RFC 9113 §6.5.2 recommends no less.
 const STREAMS: u32 = 100;
@@ -71,7 +72,8 @@ impl HttpServer {
         let stream = Watched::new(Patient::new(stream, limits.stall, traffic), streams.clone());
         let (departure, leaving) = Departure::new();
         let router = self.router().layer(Extension(Asker(client))).layer(Extension(leaving));
-        let service = TowerToHyperService::new(router.layer(from_fn(as_one_of_many)));
+        let service =
+            TowerToHyperService::new(router.layer(from_fn(as_one_of_many)).layer(from_fn(read_the_rest)));
         let connection = builder(&streams, limits.header_size, limits.stall)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection, stopping);
