@@ -129,7 +129,8 @@ def push_line(title: str, name: str, figures: dict) -> str:
 def backlog_line(title: str, name: str, figures: dict) -> str:
     """What waiting mail takes, and what is left of the rate for others."""
     added = f"{figures['added'] / 2**20:+,.0f} MB"
-    rates = f"{number(figures['beside'])}/s, {number(figures['alone'])}/s without"
+    shares = f"{number(figures['kept_at_once'])} at once, {number(figures['kept_rested'])} after a rest"
+    rates = f"{number(figures['beside'])}/s, {number(figures['alone'])}/s without ({shares})"
     return f"| {title} | {name} | {rates} | | | | | {memory(figures)} ({added}) |"
 
 

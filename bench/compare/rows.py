@@ -243,6 +243,8 @@ ROWS = [
 
 # What waits for a server that is down: what it takes, and what it does to mail for others.
 BACKLOG = 100_000
+# Seconds until it is measured once more what it costs that so much waits.
+BACKLOG_REST = 30
 BACKLOG_TITLE = "{:,} messages wait for a server that is down"
 BACKLOG_AIM = Aim("rate_kept", least=0.9)
 

@@ -28,7 +28,7 @@ from harness.server import PASSWORD, Magpie  # noqa: E402
 from peers import Dovecot, Postfix, check_reachable, is_open  # noqa: E402
 from processes import Syncs, Tree  # noqa: E402
 from rows import DOVECOT, DURABLE_DOVECOT, MAGPIE, PAIR, POSTFIX, ROWS, Row  # noqa: E402
-from sending import DEAD, senders  # noqa: E402
+from sending import DEAD, sender, senders  # noqa: E402
 from webmail import webmails  # noqa: E402
 
 LOAD = Path(os.environ.get("MAGPIE_LOAD", ROOT / "target" / "release" / "load"))
@@ -125,24 +125,51 @@ class Relays:
         return {name: (value - before[name]) / count for name, value in server.counters().items()}
 
     def backlog(self, row: Row, messages: int) -> dict[str, dict]:
-        """The rate without and with so much mail that waits for a dead server, and the memory that this takes."""
+        """The rate beside so much mail that waits for a dead server, and the memory that this takes.
+
+        A second server of the same kind has nothing that waits. Both are measured in turns, so that neither what a
+        machine does by the way nor what has passed through a queue is taken for what waiting mail costs; first right
+        after it came, then after a rest, when the stores have put in order what they were given.
+        """
         figures = {}
         for server in self.servers:
-            count = int(row.pair_count * self.options.seconds)
-            alone = [count / self.round(row, server, count, n)["seconds"] for n in range(self.options.rounds)]
-            memory = settled(server.tree)
-            say(f"{server.name}: {messages:,} messages for a server that is down")
-            arguments = ["submit", "--to", DEAD, "--size", "2000", *rows.common(server.port, 20, range(1, 21))]
-            with Load(*arguments, "--count", str(messages), password=server.password) as load:
-                load.go()
-            with_it = settled(server.tree)
-            beside = [count / self.round(row, server, count, 10 + n)["seconds"] for n in range(self.options.rounds)]
+            folder = self.folder / f"control-{server.name.lower()}"
+            with sender(type(server), folder, self.sink, rows.SENDERS) as control:
+                count = int(row.pair_count * self.options.seconds)
+                for each in (control, server):
+                    self.round(row, each, count, 97)
+                memory = settled(server.tree)
+                say(f"{server.name}: {messages:,} messages for a server that is down")
+                arguments = ["submit", "--to", DEAD, "--size", "2000", *rows.common(server.port, 20, range(1, 21))]
+                with Load(*arguments, "--count", str(messages), password=server.password) as load:
+                    load.go()
+                with_it = settled(server.tree)
+                turns = [self.turn(row, control, server, count, n) for n in range(self.options.rounds)]
+                time.sleep(rows.BACKLOG_REST)
+                rested = [self.turn(row, control, server, count, 10 + n) for n in range(self.options.rounds)]
+            say(f"{server.name}: {shares(turns)} of the rate without; after a rest {shares(rested)}")
             figures[server.name] = {
-                "memory": with_it, "added": with_it - memory, "alone": statistics.median(alone),
-                "beside": statistics.median(beside),
-                "rate_kept": statistics.median(beside) / statistics.median(alone), "messages": messages,
+                "memory": with_it, "added": with_it - memory, "messages": messages,
+                "alone": statistics.median(alone for alone, _ in turns + rested),
+                "beside": statistics.median(beside for _, beside in turns + rested),
+                "rate_kept": min(kept(turns), kept(rested)),
+                "kept_at_once": kept(turns), "kept_rested": kept(rested),
             }  # fmt: skip
         return figures
+
+    def turn(self, row: Row, control, server, count: int, number: int) -> tuple[float, float]:
+        """A round of each: messages in a second without and beside what waits."""
+        alone, beside = (count / self.round(row, each, count, number)["seconds"] for each in (control, server))
+        return alone, beside
+
+
+def kept(turns: list[tuple[float, float]]) -> float:
+    """The share of the rate that is left, of the turn in the middle."""
+    return statistics.median(beside / alone for alone, beside in turns)
+
+
+def shares(turns: list[tuple[float, float]]) -> str:
+    return ", ".join(f"{beside / alone:.2f} ({beside:,.0f} of {alone:,.0f}/s)" for alone, beside in turns)
 
 
 class Webmails:

@@ -137,14 +137,22 @@ class SendingPostfix(Postfix):
 
 
 @contextlib.contextmanager
-def senders(folder: Path, accounts: int) -> Iterator[tuple[Sink, list]]:
+def senders(folder: Path, accounts: int, called: str = "sending") -> Iterator[tuple[Sink, list]]:
     """The sink, and both servers in front of it."""
     with contextlib.ExitStack() as stack:
         sink = Sink()
         stack.callback(sink.stop)
         started = []
         for kind in (SendingMagpie, SendingPostfix):
-            server = kind(folder / f"sending-{kind.name.lower()}", sink, accounts)
-            stack.callback(server.stop)
-            started.append(server.start())
+            started.append(stack.enter_context(sender(kind, folder / f"{called}-{kind.name.lower()}", sink, accounts)))
         yield sink, started
+
+
+@contextlib.contextmanager
+def sender(kind: type, folder: Path, sink: Sink, accounts: int) -> Iterator:
+    """One server in front of the sink."""
+    server = kind(folder, sink, accounts)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
