@@ -128,14 +128,15 @@ def deny(run: Runner) -> Outcome:
     return total + Outcome(failed=1)
 
 
-def clippy(run: Runner) -> Outcome:
-    """clippy finds nothing in any target"""
-    return run.check("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings")
-
-
 def build(run: Runner) -> Outcome:
-    """the binary and all tests compile"""
-    return run.check("cargo", "build", "--locked", "--workspace", "--all-targets")
+    """the binary and all tests compile, and clippy finds nothing in any target"""
+    code, output = run.run("cargo", "build", "--locked", "--workspace", "--all-targets")
+    warned = [
+        line for line in output.splitlines() if re.search(r"warning.*: `[^`]+` \(.*\) generated \d+ warning", line)
+    ]
+    return at_least_one_failure(
+        Outcome(passed=int(code == 0) + int(not warned), failed=int(bool(warned)), notes=warned), code
+    )
 
 
 def unit(run: Runner) -> Outcome:
@@ -184,7 +185,7 @@ def powerloss(run: Runner) -> Outcome:
 
 
 STAGES = {stage.__name__: stage for stage in (
-    fmt, house, deny, clippy, build, unit, corpus, blackbox, jmap, dovecot, crash, powerloss,
+    fmt, house, deny, build, unit, corpus, blackbox, jmap, dovecot, crash, powerloss,
 )}  # fmt: skip
 
 # Without the stage on the right, the one on the left cannot run.
@@ -292,6 +293,9 @@ def environment() -> dict[str, str]:
     values = dict(os.environ)
     values["PATH"] = f"{TOOLS}:{values['PATH']}:/usr/sbin:/sbin"
     values.setdefault("CARGO_TERM_PROGRESS_WHEN", "never")
+    # Our own crates are compiled by clippy's driver, which is the compiler with more to say: what is tested and what is
+    # checked is compiled once.
+    values["RUSTC_WORKSPACE_WRAPPER"] = "clippy-driver"
     if TERMINAL:
         values.setdefault("CARGO_TERM_COLOR", "always")
     return values
