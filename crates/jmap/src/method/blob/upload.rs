@@ -1,6 +1,6 @@
 //! `Blob/upload` (RFC 9404 §4.1): blobs made of what stands in the request, and of ranges of other blobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -45,7 +45,7 @@ pub(in super::super) async fn run(
         return Err(MethodError::argument("create", "must name what is created as ids are written"));
     }
     let (mut created, mut not_created) = (Object::new(), Object::new());
-    while let Some(name) = next(&wanted) {
+    for name in order(&wanted) {
         let upload = wanted.remove(&name).unwrap_or_default();
         match create(context, account, upload).await? {
             Ok(shown) => {
@@ -66,16 +66,35 @@ pub(in super::super) async fn run(
     ]))
 }
 
-/// The next blob to make: one that is made of no other that is still to be made. In a circle each waits for another, and
-/// none of them can be: the first finds no such blob.
-fn next(wanted: &BTreeMap<String, Object>) -> Option<String> {
-    let waits = |upload: &Object| {
+/// The order in which to make blobs: each after those that it is made of. In a circle each waits for another, and none of
+/// them can be made: the first finds no such blob. Each part of a blob is looked at once, however many there are.
+fn order(wanted: &BTreeMap<String, Object>) -> Vec<String> {
+    let mut waits: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut followers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, upload) in wanted {
         let sources = upload.get("data").and_then(Value::as_array);
-        let mut named = sources.into_iter().flatten().filter_map(|source| source.get("blobId")?.as_str());
-        named.any(|blob| blob.strip_prefix('#').is_some_and(|name| wanted.contains_key(name)))
-    };
-    let free = wanted.iter().find(|(_, upload)| !waits(upload)).map(|(name, _)| name);
-    free.or_else(|| wanted.keys().next()).cloned()
+        let named = sources.into_iter().flatten().filter_map(|source| source.get("blobId")?.as_str());
+        let others = named.filter_map(|blob| blob.strip_prefix('#'));
+        let others: BTreeSet<&str> = others.filter(|other| wanted.contains_key(*other)).collect();
+        others.iter().for_each(|other| followers.entry(other).or_default().push(name));
+        waits.insert(name, others);
+    }
+    let mut free: BTreeSet<&str> =
+        waits.iter().filter(|(_, on)| on.is_empty()).map(|(name, _)| *name).collect();
+    let mut order = Vec::with_capacity(wanted.len());
+    while let Some(name) = free.pop_first().or_else(|| waits.keys().next().copied()) {
+        waits.remove(name);
+        order.push(name.to_owned());
+        for follower in followers.remove(name).unwrap_or_default() {
+            if let Some(on) = waits.get_mut(follower)
+                && on.remove(name)
+                && on.is_empty()
+            {
+                free.insert(follower);
+            }
+        }
+    }
+    order
 }
 
 async fn create(context: &mut Context<'_>, account: AccountId, upload: Object) -> Made<Object> {
@@ -212,5 +231,44 @@ fn piece(source: Value) -> Result<Piece, String> {
     match source.keys().next() {
         Some(name) => Err(format!("{name:?} does not belong into such a source")),
         None => Ok(piece),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ordered(wanted: Value) -> Vec<String> {
+        let Value::Object(wanted) = wanted else { panic!("an object") };
+        let objects = wanted.into_iter().map(|(name, upload)| (name, upload.as_object().cloned().unwrap()));
+        order(&objects.collect())
+    }
+
+    #[test]
+    fn what_is_needed_is_made_first() {
+        let of = |names: &[&str]| {
+            let sources: Vec<Value> = names.iter().map(|name| json!({"blobId": name})).collect();
+            json!({"data": sources})
+        };
+        assert_eq!(
+            ordered(json!({"a": of(&["#c", "#b"]), "b": of(&["#c", "#c"]), "c": of(&["Bx"])})),
+            ["c", "b", "a"]
+        );
+        assert_eq!(ordered(json!({"a": of(&["#a"]), "b": of(&["#c"]), "c": of(&["#b"])})), ["a", "b", "c"]);
+        assert_eq!(ordered(json!({"a": of(&["#elsewhere"]), "b": {"data": 3}, "c": {}})), ["a", "b", "c"]);
+    }
+
+    /// A chain in the worst order, each blob of which names the next hundreds of times.
+    #[test]
+    fn fault_49_long_chains_are_put_in_order_in_one_go() {
+        let name = |number: usize| format!("n{number:04}");
+        let objects: BTreeMap<String, Object> = (0..300)
+            .map(|number| {
+                let sources = vec![json!({"blobId": format!("#{}", name(number + 1))}); 300];
+                (name(number), object([("data", Value::Array(sources))]))
+            })
+            .collect();
+        let reversed: Vec<String> = (0..300).rev().map(name).collect();
+        assert_eq!(order(&objects), reversed);
     }
 }
