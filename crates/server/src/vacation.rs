@@ -246,7 +246,7 @@ impl Inner {
 
     /// The address of the account's that the message names.
     async fn addressed(&self, account: AccountId, question: &Question) -> Result<Option<String>, Failure> {
-        for address in question.recipients().into_iter().take(NAMED) {
+        for address in question.recipients() {
             if self.directory.is_address_of(account, &address).await? {
                 return Ok(Some(address));
             }
@@ -256,7 +256,7 @@ impl Inner {
 }
 
 impl Question {
-    /// The addresses that the message says it is for (RFC 5230 §4.5), each once.
+    /// The first [`NAMED`] addresses that the message says it is for (RFC 5230 §4.5), each once.
     fn recipients(&self) -> Vec<String> {
         const FIELDS: [&str; 6] = ["to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc"];
         let header = Header::parse(&self.header);
@@ -265,6 +265,9 @@ impl Question {
             for address in addresses(&String::from_utf8_lossy(field.value())) {
                 if !found.iter().any(|other| other.eq_ignore_ascii_case(&address)) {
                     found.push(address);
+                }
+                if found.len() == NAMED {
+                    return found;
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What becomes of a message that was received whole. Here is the one place that says it is durable.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -92,7 +93,8 @@ pub(super) struct Plan {
 impl Plan {
     /// The name of the delivery to an account.
     pub(super) fn delivery(&self, account: AccountId) -> Option<DeliveryId> {
-        self.deliveries.iter().find(|delivery| delivery.account == account)?.id
+        let at = self.deliveries.binary_search_by_key(&account, |delivery| delivery.account).ok()?;
+        self.deliveries.get(at)?.id
     }
 
     /// Whether there is somebody on another server to send it to.
@@ -254,11 +256,11 @@ impl Incoming<'_> {
         // Without a Message-ID two equal messages may both be meant.
         let recognised = Some(examined.hash).filter(|_| examined.recognisable && self.booking.is_none());
         let sender = self.envelope.origin.sender.mailbox().map(ToString::to_string);
-        let mut deliveries: Vec<Delivery> = Vec::new();
+        let (mut deliveries, mut known): (Vec<Delivery>, _) = (Vec::new(), HashSet::new());
         let mut fingerprints = Vec::new();
         for recipient in &self.envelope.recipients {
             for Destination { account, limits } in &self.recipients.route(&recipient.path).local {
-                if deliveries.iter().any(|delivery| delivery.account == *account) {
+                if !known.insert(*account) {
                     continue;
                 }
                 let id = if let Some(booking) = self.booking {
@@ -287,6 +289,8 @@ impl Incoming<'_> {
                 });
             }
         }
+        // They are looked for by their accounts, and a list may lead to thousands.
+        deliveries.sort_unstable_by_key(|delivery| delivery.account);
         let kept_back = examined.place == Place::Junk;
         let departures = match kept_back {
             true => Vec::new(),
@@ -489,11 +493,11 @@ impl Incoming<'_> {
         if one_reply && !verdicts.iter().all(taken) {
             return Vec::new();
         }
-        let leads_to = |path, account| self.recipients.route(path).local.iter().any(|d| d.account == account);
+        let refused = self.envelope.recipients.iter().zip(verdicts).filter(|(_, verdict)| !taken(verdict));
+        let refused = refused.flat_map(|(recipient, _)| &self.recipients.route(&recipient.path).local);
+        let open: HashSet<AccountId> = refused.map(|destination| destination.account).collect();
         let settled = plan.fingerprints.into_iter().filter(|(account, _)| {
-            let mut leading =
-                self.envelope.recipients.iter().zip(verdicts).filter(|(r, _)| leads_to(&r.path, *account));
-            leading.all(|(_, verdict)| taken(verdict)) && matches!(fate_of(fates, *account), Some(Ok(_)))
+            !open.contains(account) && matches!(fate_of(fates, *account), Some(Ok(_)))
         });
         let mut settled: Vec<Fingerprint> = settled.map(|(_, fingerprint)| fingerprint).collect();
         let departs = |path| self.recipients.route(path).leaves();
@@ -547,8 +551,10 @@ fn became(fate: &Result<Safe, mail::Error>) -> Became {
     }
 }
 
+/// What became of the message for an account, of all deliveries by account.
 pub(super) fn fate_of(fates: &[Fate], account: AccountId) -> Option<&Result<Safe, mail::Error>> {
-    fates.iter().find(|(other, _)| *other == account).map(|(_, fate)| fate)
+    let at = fates.binary_search_by_key(&account, |(other, _)| *other).ok()?;
+    fates.get(at).map(|(_, fate)| fate)
 }
 
 /// Whether a delivery failed for a reason of ours that may be over soon. That a mailbox is full is none.

@@ -1,5 +1,7 @@
 //! The envelope of a submission: as the client gives it, or as it follows from the message (RFC 8621 §7).
 
+use std::collections::HashSet;
+
 use mail::Path;
 use serde_json::Value;
 use types::{Header, addresses};
@@ -26,10 +28,10 @@ impl Envelope {
             |value: &Value| path(value).ok_or_else(|| bad("names addresses with email and parameters"));
         let sender = path(envelope.get("mailFrom").ok_or_else(|| bad("lacks mailFrom"))?)?;
         let Some(Value::Array(list)) = envelope.get("rcptTo") else { return Err(bad("lacks rcptTo")) };
-        let mut recipients: Vec<Path> = Vec::with_capacity(list.len());
+        let (mut recipients, mut known) = (Vec::with_capacity(list.len()), HashSet::new());
         for one in list {
             let one = path(one)?;
-            if !recipients.iter().any(|known| known.address == one.address) {
+            if known.insert(one.address.clone()) {
                 recipients.push(one);
             }
         }
@@ -54,12 +56,12 @@ impl Envelope {
         let found = senders.pop();
         let is_named = found.is_some();
         let sender = Path { address: found.unwrap_or_else(|| identity.to_owned()), parameters: None };
-        let mut recipients: Vec<Path> = Vec::new();
-        for address in ["to", "cc", "bcc"].into_iter().flat_map(named) {
-            if !recipients.iter().any(|known| known.address == address) {
-                recipients.push(Path { address, parameters: None });
-            }
-        }
+        let mut known = HashSet::new();
+        let named = ["to", "cc", "bcc"].into_iter().flat_map(named);
+        let recipients = named
+            .filter(|address| known.insert(address.clone()))
+            .map(|address| Path { address, parameters: None })
+            .collect();
         Ok((Self { sender, recipients }, is_named))
     }
 }
