@@ -180,8 +180,11 @@ impl OAuth {
         let redirect =
             redirect.ok_or(Unasked::Nowhere("The app asks to answer to a place that is not its own."))?;
         let state = variables.get("state").map(str::to_owned);
-        let told =
-            |code, why| Err(Unasked::Told { redirect: redirect.to_owned(), state: state.clone(), code, why });
+        let told = |code, why| match client.stranger {
+            // Nobody here trusts it: no page of ours sends a browser to it before somebody has logged in (RFC 9700 §4.11.2).
+            true => Err(Unasked::Nowhere("The app asks for something that there is not here.")),
+            false => Err(Unasked::Told { redirect: redirect.to_owned(), state: state.clone(), code, why }),
+        };
         match variables.get("response_type") {
             Some("code") => {}
             Some(_) => return told("unsupported_response_type", "the response_type is code"),
