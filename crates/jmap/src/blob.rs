@@ -40,6 +40,12 @@ impl Extract {
     fn range(size: u64, octets: Bytes) -> Self {
         Self { size, read: octets.len() as u64, octets }
     }
+
+    /// The same, when so many octets had to be read before.
+    const fn after(mut self, octets: u64) -> Self {
+        self.read = self.read.saturating_add(octets);
+        self
+    }
 }
 
 /// All octets of a blob.
@@ -68,19 +74,20 @@ pub(crate) async fn extract(
         }
         (BlobRoot::Upload(hash), parts) => {
             let content = mail.upload_content(account, hash).await?.ok_or(TransferError::NotFound)?;
-            return Ok(Extract::of(&inwards(content, parts)?, range));
+            let whole = content.len() as u64;
+            return Ok(Extract { read: whole, ..Extract::of(&inwards(content, parts)?, range) });
         }
     };
     let source = source(mail, account, email).await?;
     let Some((first, rest)) = blob.parts.split_first() else {
         return Ok(Extract::range(source.size(), source.read(range).await?));
     };
-    let structure = structure(mail, account, email, &source).await?;
+    let (structure, looked_at) = structure(mail, account, email, &source).await?;
     let part = named(&structure, *first)?;
     if rest.is_empty() && is_plain(part) {
         let place = |at: u64| part.body.saturating_add(at).min(part.end);
         let octets = source.read(place(range.start)..place(range.end)).await?;
-        return Ok(Extract::range(part.size(), octets));
+        return Ok(Extract::range(part.size(), octets).after(looked_at));
     }
     let body = part.body..part.end;
     if rest.is_empty()
@@ -91,7 +98,7 @@ pub(crate) async fn extract(
         while let Some(piece) = stream.next().await? {
             octets.extend_from_slice(&piece);
         }
-        return Ok(Extract::range(size, octets.freeze()));
+        return Ok(Extract::range(size, octets.freeze()).after(looked_at));
     }
     if part.size() > UNPACKED {
         return Err(TransferError::NotFound);
@@ -99,7 +106,7 @@ pub(crate) async fn extract(
     let body = source.read(body).await?;
     let mut extract = Extract::of(&inwards(owned(part, &body), rest)?, range);
     extract.read = body.len() as u64;
-    Ok(extract)
+    Ok(extract.after(looked_at))
 }
 
 /// Octets of a blob. Nothing of it is read, unless it has to be decoded.
@@ -114,19 +121,20 @@ pub(crate) async fn source(mail: &Mail, account: AccountId, email: EmailId) -> R
     Ok(mail.source(account, email).await?)
 }
 
+/// How a message is made up, and how many octets had to be read for that.
 pub(crate) async fn structure(
     mail: &Mail,
     account: AccountId,
     email: EmailId,
     source: &Source,
-) -> Result<Structure, TransferError> {
+) -> Result<(Structure, u64), TransferError> {
     let records = mail.records(account, &[email]).await?;
     let record = records.into_iter().flatten().next().ok_or(TransferError::NotFound)?;
     if record.cuts()?.contains(mail::record::Cuts::STRUCTURE) {
         let raw = source.read(0..source.size()).await?;
-        return Ok(ingest::structure(&raw, &ingest::Limits::default()).0);
+        return Ok((ingest::structure(&raw, &ingest::Limits::default()).0, raw.len() as u64));
     }
-    Ok(record.structure()?)
+    Ok((record.structure()?, 0))
 }
 
 /// Goes from part to part, each in the message that the one before holds.

@@ -121,7 +121,7 @@ pub(crate) async fn open(
         }
         (BlobRoot::Email(email), [first, rest @ ..]) => {
             let source = blob::source(mail, account, email).await?;
-            let structure = blob::structure(mail, account, email, &source).await?;
+            let (structure, _read) = blob::structure(mail, account, email, &source).await?;
             let part = blob::named(&structure, *first)?;
             let body = part.body..part.end;
             if rest.is_empty() && blob::is_plain(part) {

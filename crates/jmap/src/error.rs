@@ -185,6 +185,9 @@ impl From<push::Error> for MethodError {
     }
 }
 
+/// Properties that one error names, where there are more.
+const MOST_PROPERTIES: usize = 20;
+
 /// Why one object of a `/set` was not created, updated or destroyed (RFC 8620 §5.3, RFC 8621 §2.5 and §4.6).
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct SetError {
@@ -213,7 +216,8 @@ impl SetError {
 
     /// This one, and another of the same object: where both are about properties, all of these are named.
     pub(crate) fn and(mut self, other: Self) -> Self {
-        if self.kind != "invalidProperties" {
+        // Enough to go on with; each one more is said with all that were before.
+        if self.kind != "invalidProperties" || self.properties.len() >= MOST_PROPERTIES {
             return self;
         }
         if other.kind != self.kind {

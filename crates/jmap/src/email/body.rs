@@ -34,6 +34,8 @@ pub(crate) struct Parts<'p> {
     facts: BTreeMap<usize, Facts>,
     properties: &'p [Named<PartProperty>],
     blob: &'p BlobId,
+    /// What texts of unknown charset are in, if other parts tell.
+    hint: Option<String>,
 }
 
 impl<'p> Parts<'p> {
@@ -46,7 +48,8 @@ impl<'p> Parts<'p> {
         mail: &Mail,
     ) -> Result<Self, Error> {
         let structure = letter.structure(mail).await?.clone();
-        let mut parts = Self { structure, facts: BTreeMap::new(), properties, blob };
+        let hint = structure.charset_hint().map(Cow::into_owned);
+        let mut parts = Self { structure, facts: BTreeMap::new(), properties, blob, hint };
         let sizes = properties.iter().any(|(_, p)| *p == PartProperty::Size);
         let headers =
             properties.iter().any(|(_, p)| matches!(p, PartProperty::Headers | PartProperty::Header(_)));
@@ -97,7 +100,7 @@ impl<'p> Parts<'p> {
 
     fn value(&self, index: usize, part: &Part, property: &PartProperty) -> Value {
         let facts = || self.facts.get(&index).cloned().unwrap_or_default();
-        let hint = || self.structure.charset_hint();
+        let hint = self.hint.as_deref();
         match property {
             PartProperty::PartId if part.is_multipart() => Value::Null,
             PartProperty::BlobId if part.is_multipart() => Value::Null,
@@ -105,8 +108,8 @@ impl<'p> Parts<'p> {
             PartProperty::BlobId => self.blob.part(index).to_string().into(),
             PartProperty::Size => facts().size.into(),
             PartProperty::Headers => all_fields(&facts().header),
-            PartProperty::Header(property) => property.value(&facts().header, hint().as_deref()),
-            PartProperty::Name => part.file_name(hint().as_deref()).into(),
+            PartProperty::Header(property) => property.value(&facts().header, hint),
+            PartProperty::Name => part.file_name(hint).into(),
             PartProperty::Type => part.media_type.as_str().into(),
             PartProperty::Charset => charset(part).map(Cow::into_owned).into(),
             PartProperty::Disposition => part.disposition().into(),

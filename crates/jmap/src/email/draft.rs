@@ -74,9 +74,9 @@ const FIELDS: [(&str, &str); 11] = [
 impl Draft {
     /// Reads what is left of an object when its mailboxes, keywords and date of arrival are taken.
     pub(crate) fn read(mut object: Object) -> Result<Self, SetError> {
-        let mut values = Values(object.remove("bodyValues").unwrap_or_default());
+        let mut values = Values::read(object.remove("bodyValues"))?;
         let mut count = 0;
-        let mut read = |part: &Value| Part::read(part, &mut values, 0, &mut count);
+        let mut read = |part: Value| Part::read(part, &mut values, 0, &mut count);
         let structure = object.remove("bodyStructure").filter(|value| !value.is_null());
         let mut list = |name: &'static str| list(object.remove(name), name);
         let (text, html, attachments) = (list("textBody")?, list("htmlBody")?, list("attachments")?);
@@ -86,13 +86,13 @@ impl Draft {
                     let names = &["bodyStructure", "textBody", "htmlBody", "attachments"];
                     return Err(SetError::properties(names, "bodyStructure stands for all other bodies"));
                 }
-                read(&structure)?
+                read(structure)?
             }
             None => {
                 let text = the_one(text, "textBody", "text/plain", &mut read)?;
                 let html = the_one(html, "htmlBody", "text/html", &mut read)?;
                 let attachments = attachments.unwrap_or_default();
-                let attachments = attachments.iter().map(&mut read).collect::<Result<Vec<_>, _>>()?;
+                let attachments = attachments.into_iter().map(&mut read).collect::<Result<Vec<_>, _>>()?;
                 assembled(text, html, attachments)
             }
         };
@@ -157,14 +157,15 @@ impl Part {
         }
     }
 
-    fn read(value: &Value, values: &mut Values, depth: usize, count: &mut usize) -> Result<Self, SetError> {
+    fn read(value: Value, values: &mut Values, depth: usize, count: &mut usize) -> Result<Self, SetError> {
         let bad = |name: &str, what: &str| SetError::properties(&[name], format!("{name} of a part {what}"));
         *count += 1;
         if depth > DEEPEST || *count > MOST_PARTS {
             return Err(SetError::new("tooLarge", "there are more parts than an email may have"));
         }
-        let Value::Object(members) = value else { return Err(bad("bodyStructure", "must be an object")) };
-        let mut members = members.clone();
+        let Value::Object(mut members) = value else {
+            return Err(bad("bodyStructure", "must be an object"));
+        };
         members.retain(|_, value| !value.is_null());
         let mut text = |name: &str| match members.remove(name) {
             None => Ok(None),
@@ -194,7 +195,7 @@ impl Part {
         let is_multipart = media_type.starts_with("multipart/");
         let body = match (part_id, blob_id, inner) {
             (None, None, Some(Value::Array(parts))) if is_multipart => {
-                let parts = parts.iter().map(|part| Self::read(part, values, depth + 1, count));
+                let parts = parts.into_iter().map(|part| Self::read(part, values, depth + 1, count));
                 Body::Parts(parts.collect::<Result<_, _>>()?)
             }
             (Some(part_id), None, None) if !is_multipart => {
@@ -223,20 +224,31 @@ impl Part {
     }
 }
 
-/// The texts that parts refer to.
-struct Values(Value);
+/// The texts that parts refer to, each of them one: a `partId` is that of one part (RFC 8621 §4.1.4).
+struct Values(Object);
 
 impl Values {
+    fn read(values: Option<Value>) -> Result<Self, SetError> {
+        match values {
+            None | Some(Value::Null) => Ok(Self(Object::new())),
+            Some(Value::Object(values)) => Ok(Self(values)),
+            Some(_) => Err(SetError::properties(&["bodyValues"], "bodyValues must be an object")),
+        }
+    }
+
     fn take(&mut self, part_id: &str) -> Result<String, SetError> {
         let bad =
             |what: &str| SetError::properties(&["bodyValues"], format!("the value of {part_id:?} {what}"));
-        let value = self.0.get(part_id).ok_or_else(|| bad("is missing"))?;
+        let mut value = self.0.remove(part_id).ok_or_else(|| bad("is missing, or that of another part"))?;
         for flag in ["isEncodingProblem", "isTruncated"] {
             if value.get(flag).is_some_and(|set| *set != false) {
                 return Err(bad("must be whole"));
             }
         }
-        value.get("value").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| bad("must have a string"))
+        match value.get_mut("value").map(Value::take) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(bad("must have a string")),
+        }
     }
 }
 
@@ -296,7 +308,7 @@ fn the_one(
     parts: Option<Vec<Value>>,
     name: &str,
     media_type: &str,
-    read: &mut impl FnMut(&Value) -> Result<Part, SetError>,
+    read: &mut impl FnMut(Value) -> Result<Part, SetError>,
 ) -> Result<Option<Part>, SetError> {
     let bad = || SetError::properties(&[name], format!("it must be one part of the type {media_type}"));
     let Some(parts) = parts else { return Ok(None) };
@@ -305,7 +317,7 @@ fn the_one(
             if let Some(members) = part.as_object_mut() {
                 members.entry("type").or_insert_with(|| media_type.into());
             }
-            let part = read(&part)?;
+            let part = read(part)?;
             let same = part.media_type.split(';').next() == Some(media_type);
             if same { Ok(Some(part)) } else { Err(bad()) }
         }

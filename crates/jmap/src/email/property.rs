@@ -3,6 +3,9 @@
 use super::header::{Form, HeaderProperty};
 use crate::error::MethodError;
 
+/// Properties that a client may name at once. Each is made for each email, or for each of its parts.
+const MOST: usize = 200;
+
 /// A property of an email.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Property {
@@ -169,6 +172,10 @@ fn read<P>(
     argument: &str,
     named: impl Fn(&str) -> Option<P>,
 ) -> Result<Vec<Named<P>>, MethodError> {
+    if names.len() > MOST {
+        let text = format!("{argument} names {} properties, and may name {MOST}", names.len());
+        return Err(MethodError::RequestTooLarge(text));
+    }
     let mut properties: Vec<Named<P>> = Vec::with_capacity(names.len());
     for name in names {
         let unknown = || MethodError::argument(argument, format_args!("names {name:?}, which there is not"));

@@ -12,7 +12,11 @@ use super::property::{Named, PartProperty, Property};
 use super::value::body_value;
 use crate::error::MethodError;
 use crate::wire::id::{self, BlobId};
+use crate::wire::json::weight;
 use crate::wire::{Arguments, Object, date};
+
+/// Memory that the header fields of one email may take, in all forms that are asked for, in octets.
+const HEADER_VALUES: usize = 64 << 20;
 
 /// What the client wants to see.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -166,12 +170,15 @@ impl Plan {
             true => None,
             false => letter.structure(mail).await?.charset_hint().map(|hint| hint.into_owned()),
         };
+        let mut room = HEADER_VALUES;
         for (name, property) in &self.properties {
             let value = match property {
                 Property::Header(header) => header.value(&block, hint.as_deref()),
                 Property::Headers => all_fields(&block),
                 _ => continue,
             };
+            // One field may be asked for in many forms.
+            room = room.checked_sub(weight(&value, room)).ok_or_else(too_many_fields)?;
             out.insert(name.clone(), value);
         }
         Ok(())
@@ -242,4 +249,9 @@ impl Plan {
         }
         Ok(values)
     }
+}
+
+/// What is asked for of a header is more than is shown.
+fn too_many_fields() -> MethodError {
+    MethodError::RequestTooLarge("the header of an email is too long to be shown in so many forms".to_owned())
 }

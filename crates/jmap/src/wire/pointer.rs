@@ -10,6 +10,8 @@ pub struct Pointer(Vec<String>);
 
 /// Steps that a pointer may have.
 const MAX_STEPS: usize = 40;
+/// What it takes of the room to look at an item of an array, in octets.
+const LOOK: usize = 8;
 
 impl Pointer {
     /// Reads a pointer: empty, or `/` before each step.
@@ -30,7 +32,7 @@ impl Pointer {
     /// get fewer by what it takes.
     pub fn resolve(&self, value: &Value, room: &mut usize) -> Option<Value> {
         let mut found = Vec::new();
-        let is_list = find(&self.0, value, &mut found)?;
+        let is_list = find(&self.0, value, &mut found, room)?;
         // A list is counted before it is copied: each of its items was only looked at so far.
         let items = found.iter().map(|value| weight(value, *room));
         let taken = items.fold(0_usize, usize::saturating_add);
@@ -40,18 +42,25 @@ impl Pointer {
     }
 }
 
-/// Follows the steps; true if a `*` has made a list of it.
-fn find<'v>(steps: &[String], value: &'v Value, found: &mut Vec<&'v Value>) -> Option<bool> {
+/// Follows the steps; true if a `*` has made a list of it. Each item that is looked at takes some of the room, whatever comes of
+/// it.
+fn find<'v>(
+    steps: &[String],
+    value: &'v Value,
+    found: &mut Vec<&'v Value>,
+    room: &mut usize,
+) -> Option<bool> {
     let Some((step, rest)) = steps.split_first() else {
         found.push(value);
         return Some(false);
     };
     match value {
-        Value::Object(members) => find(rest, members.get(step)?, found),
+        Value::Object(members) => find(rest, members.get(step)?, found, room),
         Value::Array(items) if step == "*" => {
             for item in items {
+                *room = room.checked_sub(LOOK)?;
                 let before = found.len();
-                let is_list = find(rest, item, found)?;
+                let is_list = find(rest, item, found, room)?;
                 // "If the result of applying the rest of the pointer tokens to each item was itself an array, the
                 // contents of this array are added rather than the array itself."
                 if let (false, Some(Value::Array(inner))) = (is_list, found.get(before).copied()) {
@@ -61,7 +70,7 @@ fn find<'v>(steps: &[String], value: &'v Value, found: &mut Vec<&'v Value>) -> O
             }
             Some(true)
         }
-        Value::Array(items) => find(rest, items.get(index(step)?)?, found),
+        Value::Array(items) => find(rest, items.get(index(step)?)?, found, room),
         _ => None,
     }
 }
@@ -150,6 +159,15 @@ mod tests {
         let mut room = 20_000;
         assert!(pointer.resolve(&value, &mut room).is_some());
         assert!(room < 10_000);
+        assert_eq!(pointer.resolve(&value, &mut room), None);
+    }
+
+    #[test]
+    fn fault_49_what_leads_to_nothing_takes_room_as_well() {
+        let value = json!({"list": vec![json!([]); 1_000]});
+        let pointer = Pointer::parse("/list/*").unwrap();
+        let mut room = 10_000;
+        assert_eq!(pointer.resolve(&value, &mut room), Some(json!([])));
         assert_eq!(pointer.resolve(&value, &mut room), None);
     }
 }

@@ -77,7 +77,7 @@ async fn read(
 }
 
 /// What a request may read is used up.
-pub(super) fn too_much(context: &Context<'_>) -> MethodError {
+pub(in crate::method) fn too_much(context: &Context<'_>) -> MethodError {
     MethodError::RequestTooLarge(format!(
         "one request may read and put together {} octets of blobs: ask for fewer at once, or for shorter ranges",
         context.limits.blobs
@@ -104,11 +104,14 @@ impl Wanted {
                             format_args!("names {name:?}, which there is not"),
                         )
                     };
-                    wanted.digests.push((name.clone(), digest.ok_or_else(unknown)?));
+                    let digest = digest.ok_or_else(unknown)?;
+                    // Each is over all octets.
+                    if !wanted.digests.iter().any(|(other, _)| other == name) {
+                        wanted.digests.push((name.clone(), digest));
+                    }
                 }
             }
         }
-        wanted.digests.dedup();
         Ok(wanted)
     }
 

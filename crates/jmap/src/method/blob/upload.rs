@@ -139,8 +139,7 @@ async fn assemble(context: &mut Context<'_>, account: AccountId, pieces: Vec<Pie
             return Ok(Err(too_large(most)));
         }
         if !context.spend_blob(octets.len() as u64) {
-            let text = "one request puts no more octets together: make this blob in another one";
-            return Ok(Err(SetError::new("rateLimit", text)));
+            return Ok(Err(used_up()));
         }
         content.extend_from_slice(&octets);
     }
@@ -167,12 +166,19 @@ async fn range(
         Err(error) => return Err(error.into()),
     };
     // What is read besides the octets themselves.
-    context.spend_blob(extract.read.saturating_sub(extract.octets.len() as u64));
+    if !context.spend_blob(extract.read.saturating_sub(extract.octets.len() as u64)) {
+        return Ok(Err(used_up()));
+    }
     if offset > extract.size || (length.is_some() && end > extract.size) {
         let text = format!("the blob {blob} has {} octets, and the range goes beyond them", extract.size);
         return Ok(Err(SetError::properties(&["data"], text)));
     }
     Ok(Ok(extract.octets))
+}
+
+/// What a request may read is used up.
+fn used_up() -> SetError {
+    SetError::new("rateLimit", "one request puts no more octets together: make this blob in another one")
 }
 
 fn too_large(most: u64) -> SetError {

@@ -9,7 +9,8 @@ use crate::email::letter::Letter;
 use crate::email::property::Property;
 use crate::email::show::Plan;
 use crate::error::{MethodError, TransferError};
-use crate::method::get::check_number;
+use crate::method::blob::get::too_much;
+use crate::method::get::{check_number, wanted_ids};
 use crate::wire::arguments::Id;
 use crate::wire::id::{self, BlobId};
 use crate::wire::{Arguments, Object};
@@ -25,13 +26,14 @@ pub(in super::super) async fn run(
     arguments.end()?;
     let mail = context.mail().clone();
     let (mut parsed, mut not_parsable, mut not_found) = (Object::new(), Vec::new(), Vec::new());
-    for Id(text) in ids {
+    for text in wanted_ids(context, ids) {
         let Some(blob) = BlobId::parse(&text) else {
             not_found.push(text);
             continue;
         };
-        let raw = match blob::read(&mail, account, &blob).await {
-            Ok(raw) => raw,
+        let raw = match blob::extract(&mail, account, &blob, 0..u64::MAX).await {
+            Ok(extract) if !context.spend_blob(extract.read) => return Err(too_much(context)),
+            Ok(extract) => extract.octets,
             Err(TransferError::NotFound) => {
                 not_found.push(text);
                 continue;
