@@ -570,8 +570,7 @@ async fn an_app_registers_itself_where_that_is_allowed() {
     assert!(!world.open(&AUTHORIZE).await.body.contains("Nobody here has checked"));
     // A page of ours sends nobody to an app that nobody here knows, only because it asks for nonsense.
     let nonsense = [but("client_id", client["client_id"].as_str()), vec![("response_type", "x")]].concat();
-    let nonsense: Vec<_> =
-        nonsense.into_iter().filter(|pair| *pair != ("response_type", "code")).collect();
+    let nonsense: Vec<_> = nonsense.into_iter().filter(|pair| *pair != ("response_type", "code")).collect();
     let refused = world.open(&nonsense).await;
     assert_eq!((refused.status, refused.field("location")), (400, None));
 }
