@@ -9,6 +9,7 @@ pub(crate) mod email_submission;
 pub(crate) mod filter;
 pub(crate) mod get;
 pub(crate) mod identity;
+pub(crate) mod listing;
 pub(crate) mod mailbox;
 pub(crate) mod push_subscription;
 pub(crate) mod query_changes;

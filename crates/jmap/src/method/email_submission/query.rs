@@ -3,23 +3,19 @@
 
 use std::cmp::Ordering;
 
-use mail::{Submission, Undo};
-use serde_json::Value;
-use types::{AccountId, EmailId, ObjectId, ThreadId, Timestamp};
+use mail::{Followed, ObjectKind, Standing, Submission, Undo};
+use types::{AccountId, EmailId, ModSeq, ObjectId, ThreadId, Timestamp};
 
 use super::get::undo_status;
-use crate::context::{Context, object};
+use crate::context::Context;
 use crate::error::MethodError;
 use crate::method::filter::Filter;
-use crate::method::window::Window;
+use crate::method::listing::{self, Listing, Sieve};
 use crate::wire::arguments::Id;
-use crate::wire::{Arguments, Object, id, state};
+use crate::wire::{Arguments, Object, id};
 
 /// What is asked, without which part of the results.
-pub(super) struct Query {
-    filter: Option<Filter<Condition>>,
-    sort: Vec<(SortKey, bool)>,
-}
+pub(super) struct Query(Sieve<Condition, (SortKey, bool)>);
 
 #[derive(Clone, Debug)]
 enum Condition {
@@ -40,71 +36,59 @@ enum SortKey {
 
 pub(in super::super) async fn run(
     context: &mut Context<'_>,
-    mut arguments: Arguments,
+    arguments: Arguments,
 ) -> Result<Object, MethodError> {
-    let account = context.account(&mut arguments)?;
-    let query = Query::read(context, &mut arguments)?;
-    let window = Window::read(&mut arguments, context.limits.query)?;
-    arguments.end()?;
-    context.standing(account).await?;
-    let (at, results) = query.results(context, account).await?;
-    let (position, found) = window.of(&results, |one, anchor| id::submission(anchor) == Some(*one))?;
-    let ids: Vec<Value> = found.iter().map(|one| id::of_submission(*one).into()).collect();
-    let mut response = object([
-        ("accountId", id::of_account(account).into()),
-        ("queryState", state::to_text(at.into()).into()),
-        ("canCalculateChanges", true.into()),
-        ("position", position.min(results.len()).into()),
-        ("ids", ids.into()),
-    ]);
-    if window.total {
-        response.insert("total".to_owned(), results.len().into());
-    }
-    if let Some(limit) = window.told_limit() {
-        response.insert("limit".to_owned(), limit.into());
-    }
-    Ok(response)
+    listing::query::<Query>(context, arguments).await
 }
 
-impl Query {
-    /// Takes the arguments that `EmailSubmission/query` and `EmailSubmission/queryChanges` have in common.
-    pub(super) fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Self, MethodError> {
-        let filter = arguments.take("filter");
-        let filter = filter.map(|filter| Filter::read(filter, context.limits.filter, &conditions));
-        let sort: Vec<Object> = arguments.or("sort", Vec::new())?;
-        Ok(Self {
-            filter: filter.transpose()?,
-            sort: sort.into_iter().map(comparator).collect::<Result<_, _>>()?,
-        })
+impl Listing for Query {
+    type Key = ObjectId;
+
+    fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Self, MethodError> {
+        Sieve::read(context, arguments, &conditions, comparator).map(Self)
     }
 
-    /// The submissions that match, in their order, and the modseq at which they do.
-    pub(super) async fn results(
+    async fn results(
         &self,
         context: &Context<'_>,
         account: AccountId,
-    ) -> Result<(types::ModSeq, Vec<ObjectId>), MethodError> {
+    ) -> Result<(ModSeq, Vec<ObjectId>), MethodError> {
         let (at, mut all) = context.mail().submissions(account).await?;
-        all.retain(|(_, submission)| self.matches(submission));
-        all.sort_by(|one, two| self.compare(one, two));
+        all.retain(|(_, submission)| self.0.matches(|condition| condition.holds(submission)));
+        all.sort_by(|one, two| {
+            self.0.compare(|(key, ascending)| key.compare(one, two, *ascending)).then(one.0.cmp(&two.0))
+        });
         Ok((at, all.into_iter().map(|(id, _)| id).collect()))
     }
 
-    fn matches(&self, submission: &Submission) -> bool {
-        let holds = |condition: &Condition| Some(condition.holds(submission));
-        self.filter.as_ref().is_none_or(|filter| filter.holds(&holds) == Some(true))
+    async fn changes(
+        &self,
+        context: &Context<'_>,
+        account: AccountId,
+        since: Standing,
+    ) -> Result<Followed<ObjectId>, MethodError> {
+        let (kind, most) = (ObjectKind::Submission, context.limits.changes);
+        Ok(context.mail().follow_objects(account, kind, since, most).await?)
     }
 
-    fn compare(&self, one: &(ObjectId, Submission), two: &(ObjectId, Submission)) -> Ordering {
-        let orders = self.sort.iter().map(|(key, ascending)| {
-            let order = match key {
-                SortKey::Email => one.1.email.cmp(&two.1.email),
-                SortKey::Thread => one.1.thread.cmp(&two.1.thread),
-                SortKey::SentAt => one.1.send_at.cmp(&two.1.send_at),
-            };
-            if *ascending { order } else { order.reverse() }
-        });
-        orders.fold(Ordering::Equal, Ordering::then).then(one.0.cmp(&two.0))
+    fn id(submission: ObjectId) -> String {
+        id::of_submission(submission)
+    }
+}
+
+impl SortKey {
+    fn compare(
+        self,
+        one: &(ObjectId, Submission),
+        two: &(ObjectId, Submission),
+        ascending: bool,
+    ) -> Ordering {
+        let order = match self {
+            Self::Email => one.1.email.cmp(&two.1.email),
+            Self::Thread => one.1.thread.cmp(&two.1.thread),
+            Self::SentAt => one.1.send_at.cmp(&two.1.send_at),
+        };
+        if ascending { order } else { order.reverse() }
     }
 }
 

@@ -3,27 +3,25 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use mail::MailboxInfo;
 use mail::search::{Folded, Needle};
-use serde_json::Value;
-use types::{AccountId, MailboxId};
+use mail::{Followed, MailboxInfo, Standing};
+use types::{AccountId, MailboxId, ModSeq};
 
-use crate::context::{Context, object};
+use crate::context::Context;
 use crate::error::MethodError;
 use crate::method::collation::Collation;
 use crate::method::filter::Filter;
-use crate::method::window::Window;
+use crate::method::listing::{self, Listing, Sieve};
 use crate::wire::arguments::Id;
 use crate::wire::{Arguments, Object, id};
 
 /// What is asked, without which part of the results.
 pub(super) struct Query {
-    filter: Option<Filter<Condition>>,
-    sort: Vec<Comparator>,
+    sieve: Sieve<Condition, Comparator>,
     /// Children stand behind their parents.
-    pub(super) sort_as_tree: bool,
+    sort_as_tree: bool,
     /// What has a parent that does not match does not match.
-    pub(super) filter_as_tree: bool,
+    filter_as_tree: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -50,55 +48,31 @@ enum SortKey {
 
 pub(in super::super) async fn run(
     context: &mut Context<'_>,
-    mut arguments: Arguments,
+    arguments: Arguments,
 ) -> Result<Object, MethodError> {
-    let account = context.account(&mut arguments)?;
-    let query = Query::read(context, &mut arguments)?;
-    let window = Window::read(&mut arguments, context.limits.query)?;
-    arguments.end()?;
-    let state = context.state(account).await?;
-    let results = query.results(context, account).await?;
-    let (position, found) = window.of(&results, |mailbox, anchor| id::mailbox(anchor) == Some(*mailbox))?;
-    let ids: Vec<Value> = found.iter().map(|mailbox| id::of_mailbox(*mailbox).into()).collect();
-    let mut response = object([
-        ("accountId", id::of_account(account).into()),
-        ("queryState", state.into()),
-        ("canCalculateChanges", true.into()),
-        ("position", position.min(results.len()).into()),
-        ("ids", ids.into()),
-    ]);
-    if window.total {
-        response.insert("total".to_owned(), results.len().into());
-    }
-    if let Some(limit) = window.told_limit() {
-        response.insert("limit".to_owned(), limit.into());
-    }
-    Ok(response)
+    listing::query::<Query>(context, arguments).await
 }
 
-impl Query {
-    /// Takes the arguments that `Mailbox/query` and `Mailbox/queryChanges` have in common.
-    pub(super) fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Self, MethodError> {
-        let filter = arguments.take("filter");
-        let filter = filter.map(|filter| Filter::read(filter, context.limits.filter, &conditions));
-        let sort: Vec<Object> = arguments.or("sort", Vec::new())?;
+impl Listing for Query {
+    type Key = MailboxId;
+
+    fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Self, MethodError> {
         Ok(Self {
-            filter: filter.transpose()?,
-            sort: sort.into_iter().map(Comparator::read).collect::<Result<_, _>>()?,
+            sieve: Sieve::read(context, arguments, &conditions, Comparator::read)?,
             sort_as_tree: arguments.or("sortAsTree", false)?,
             filter_as_tree: arguments.or("filterAsTree", false)?,
         })
     }
 
-    /// The mailboxes that match, in their order.
-    pub(super) async fn results(
+    async fn results(
         &self,
         context: &Context<'_>,
         account: AccountId,
-    ) -> Result<Vec<MailboxId>, MethodError> {
+    ) -> Result<(ModSeq, Vec<MailboxId>), MethodError> {
+        let at = context.standing(account).await?.modseq;
         let tree = context.mail().mailboxes(account).await?;
-        let mut matching: BTreeSet<MailboxId> =
-            tree.iter().filter(|info| self.matches(info)).map(|info| info.id).collect();
+        let matches = |info: &&MailboxInfo| self.sieve.matches(|condition| condition.holds(info));
+        let mut matching: BTreeSet<MailboxId> = tree.iter().filter(matches).map(|info| info.id).collect();
         if self.filter_as_tree {
             // Parents come before their children.
             for info in &tree {
@@ -108,20 +82,33 @@ impl Query {
             }
         }
         let mut sorted: Vec<&MailboxInfo> = tree.iter().collect();
-        sorted.sort_by(|one, two| self.compare(one, two));
-        let ordered =
+        sorted.sort_by(|one, two| {
+            self.sieve.compare(|comparator| comparator.compare(one, two)).then(one.id.cmp(&two.id))
+        });
+        let mut ordered =
             if self.sort_as_tree { as_tree(&sorted) } else { sorted.iter().map(|i| i.id).collect() };
-        Ok(ordered.into_iter().filter(|mailbox| matching.contains(mailbox)).collect())
+        ordered.retain(|mailbox| matching.contains(mailbox));
+        Ok((at, ordered))
     }
 
-    fn matches(&self, info: &MailboxInfo) -> bool {
-        let holds = |condition: &Condition| Some(condition.holds(info));
-        self.filter.as_ref().is_none_or(|filter| filter.holds(&holds) == Some(true))
+    async fn changes(
+        &self,
+        context: &Context<'_>,
+        account: AccountId,
+        since: Standing,
+    ) -> Result<Followed<MailboxId>, MethodError> {
+        let most = context.limits.changes;
+        let (followed, counters_only) = context.mail().follow_mailboxes(account, since, most).await?;
+        // Where children stand and whether they match depends on their parents, then.
+        let trees = self.sort_as_tree || self.filter_as_tree;
+        if trees && !followed.updated.is_empty() && !counters_only {
+            return Err(MethodError::CannotCalculateChanges);
+        }
+        Ok(followed)
     }
 
-    fn compare(&self, one: &MailboxInfo, two: &MailboxInfo) -> Ordering {
-        let orders = self.sort.iter().map(|comparator| comparator.compare(one, two));
-        orders.fold(Ordering::Equal, Ordering::then).then(one.id.cmp(&two.id))
+    fn id(mailbox: MailboxId) -> String {
+        id::of_mailbox(mailbox)
     }
 }
 
