@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import json
+import urllib.request
 
 from harness import giants
 from harness.away import ask
 from harness.patience import inbox
-from harness.server import Magpie
+from harness.server import PASSWORD, Magpie
 
 
 def test_ranges_and_digests_of_what_came_by_smtp(magpie: Magpie, user: str, address: str) -> None:
@@ -47,3 +49,33 @@ def test_a_quota_follows_what_comes_and_what_the_operator_says(magpie: Magpie, u
     changes = ask(magpie, user, "Quota/changes", sinceState=before["state"])
     assert (changes["updated"], changes["updatedProperties"]) == (["count"], ["used"])
     assert ask(magpie, user, "Quota/get", ids=["count"])["list"][0]["used"] == 1
+
+
+def poll(magpie: Magpie, user: str, since: str) -> dict:
+    """What has become of the quotas since a state, by a request that waits for it."""
+    login = base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
+    url = f"http://127.0.0.1:{magpie.port('http')}/jmap/poll?since={since}&types=Quota&timeout=60"
+    request = urllib.request.Request(url, headers={"Authorization": f"Basic {login}"})
+    with urllib.request.urlopen(request, timeout=90) as answer:
+        return json.loads(answer.read())
+
+
+def test_clients_are_told_of_quotas(magpie: Magpie, user: str, address: str) -> None:
+    """RFC 9425 §5: of what an operator sets, and of what comes; not of what is read."""
+    state = ask(magpie, user, "Quota/get", ids=None)["state"]
+    magpie.cli("account", "quota", address, "--bytes", "1M")
+    told = poll(magpie, user, state)
+    ((_, states),) = told["changed"].items()
+    quotas = ask(magpie, user, "Quota/get", ids=None)
+    assert states == {"Quota": quotas["state"]} and quotas["list"][0]["hardLimit"] == 1 << 20
+    magpie.deliver(address, giants.letter(1))
+    inbox(magpie, user, 1)
+    told = poll(magpie, user, told["pushState"])
+    assert list(told["changed"].values()) == [{"Quota": ask(magpie, user, "Quota/get", ids=[])["state"]}]
+    [email] = ask(magpie, user, "Email/query")["ids"]
+    ask(magpie, user, "Email/set", update={email: {"keywords/$seen": True}})
+    ask(magpie, user, "Email/set", destroy=[email])
+    told = poll(magpie, user, told["pushState"])
+    changes = ask(magpie, user, "Quota/changes", sinceState=quotas["state"])
+    assert (changes["updated"], changes["updatedProperties"]) == (["octets"], ["used"])
+    assert changes["newState"] == told["pushState"]

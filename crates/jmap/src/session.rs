@@ -38,6 +38,7 @@ pub(crate) fn session(user: &User, offer: &Offer<'_>, base: &str) -> Value {
             Capability::Submission.urn(): account.as_str(),
             Capability::VacationResponse.urn(): account.as_str(),
             Capability::Blob.urn(): account.as_str(),
+            Capability::Quota.urn(): account.as_str(),
         },
         "username": user.name(),
         "apiUrl": format!("{base}/jmap/api"),
@@ -63,7 +64,13 @@ fn capabilities(offer: &Offer<'_>, base: &str) -> Value {
     let mut capabilities = Object::new();
     let mut offers = |capability: Capability, what| capabilities.insert(capability.urn().to_owned(), what);
     offers(Capability::Core, core(offer.limits));
-    let plain = [Capability::Mail, Capability::Submission, Capability::VacationResponse, Capability::Blob];
+    let plain = [
+        Capability::Mail,
+        Capability::Submission,
+        Capability::VacationResponse,
+        Capability::Blob,
+        Capability::Quota,
+    ];
     for capability in plain {
         offers(capability, json!({}));
     }
@@ -112,5 +119,6 @@ fn account_capabilities(limits: &Limits, terms: &Terms) -> Value {
             "supportedDigestAlgorithms": crate::method::blob::digest::NAMES,
         },
         Capability::VacationResponse.urn(): {},
+        Capability::Quota.urn(): {},
     })
 }

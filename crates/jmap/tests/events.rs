@@ -65,3 +65,31 @@ async fn fault_55_who_comes_back_misses_nothing() {
     let after = world.call("Email/get", json!({"accountId": "A1", "ids": []})).await;
     assert_eq!(event.id.as_deref(), after["state"].as_str());
 }
+
+/// RFC 9425 §5.
+#[tokio::test]
+async fn quotas_are_told_of_where_there_are_limits() {
+    let world = World::new(Limits::default()).await;
+    let email = world.append(1, &[], 1, "Subject: a\n\ntext\n").await;
+    let mut quotas = listen(&world, "Quota", "no", "0", None).await;
+    world.append(1, &[], 2, "Subject: b\n\ntext\n").await;
+    let limits = |bytes| mail::Quota { bytes, emails: None };
+    world.mail.note_limits(world.alice.account(), limits(Some(1_000))).await.unwrap();
+    let set = quotas.next().await.unwrap();
+    assert_eq!(changed(&set), ["Quota"]);
+    let now = world.call("Email/get", json!({"accountId": "A1", "ids": []})).await;
+    assert_eq!(
+        set.id.as_deref(),
+        now["state"].as_str(),
+        "not of the email that came before there was a limit"
+    );
+    // What is read or marked is no news of a quota, and a limit that was noted is none twice.
+    world.call("Email/set", json!({"accountId": "A1", "update": {&email: {"keywords/$seen": true}}})).await;
+    world.mail.note_limits(world.alice.account(), limits(Some(1_000))).await.unwrap();
+    world.call("Email/set", json!({"accountId": "A1", "destroy": [email]})).await;
+    let used = quotas.next().await.unwrap();
+    let now = world.call("Email/get", json!({"accountId": "A1", "ids": []})).await;
+    assert_eq!((changed(&used), used.id.as_deref()), (vec!["Quota".to_owned()], now["state"].as_str()));
+    world.mail.note_limits(world.alice.account(), limits(None)).await.unwrap();
+    assert_eq!(changed(&quotas.next().await.unwrap()), ["Quota"]);
+}

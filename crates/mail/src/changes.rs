@@ -54,6 +54,8 @@ pub struct Changes {
     pub mailboxes_destroyed: Vec<MailboxId>,
     /// Other things, by their kinds; nothing for a kind of which nothing changed.
     pub objects: BTreeMap<ObjectKind, ObjectsChanged>,
+    /// Emails came or went, so that the account holds more or less than before.
+    pub counted: bool,
 }
 
 /// Changed objects of one kind.
@@ -126,10 +128,12 @@ struct Fold {
     threads: BTreeMap<ThreadId, Changed>,
     mailboxes: BTreeMap<MailboxId, (Changed, bool)>,
     objects: BTreeMap<(ObjectKind, ObjectId), Changed>,
+    counted: bool,
 }
 
 impl Fold {
     fn add(&mut self, change: table::Change) {
+        self.counted |= change.counts();
         for kind in ObjectKind::ALL {
             for object in change.objects_of(kind) {
                 note(&mut self.objects, (kind, object.object), object.changed);
@@ -159,7 +163,7 @@ impl Fold {
     }
 
     fn done(self, to: ModSeq, more: bool) -> Changes {
-        let mut changes = Changes { to, more, ..Changes::default() };
+        let mut changes = Changes { to, more, counted: self.counted, ..Changes::default() };
         for (email, changed) in self.emails {
             match changed {
                 Changed::Created => changes.created.push(email),

@@ -121,7 +121,8 @@ fn emails_named(email: &table::EmailChange) -> impl Iterator<Item = (EmailChange
     before.into_iter().chain([(now, changed)])
 }
 
-async fn follow<K: Ord + Copy>(
+/// What has changed of what `named` finds in a row of the log, in an order that never changes.
+pub(crate) async fn follow<K: Ord + Copy>(
     tx: &Transaction,
     account: AccountId,
     since: Standing,
@@ -162,15 +163,29 @@ async fn counters_only(
     since: Standing,
     followed: &Followed<MailboxId>,
 ) -> Result<bool, Error> {
+    let more = |change: &table::Change| {
+        let more = |m: &table::MailboxChange| !m.counters_only && followed.updated.contains(&m.mailbox);
+        change.mailboxes.iter().any(more)
+    };
+    Ok(!follow_any(tx, account, since, followed.to, &more).await?)
+}
+
+/// Whether something holds of any row between two standings.
+pub(crate) async fn follow_any(
+    tx: &Transaction,
+    account: AccountId,
+    since: Standing,
+    to: Standing,
+    holds: &(dyn Fn(&table::Change) -> bool + Sync),
+) -> Result<bool, Error> {
     let (_, mut log) = log_since(tx, account, since.modseq).await?;
     while let Some(((_, modseq), change)) = log.next().await? {
-        if modseq > followed.to.modseq.next() {
+        if modseq > to.modseq.next() {
             break;
         }
-        let more = |m: &table::MailboxChange| !m.counters_only && followed.updated.contains(&m.mailbox);
-        if change.mailboxes.iter().any(more) {
-            return Ok(false);
+        if holds(&change) {
+            return Ok(true);
         }
     }
-    Ok(true)
+    Ok(false)
 }

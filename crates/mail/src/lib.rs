@@ -36,6 +36,7 @@ mod objects;
 mod opened;
 mod pack;
 mod place;
+mod quotas;
 pub mod record;
 mod restore;
 mod role;
@@ -80,7 +81,7 @@ pub use service::{Mail, MailOptions, Usage};
 pub use source::{Sealed, Source, SourceStream};
 pub use submissions::{Recorded, Submitted, Word};
 pub use table::{
-    Addressee, Arrival, Identity, ObjectKind, Path, Person, QueueEntry, Submission, Undo, Vacation,
+    Addressee, Arrival, Identity, ObjectKind, Path, Person, QueueEntry, QuotaKind, Submission, Undo, Vacation,
 };
 pub use transfer::Copied;
 pub use tree::MailboxInfo;

@@ -70,6 +70,10 @@ async fn mailboxes(node: &Node) -> Result<(), Problem> {
                 Err(error) => tracing::warn!(account = %account.address, %error, "upkeep failed"),
             }
             log_failure("submissions", lost_submissions(node, account.id).await);
+            // Whoever has changed them was perhaps cut off before clients could hear of it.
+            let limits = mail::Quota { bytes: account.quota.bytes, emails: account.quota.messages };
+            let noted = node.mail.note_limits(account.id, limits).await;
+            log_failure("quotas", noted.map_err(|error| Problem::unavailable(error.to_string())));
         }
         match page.next {
             Some(next) => request.after = Some(next),

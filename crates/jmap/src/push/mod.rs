@@ -15,7 +15,7 @@ pub(crate) mod poll;
 pub(crate) mod socket;
 pub(crate) mod subscription;
 
-use mail::{Mail, ObjectKind, Standing, Subscription};
+use mail::{Mail, ObjectKind, Quota, Standing, Subscription};
 use serde_json::{Value, json};
 use types::{AccountId, ModSeq};
 
@@ -25,8 +25,16 @@ use crate::wire::{Object, id, state};
 const LOOKED_AT: usize = 1_000;
 
 /// The types that are told of.
-const TYPES: [&str; 7] =
-    ["Email", "EmailDelivery", "EmailSubmission", "Identity", "Mailbox", "Thread", "VacationResponse"];
+const TYPES: [&str; 8] = [
+    "Email",
+    "EmailDelivery",
+    "EmailSubmission",
+    "Identity",
+    "Mailbox",
+    "Quota",
+    "Thread",
+    "VacationResponse",
+];
 
 /// The types of what has changed in an account between two of its states.
 pub(crate) async fn changed(
@@ -45,12 +53,15 @@ pub(crate) async fn changed(
         || !changes.mailboxes_updated.is_empty()
         || !changes.mailboxes_destroyed.is_empty();
     let objects = |kind| changes.objects.contains_key(&kind);
+    // What an account holds is nothing to tell of where it may hold as much as it likes.
+    let used = changes.counted && mail.quotas(account).await?.2 != Quota::default();
     let of = [
         emails.iter().any(|list| !list.is_empty()),
         !changes.created.is_empty(),
         objects(ObjectKind::Submission),
         objects(ObjectKind::Identity),
         mailboxes,
+        used || objects(ObjectKind::Quota),
         threads.iter().any(|list| !list.is_empty()),
         objects(ObjectKind::VacationResponse),
     ];

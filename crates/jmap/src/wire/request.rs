@@ -22,7 +22,7 @@ pub enum Capability {
     VacationResponse,
     /// RFC 9404.
     Blob,
-    /// RFC 9425: not announced before its changes are pushed.
+    /// RFC 9425.
     Quota,
     /// RFC 8887: no method needs it.
     WebSocket,

@@ -118,6 +118,9 @@ pub(crate) struct ObjectsChange {
     #[n(2)]
     #[cbor(default)]
     vacation_responses: Vec<ObjectChange>,
+    #[n(3)]
+    #[cbor(default)]
+    quotas: Vec<ObjectChange>,
 }
 
 /// A changed object.
@@ -136,6 +139,7 @@ impl ObjectsChange {
             ObjectKind::Identity => &self.identities,
             ObjectKind::Submission => &self.submissions,
             ObjectKind::VacationResponse => &self.vacation_responses,
+            ObjectKind::Quota => &self.quotas,
         }
     }
 
@@ -145,6 +149,7 @@ impl ObjectsChange {
             ObjectKind::Identity => self.identities.push(change),
             ObjectKind::Submission => self.submissions.push(change),
             ObjectKind::VacationResponse => self.vacation_responses.push(change),
+            ObjectKind::Quota => self.quotas.push(change),
         }
     }
 
@@ -155,6 +160,11 @@ impl ObjectsChange {
 }
 
 impl Change {
+    /// Whether the account holds more or less than before: nothing else counts there than emails that came or went.
+    pub(crate) fn counts(&self) -> bool {
+        self.emails.iter().any(|email| email.changed != Changed::Updated)
+    }
+
     /// The changed objects of a kind.
     pub(crate) fn objects_of(&self, kind: ObjectKind) -> &[ObjectChange] {
         self.objects.as_ref().map_or(&[], |objects| objects.of(kind))
@@ -243,12 +253,15 @@ mod tests {
             #[n(2)]
             vacation_responses: Vec<ObjectChange>,
             #[n(3)]
+            quotas: Vec<ObjectChange>,
+            #[n(4)]
             later: Vec<ObjectChange>,
         }
         let one = ObjectChange { object: ObjectId(5), changed: Changed::Created };
         let none = Vec::new;
-        let (identities, vacation_responses) = (none(), none());
-        let later = Later { identities, submissions: vec![one], vacation_responses, later: vec![one] };
+        let (identities, vacation_responses, quotas) = (none(), none(), none());
+        let later =
+            Later { identities, submissions: vec![one], vacation_responses, quotas, later: vec![one] };
         let later = minicbor::to_vec(later).unwrap();
         let objects: ObjectsChange = minicbor::decode(&later).unwrap();
         assert_eq!(objects.of(ObjectKind::Submission), [one]);

@@ -14,6 +14,7 @@ mod identity;
 mod mailbox;
 mod member;
 mod object;
+mod quota;
 mod submission;
 mod subscription;
 mod thread;
@@ -43,6 +44,8 @@ pub(crate) use mailbox::{
 pub(crate) use member::{MemberRecord, Members, ReceivedKey, ReceivedRow, Receiveds};
 pub use object::ObjectKind;
 pub(crate) use object::ObjectTable;
+pub use quota::QuotaKind;
+pub(crate) use quota::{QuotaRow, Quotas};
 pub use submission::{Addressee, Arrival, Path, QueueEntry, Submission, Undo};
 pub(crate) use submission::{Submissions, SubmittedRow, Submitteds};
 pub(crate) use subscription::{Subscribed, Subscriptions};
@@ -80,6 +83,7 @@ pub(crate) enum Number {
     Vacation = 20,
     Submitted = 21,
     Answered = 22,
+    Quota = 23,
 }
 
 /// The beginning of every key of one table of one account.

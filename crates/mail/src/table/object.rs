@@ -14,11 +14,13 @@ pub enum ObjectKind {
     Submission,
     /// What is answered while somebody is away (RFC 8621 §8).
     VacationResponse,
+    /// What an account may hold (RFC 9425).
+    Quota,
 }
 
 impl ObjectKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Identity, Self::Submission, Self::VacationResponse];
+    pub const ALL: [Self; 4] = [Self::Identity, Self::Submission, Self::VacationResponse, Self::Quota];
 }
 
 /// The table of a kind of objects.

@@ -1,6 +1,6 @@
 //! Objects, things of an account that are neither emails nor mailboxes, are followed as those are.
 
-use mail::{Error, Identity, Mail, ObjectKind, ObjectsChanged, Person};
+use mail::{Error, Identity, Mail, ObjectKind, ObjectsChanged, Person, Quota, QuotaKind};
 use types::{AccountId, MailboxId, ModSeq, ObjectId};
 
 use crate::support::{Letter, World};
@@ -98,4 +98,35 @@ async fn there_are_limits_and_an_end() {
     node.assert_sound(&[ALICE]).await;
     node.mail.erase_account(ALICE).await.unwrap();
     assert!(node.mail.identities(ALICE).await.unwrap().1.is_empty());
+}
+
+#[tokio::test]
+async fn limits_are_followed_and_so_is_what_is_used() {
+    let world = World::new();
+    let node = world.node();
+    let mail = &node.mail;
+    let limits = |bytes, emails| Quota { bytes, emails };
+    mail.note_limits(ALICE, limits(Some(9), None)).await.unwrap();
+    assert_eq!(mail.modseq(ALICE).await.unwrap(), ModSeq(0), "nobody follows what is not there");
+    node.deliver(ALICE, Letter::new("a", "hello").write()).await.unwrap();
+    let start = mail.modseq(ALICE).await.unwrap();
+    mail.note_limits(ALICE, limits(Some(9_000), Some(7))).await.unwrap();
+    let noted = mail.modseq(ALICE).await.unwrap();
+    mail.note_limits(ALICE, limits(Some(9_000), Some(7))).await.unwrap();
+    assert_eq!(mail.modseq(ALICE).await.unwrap(), noted, "the same again is no change");
+    let (at, usage, told) = mail.quotas(ALICE).await.unwrap();
+    assert_eq!((at, usage.emails, told), (noted, 1, limits(Some(9_000), Some(7))));
+    let (followed, only_used) = mail.follow_quotas(ALICE, start.into(), 10).await.unwrap();
+    assert_eq!((followed.created, only_used), (QuotaKind::ALL.to_vec(), false));
+
+    node.deliver(ALICE, Letter::new("b", "hello").write()).await.unwrap();
+    let (first, only_used) = mail.follow_quotas(ALICE, noted.into(), 1).await.unwrap();
+    assert_eq!((first.updated, first.more, only_used), (vec![QuotaKind::Octets], true, true));
+    let (second, only_used) = mail.follow_quotas(ALICE, first.to, 1).await.unwrap();
+    assert_eq!((second.updated, second.more, only_used), (vec![QuotaKind::Emails], false, true));
+    mail.note_limits(ALICE, limits(None, Some(8))).await.unwrap();
+    let (followed, only_used) = mail.follow_quotas(ALICE, noted.into(), 10).await.unwrap();
+    assert_eq!((followed.updated, only_used), (vec![QuotaKind::Emails], false));
+    assert_eq!(followed.destroyed, [QuotaKind::Octets]);
+    assert!(mail.verify(ALICE).await.unwrap().is_empty());
 }

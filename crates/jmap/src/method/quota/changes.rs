@@ -2,47 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{Kind, Quotas};
-use crate::context::{Context, object};
+use super::{Quotas, id_of};
+use crate::context::Context;
 use crate::error::MethodError;
-use crate::method::changes::max_changes;
-use crate::wire::{Arguments, Object, id};
+use crate::method::changes::Changes;
+use crate::wire::{Arguments, Object};
 
 pub(in super::super) async fn run(
     context: &mut Context<'_>,
-    mut arguments: Arguments,
+    arguments: Arguments,
 ) -> Result<Object, MethodError> {
-    let account = context.account(&mut arguments)?;
-    let since_text: String = arguments.required("sinceState")?;
-    let max = max_changes(&mut arguments)?.unwrap_or(usize::MAX);
-    arguments.end()?;
-    let since = Quotas::parse(&since_text).ok_or(MethodError::CannotCalculateChanges)?;
-    let now = Quotas::read(context, account).await?;
-    let [mut created, mut updated, mut destroyed] = [const { Vec::new() }; 3];
-    let mut only_used = true;
-    let mut to = since;
-    let changed: Vec<Kind> =
-        Kind::ALL.into_iter().filter(|kind| since.level(*kind) != now.level(*kind)).collect();
-    for kind in changed.iter().take(max) {
-        to.set(*kind, now.level(*kind));
-        match (since.level(*kind), now.level(*kind)) {
-            (None, _) => created.push(kind.id()),
-            (_, None) => destroyed.push(kind.id()),
-            (Some(before), Some(after)) => {
-                only_used &= before.limit == after.limit;
-                updated.push(kind.id());
-            }
-        }
-    }
-    let properties = if only_used && !updated.is_empty() { json!(["used"]) } else { Value::Null };
-    Ok(object([
-        ("accountId", id::of_account(account).into()),
-        ("oldState", since_text.into()),
-        ("newState", to.to_string().into()),
-        ("hasMoreChanges", (changed.len() > max).into()),
-        ("created", created.into()),
-        ("updated", updated.into()),
-        ("destroyed", destroyed.into()),
-        ("updatedProperties", properties),
-    ]))
+    let changes = Changes::read(context, arguments)?;
+    // Whoever looks finds what has become of the limits.
+    Quotas::read(context, changes.account).await?;
+    let (followed, only_used) =
+        context.mail().follow_quotas(changes.account, changes.since, changes.max).await?;
+    let properties = if only_used { json!(["used"]) } else { Value::Null };
+    let mut response = changes.response(followed, |kind| id_of(kind).to_owned());
+    response.insert("updatedProperties".to_owned(), properties);
+    Ok(response)
 }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Kind, PROPERTIES, Quotas, property};
+use super::{Level, PROPERTIES, Quotas, id_of, property};
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::method::get::{Get, response};
-use crate::wire::{Arguments, Object};
+use crate::wire::{Arguments, Object, state};
 
 pub(in super::super) async fn run(
     context: &mut Context<'_>,
@@ -17,15 +17,16 @@ pub(in super::super) async fn run(
     let properties = get.names(&PROPERTIES)?;
     let quotas = Quotas::read(context, get.account).await?;
     let seen = quotas.seen(context);
-    let wanted = |kind: Kind| get.ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id == kind.id()));
+    let wanted =
+        |level: &&Level| get.ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id == id_of(level.kind)));
     let mut list = Vec::new();
-    for (kind, level) in seen.iter().filter(|(kind, _)| wanted(*kind)) {
-        let shown = properties.iter().map(|name| ((*name).to_owned(), property(*kind, *level, name)));
+    for level in seen.iter().filter(wanted) {
+        let shown = properties.iter().map(|name| ((*name).to_owned(), property(level, name)));
         let shown = Value::Object(shown.collect());
         context.spend(&shown)?;
         list.push(shown);
     }
-    let is_there = |id: &String| seen.iter().any(|(kind, _)| kind.id() == id);
+    let is_there = |id: &String| seen.iter().any(|level| id_of(level.kind) == id);
     let not_found = get.ids.iter().flatten().filter(|id| !is_there(id)).cloned().collect();
-    Ok(response(get.account, quotas.to_string(), list, not_found))
+    Ok(response(get.account, state::to_text(quotas.at.into()), list, not_found))
 }

@@ -2,21 +2,19 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use mail::{Followed, QuotaKind, Standing};
+use types::{AccountId, ModSeq};
 
-use super::{Kind, Level, Quotas, TYPES};
-use crate::context::{Context, object};
+use super::{Level, Quotas, TYPES, id_of, name_of};
+use crate::context::Context;
 use crate::error::MethodError;
 use crate::method::collation::Collation;
 use crate::method::filter::Filter;
-use crate::method::window::Window;
-use crate::wire::{Arguments, Object, id};
+use crate::method::listing::{self, Listing, Sieve};
+use crate::wire::{Arguments, Object};
 
 /// What is asked, without which part of the results.
-pub(super) struct Query {
-    filter: Option<Filter<Condition>>,
-    sort: Vec<Comparator>,
-}
+pub(super) struct Query(Sieve<Condition, Comparator>);
 
 #[derive(Clone, Debug)]
 enum Condition {
@@ -34,54 +32,45 @@ struct Comparator {
 
 pub(in super::super) async fn run(
     context: &mut Context<'_>,
-    mut arguments: Arguments,
+    arguments: Arguments,
 ) -> Result<Object, MethodError> {
-    let account = context.account(&mut arguments)?;
-    let query = Query::read(context, &mut arguments)?;
-    let window = Window::read(&mut arguments, context.limits.query)?;
-    arguments.end()?;
-    let quotas = Quotas::read(context, account).await?;
-    let results = query.results(context, quotas);
-    let (position, found) = window.of(&results, |kind, anchor| kind.id() == anchor)?;
-    let ids: Vec<Value> = found.iter().map(|kind| kind.id().into()).collect();
-    let mut response = object([
-        ("accountId", id::of_account(account).into()),
-        ("queryState", quotas.to_string().into()),
-        ("canCalculateChanges", true.into()),
-        ("position", position.min(results.len()).into()),
-        ("ids", ids.into()),
-    ]);
-    if window.total {
-        response.insert("total".to_owned(), results.len().into());
-    }
-    if let Some(limit) = window.told_limit() {
-        response.insert("limit".to_owned(), limit.into());
-    }
-    Ok(response)
+    listing::query::<Query>(context, arguments).await
 }
 
-impl Query {
-    /// Takes the arguments that `Quota/query` and `Quota/queryChanges` have in common.
-    pub(super) fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Self, MethodError> {
-        let filter = arguments.take("filter");
-        let filter = filter.map(|filter| Filter::read(filter, context.limits.filter, &conditions));
-        let sort: Vec<Object> = arguments.or("sort", Vec::new())?;
-        let sort = sort.into_iter().map(Comparator::read).collect::<Result<_, _>>()?;
-        Ok(Self { filter: filter.transpose()?, sort })
+impl Listing for Query {
+    type Key = QuotaKind;
+
+    fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Self, MethodError> {
+        Sieve::read(context, arguments, &conditions, Comparator::read).map(Self)
     }
 
-    /// Those that match, in their order.
-    pub(super) fn results(&self, context: &Context<'_>, quotas: Quotas) -> Vec<Kind> {
-        let matches = |(kind, _): &(Kind, Level)| {
-            let holds = |condition: &Condition| Some(condition.holds(*kind));
-            self.filter.as_ref().is_none_or(|filter| filter.holds(&holds) == Some(true))
-        };
-        let mut found: Vec<(Kind, Level)> = quotas.seen(context).into_iter().filter(matches).collect();
+    async fn results(
+        &self,
+        context: &Context<'_>,
+        account: AccountId,
+    ) -> Result<(ModSeq, Vec<QuotaKind>), MethodError> {
+        let quotas = Quotas::read(context, account).await?;
+        let mut found = quotas.seen(context);
+        found.retain(|level| self.0.matches(|condition| condition.holds(level.kind)));
         found.sort_by(|one, two| {
-            let orders = self.sort.iter().map(|comparator| comparator.compare(*one, *two));
-            orders.fold(Ordering::Equal, Ordering::then).then(one.0.cmp(&two.0))
+            self.0.compare(|comparator| comparator.compare(one, two)).then(one.kind.cmp(&two.kind))
         });
-        found.into_iter().map(|(kind, _)| kind).collect()
+        Ok((quotas.at, found.into_iter().map(|level| level.kind).collect()))
+    }
+
+    async fn changes(
+        &self,
+        context: &Context<'_>,
+        account: AccountId,
+        since: Standing,
+    ) -> Result<Followed<QuotaKind>, MethodError> {
+        // Whoever looks finds what has become of the limits.
+        Quotas::read(context, account).await?;
+        Ok(context.mail().follow_quotas(account, since, context.limits.changes).await?.0)
+    }
+
+    fn id(kind: QuotaKind) -> String {
+        id_of(kind).to_owned()
     }
 }
 
@@ -95,11 +84,11 @@ fn conditions(arguments: &mut Arguments) -> Result<Vec<Filter<Condition>>, Metho
 }
 
 impl Condition {
-    fn holds(&self, kind: Kind) -> bool {
+    fn holds(&self, kind: QuotaKind) -> bool {
         match self {
-            Self::Name(text) => kind.name().contains(text.as_str()),
+            Self::Name(text) => name_of(kind).contains(text.as_str()),
             Self::Scope(scope) => scope == "account",
-            Self::ResourceType(name) => name == kind.id(),
+            Self::ResourceType(name) => name == id_of(kind),
             Self::Type(name) => TYPES.contains(&name.as_str()),
         }
     }
@@ -121,9 +110,9 @@ impl Comparator {
         Ok(Self { by_name, ascending, collation })
     }
 
-    fn compare(&self, one: (Kind, Level), two: (Kind, Level)) -> Ordering {
-        let key = |kind: Kind| self.collation.key(kind.name());
-        let order = if self.by_name { key(one.0).cmp(&key(two.0)) } else { one.1.used.cmp(&two.1.used) };
+    fn compare(&self, one: &Level, two: &Level) -> Ordering {
+        let key = |level: &Level| self.collation.key(name_of(level.kind));
+        let order = if self.by_name { key(one).cmp(&key(two)) } else { one.used.cmp(&two.used) };
         if self.ascending { order } else { order.reverse() }
     }
 }

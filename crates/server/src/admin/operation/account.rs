@@ -158,6 +158,10 @@ impl Operation for Change {
         self.messages.apply(&mut quota.messages);
         if quota != account.quota {
             node.directory.set_quota(account.id, quota).await?;
+            let limits = mail::Quota { bytes: quota.bytes, emails: quota.messages };
+            if let Err(error) = node.mail.note_limits(account.id, limits).await {
+                tracing::warn!(account = %account.address, %error, "clients hear of new limits at the next upkeep");
+            }
         }
         view_of(node, account.id).await
     }
