@@ -50,6 +50,8 @@ impl Keyword {
     pub const FLAGGED: &'static str = "$flagged";
     /// `\Draft`
     pub const DRAFT: &'static str = "$draft";
+    /// `$MDNSent` (RFC 3503): whoever wanted a disposition notification has got one, or was refused one.
+    pub const MDN_SENT: &'static str = "$mdnsent";
 
     /// Checks and lower-cases a keyword in JMAP's spelling (`$seen`, `$forwarded`, `project-x`).
     pub fn new(text: &str) -> Result<Self, KeywordError> {

@@ -4,11 +4,13 @@
 //! border makes it once, and nobody downstream checks it again.
 
 mod clock;
+mod disposition;
 mod header;
 mod id;
 mod keyword;
 
 pub use clock::{Clock, ManualClock, Randomness, Timestamp};
+pub use disposition::{ActionMode, Disposition, DispositionType, NoDisposition, SendingMode};
 pub use header::{Field, Header, addresses};
 pub use id::{AccountId, DomainId, EmailId, MailboxId, ModSeq, ObjectId, ThreadId, Uid, UidValidity};
 pub use keyword::{Keyword, KeywordError, Keywords};

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::{Bounds, Original, Outcome, Rendered, Report, Return, words};
+use crate::plain::token;
 
 /// The longest line that mail may have, in octets without CRLF (RFC 5322 §2.1.1).
 const LINE: usize = 998;
@@ -116,7 +117,7 @@ fn recipient(outcome: &Outcome, international: bool) -> String {
 
 /// An address with its type. One beyond ASCII goes as UTF-8 to those who understand that, and else in the 7-bit form of
 /// RFC 6533 §3.
-fn typed(address: &str, international: bool) -> (&'static str, String) {
+pub(crate) fn typed(address: &str, international: bool) -> (&'static str, String) {
     let address = clean(address);
     if address.is_ascii() {
         return ("rfc822", address);
@@ -153,7 +154,7 @@ fn returned(report: &Report, original: &Original, bounds: Bounds) -> Returned {
 }
 
 /// As many whole fields, from the top, as there is room for and as are lines.
-fn fitting(header: &Bytes, room: usize) -> Bytes {
+pub(crate) fn fitting(header: &Bytes, room: usize) -> Bytes {
     let parsed = types::Header::parse(header);
     let fields = parsed.fields().iter();
     let fits = fields.take_while(|field| field.range().end <= room && is_lines(field.raw));
@@ -161,7 +162,7 @@ fn fitting(header: &Bytes, room: usize) -> Bytes {
 }
 
 /// Whether these are lines that any server takes: CRLF at their ends and nowhere else a CR or LF, no NUL, not too long.
-fn is_lines(octets: &[u8]) -> bool {
+pub(crate) fn is_lines(octets: &[u8]) -> bool {
     let mut lines = octets.split(|b| *b == b'\n').peekable();
     while let Some(line) = lines.next() {
         let text = match lines.peek() {
@@ -188,11 +189,6 @@ pub(crate) fn clean(text: &str) -> String {
 /// The same in ASCII.
 fn ascii(text: &str) -> String {
     clean(text).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
-}
-
-/// Letters, digits, dots and hyphens.
-fn token(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).take(60).collect()
 }
 
 /// A field in lines of up to some 76 characters, with its CRLF.

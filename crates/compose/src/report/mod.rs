@@ -11,7 +11,7 @@ mod words;
 use bytes::Bytes;
 use types::{Header, Timestamp};
 
-pub(crate) use content::clean;
+pub(crate) use content::{clean, fitting, is_lines, typed};
 pub use status::Status;
 
 /// What became of a message for a recipient (RFC 3464 §2.3.3).
