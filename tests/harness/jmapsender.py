@@ -9,7 +9,8 @@ from typing import Any
 from .server import DOMAIN, PASSWORD, Magpie
 
 MAIL, SUBMISSION = "urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:submission"
-USING = ["urn:ietf:params:jmap:core", MAIL, SUBMISSION]
+MDN = "urn:ietf:params:jmap:mdn"
+USING = ["urn:ietf:params:jmap:core", MAIL, SUBMISSION, MDN]
 
 
 class JmapSender:
@@ -91,6 +92,16 @@ class JmapSender:
     def submission(self, id: str) -> dict[str, Any]:
         (found,) = self.call("EmailSubmission/get", ids=[id])["list"]
         return found
+
+    # Receipts. -------------------------------------------------------------------------------------------
+
+    def acknowledge(self, email: str, kind: str = "displayed", **properties: Any) -> dict[str, Any]:
+        """Tells whoever has asked for it what became of an email; the answer to `MDN/send`."""
+        disposition = {"actionMode": "manual-action", "sendingMode": "mdn-sent-manually", "type": kind}
+        mdn = {"forEmailId": email, "disposition": disposition, **properties}
+        marked = {"#k": {"keywords/$mdnsent": True}}
+        arguments = {"identityId": self.identity, "send": {"k": mdn}, "onSuccessUpdateEmail": marked}
+        return self.calls(("MDN/send", arguments))[0][1]
 
     def undo(self, id: str) -> dict[str, Any]:
         return self.call("EmailSubmission/set", update={id: {"undoStatus": "canceled"}})

@@ -1,6 +1,6 @@
 """What the RFCs of JMAP demand, asked of Magpie, and of Cyrus, which others have written: so the tests are tested too.
 
-The number in a test's name is the section: of RFC 8620 in `test_core_*.py`, of RFC 8621 in `test_mail_*.py`. Where Cyrus
+The number in a test's name is the section: of RFC 8620 in `test_core_*.py`, of RFC 8621 in `test_mail_*.py`, of RFC 9007 in `test_mdn.py`. Where Cyrus
 does something else, tests/harness/differences.py says what, and the test must fail there.
 """
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use compose::Receipt;
 use directory::Authenticated;
 use futures::future::BoxFuture;
-use mail::Path;
+use mail::{EmailChanged, Path};
 use thiserror::Error;
 use types::{AccountId, EmailId, ObjectId, ThreadId};
 
@@ -23,6 +24,15 @@ pub trait Departures: Send + Sync {
         user: &'d Authenticated,
         departure: Departure,
     ) -> BoxFuture<'d, Result<ObjectId, NotSent>>;
+
+    /// Sends a receipt for an email to whoever has asked for it, from `<>`, and gives the email the keyword `$mdnsent`, both or
+    /// neither: when this returns `Ok`, they are durable. An email that has the keyword gets none.
+    fn acknowledge<'d>(
+        &'d self,
+        user: &'d Authenticated,
+        email: EmailChanged,
+        receipt: Receipt,
+    ) -> BoxFuture<'d, Result<(), NotAcknowledged>>;
 
     /// Takes back what has not left, and writes that down, both or neither.
     fn recall<'d>(
@@ -89,6 +99,32 @@ pub enum NotSent {
     /// The user may not send, or not so much now.
     #[error("{0}")]
     Forbidden(String),
+    /// It cannot be sent now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Why no receipt is sent (RFC 9007 §2.1). Nobody gets it.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum NotAcknowledged {
+    /// One was sent already.
+    #[error("the email has the keyword $mdnsent: a receipt for it was sent, or refused, already")]
+    Already,
+    /// Who has asked for it cannot be reached.
+    #[error("nobody can be reached who wants to be told: {0}")]
+    Nowhere(String),
+    /// The receipt is larger than messages may be.
+    #[error("a message may have {0} octets")]
+    TooLarge(u64),
+    /// The user has sent as much as they may for now.
+    #[error("{0}")]
+    TooOften(String),
+    /// The user may not send.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The email cannot get the keyword.
+    #[error(transparent)]
+    Mail(#[from] mail::Error),
     /// It cannot be sent now.
     #[error("{0}")]
     Unavailable(String),

@@ -38,7 +38,7 @@ pub use self::push::events::{Event, EventRequest, Events};
 pub use self::push::poll::PollRequest;
 pub use self::push::socket::{Message, Refusal};
 pub use self::push::subscription::PushSource;
-pub use departures::{Departure, Departures, NotRecalled, NotSent, Terms};
+pub use departures::{Departure, Departures, NotAcknowledged, NotRecalled, NotSent, Terms};
 pub use download::{Download, DownloadStream};
 pub use email::header::{Form, HeaderProperty};
 pub use error::{Problem, TransferError};

@@ -39,6 +39,7 @@ pub(crate) fn session(user: &User, offer: &Offer<'_>, base: &str) -> Value {
             Capability::VacationResponse.urn(): account.as_str(),
             Capability::Blob.urn(): account.as_str(),
             Capability::Quota.urn(): account.as_str(),
+            Capability::Mdn.urn(): account.as_str(),
         },
         "username": user.name(),
         "apiUrl": format!("{base}/jmap/api"),
@@ -70,6 +71,7 @@ fn capabilities(offer: &Offer<'_>, base: &str) -> Value {
         Capability::VacationResponse,
         Capability::Blob,
         Capability::Quota,
+        Capability::Mdn,
     ];
     for capability in plain {
         offers(capability, json!({}));
@@ -120,5 +122,6 @@ fn account_capabilities(limits: &Limits, terms: &Terms) -> Value {
         },
         Capability::VacationResponse.urn(): {},
         Capability::Quota.urn(): {},
+        Capability::Mdn.urn(): {},
     })
 }

@@ -4,7 +4,9 @@
 mod world;
 
 use jmap::Limits;
+use mail::Delivery;
 use serde_json::{Value, json};
+use types::{Keywords, MailboxId, Timestamp};
 use world::World;
 
 const LETTER: &str = "From: alice@example.test\nTo: bob@example.test\nBcc: carol@example.test\n\
@@ -206,4 +208,116 @@ async fn the_capability_is_needed() {
     let session: Value = serde_json::from_slice(&world.jmap.session(&world.alice, "https://x")).unwrap();
     let said = &session["accounts"]["A1"]["accountCapabilities"]["urn:ietf:params:jmap:submission"];
     assert_eq!(said, &json!({"maxDelayedSend": 3600, "submissionExtensions": {"FUTURERELEASE": ["3600"]}}));
+}
+
+/// Brings a message to alice as mail from outside; returns its blob.
+async fn deliver(world: &World, raw: String) -> String {
+    let message = world.mail.ingest(raw.into_bytes().into()).await.unwrap();
+    let delivery = Delivery {
+        account: world.alice.account(),
+        mailbox: MailboxId::INBOX,
+        keywords: Keywords::new(),
+        received: Timestamp(1),
+        quota: mail::Quota::default(),
+        id: None,
+        reports_on: None,
+        answer_to: None,
+    };
+    format!("B{}", world.mail.deliver(&message, &[delivery]).await.remove(0).unwrap().email)
+}
+
+/// RFC 8621 §7: `dsnBlobIds`, and `delivered` of those whose server is not ours.
+#[tokio::test]
+async fn reports_of_others_are_believed_where_nothing_else_is_known() {
+    let world = World::new(Limits::default()).await;
+    let email = world.append(1, &[], 1, LETTER).await;
+    let sent = send(&world, &email, Value::Null).await["created"]["k"]["id"].clone();
+    let get = async || {
+        let got = world.call("EmailSubmission/get", json!({"accountId": "A1", "ids": [sent]})).await;
+        got["list"][0].clone()
+    };
+    let report = |who: &str, action: &str| {
+        format!(
+            "From: mailer-daemon@x\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
+             --b\r\n\r\nSorry.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n\
+             Final-Recipient: rfc822; {who}\r\nAction: {action}\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n\
+             Message-ID: <1@x>\r\n\r\n--b--\r\n"
+        )
+    };
+    let delivered = |shown: &Value, who: &str| shown["deliveryStatus"][who]["delivered"].clone();
+    // It waits here still: a report of somebody else's is no news of that.
+    let first = deliver(&world, report("bob@example.test", "failed")).await;
+    let shown = get().await;
+    assert_eq!(
+        (&shown["dsnBlobIds"], delivered(&shown, "bob@example.test")),
+        (&json!([first]), json!("queued"))
+    );
+    let words = ["bob@example.test", "carol@example.test"].map(|address| mail::Word {
+        address: address.to_owned(),
+        reply: "250 ok".to_owned(),
+        arrival: mail::Arrival::Unknown,
+    });
+    world.note(&sent, &words).await;
+    deliver(&world, report("BOB@example.test", "failed")).await;
+    deliver(&world, report("carol@example.test", "relayed")).await;
+    let shown = get().await;
+    assert_eq!(delivered(&shown, "bob@example.test"), "no");
+    assert_eq!(
+        (delivered(&shown, "carol@example.test"), &shown["mdnBlobIds"]),
+        (json!("unknown"), &json!([]))
+    );
+    deliver(&world, report("carol@example.test", "delivered")).await;
+    deliver(&world, report("bob@example.test", "delivered")).await;
+    let shown = get().await;
+    assert_eq!(
+        (delivered(&shown, "carol@example.test"), delivered(&shown, "bob@example.test")),
+        (json!("yes"), json!("no"))
+    );
+    assert_eq!(shown["dsnBlobIds"].as_array().unwrap().len(), 5);
+}
+
+/// RFC 8621 §7: `mdnBlobIds`, and who has displayed a message.
+#[tokio::test]
+async fn receipts_that_come_are_named_in_the_submission() {
+    let world = World::new(Limits::default()).await;
+    let email = world.append(1, &[], 1, LETTER).await;
+    let sent = send(&world, &email, Value::Null).await["created"]["k"]["id"].clone();
+    let get = async || {
+        let got = world.call("EmailSubmission/get", json!({"accountId": "A1", "ids": [sent]})).await;
+        got["list"][0].clone()
+    };
+    let state =
+        world.call("EmailSubmission/get", json!({"accountId": "A1", "ids": []})).await["state"].clone();
+    let receipt = |about: &str, who: &str, what: &str| {
+        format!(
+            "From: {who}\r\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n\
+             --b\r\n\r\nDone.\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\n\
+             Final-Recipient: rfc822; {who}\r\nOriginal-Message-ID: <{about}>\r\n\
+             Disposition: manual-action/MDN-sent-manually; {what}\r\n--b--\r\n"
+        )
+    };
+    let mut came = Vec::new();
+    for (about, who, what) in [
+        ("other@x", "bob@example.test", "displayed"),
+        ("1@x", "carol@example.test", "deleted"),
+        ("1@x", "Bob@example.test", "displayed"),
+    ] {
+        came.push(deliver(&world, receipt(about, who, what)).await);
+    }
+    let shown = get().await;
+    assert_eq!(shown["mdnBlobIds"], json!(came[1..]));
+    assert_eq!(shown["dsnBlobIds"], json!([]));
+    let displayed = |who: &str| shown["deliveryStatus"][who]["displayed"].clone();
+    assert_eq!(
+        (displayed("bob@example.test"), displayed("carol@example.test")),
+        (json!("yes"), json!("unknown"))
+    );
+    let changes =
+        world.call("EmailSubmission/changes", json!({"accountId": "A1", "sinceState": state})).await;
+    assert_eq!(changes["updated"], json!([sent]));
+    assert!(world.mail.verify(world.alice.account()).await.unwrap().is_empty());
+    // What was destroyed is not found by the id of its message any more.
+    set(&world, json!({"accountId": "A1", "destroy": [sent]})).await;
+    assert_eq!(world.mail.sent(world.alice.account(), "1@x").await.unwrap(), None);
+    assert!(world.mail.verify(world.alice.account()).await.unwrap().is_empty());
 }

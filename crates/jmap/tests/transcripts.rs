@@ -102,7 +102,7 @@ async fn play(script: &str) -> Result<(), String> {
             ">" => {
                 let request: Value = serde_json::from_str(&text).map_err(|error| at(error.to_string()))?;
                 let request = with_kept(request, &kept);
-                let using = ["core", "mail", "vacationresponse", "blob", "quota"]
+                let using = ["core", "mail", "submission", "vacationresponse", "blob", "quota", "mdn"]
                     .map(|name| format!("urn:ietf:params:jmap:{name}"));
                 answer = match request {
                     Value::Array(_) => {

@@ -10,7 +10,7 @@ use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ObjectId, ThreadId,
 
 use crate::edit::Edit;
 use crate::place::{Placing, needs, owner};
-use crate::submissions::report_came;
+use crate::returned::{delivery_was_told, receipt_came, report_came};
 use crate::table::{AccountState, DeliveredRow, Deliveries, Vacations, day};
 use crate::{Error, Mail, Message};
 
@@ -272,6 +272,10 @@ impl Mail {
         }
         if let Some(submission) = delivery.reports_on {
             report_came(&mut edit, submission, placed.email).await?;
+        } else if let Some(report) = message.delivery_report() {
+            delivery_was_told(&mut edit, &report, placed.email).await?;
+        } else if let Some(receipt) = message.notification() {
+            receipt_came(&mut edit, &receipt, placed.email).await?;
         }
         let vacation = found.get(markers.len()).and_then(Option::as_deref);
         let answer_due = self.owe_answer(tx, message, delivery, placed.email, vacation).await?;

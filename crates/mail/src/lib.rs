@@ -39,6 +39,7 @@ mod place;
 mod quotas;
 pub mod record;
 mod restore;
+mod returned;
 mod role;
 mod roll;
 pub mod search;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use store::blob::{Blobs, Content, Prepared};
 
 use crate::ingest::recipe::Recipe;
+use crate::ingest::{DeliveryReport, Notification};
 use crate::table::{SourceRecord, Sources};
 use crate::{Error, Mail, Metadata, ingest};
 
@@ -103,6 +104,16 @@ impl Message {
     /// What is known of its content.
     pub fn metadata(&self) -> &Metadata {
         &self.0.metadata
+    }
+
+    /// What it tells of another message, if it is a disposition notification.
+    pub(crate) fn notification(&self) -> Option<Notification> {
+        ingest::notification(&self.0.raw, &self.0.metadata.structure)
+    }
+
+    /// What it tells of the delivery of another message, if it is a delivery report.
+    pub(crate) fn delivery_report(&self) -> Option<DeliveryReport> {
+        ingest::delivery_report(&self.0.raw, &self.0.metadata.structure)
     }
 
     /// Its length in octets.

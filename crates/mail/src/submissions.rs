@@ -7,11 +7,14 @@
 
 use std::time::Duration;
 
-use store::kv::{Range, Transaction};
-use types::{AccountId, EmailId, ModSeq, ObjectId, Timestamp};
+use store::kv::{Range, Table, Transaction, decode};
+use types::{AccountId, ModSeq, ObjectId, Timestamp};
 
 use crate::edit::Edit;
-use crate::table::{Addressee, Arrival, Submission, Submissions, SubmittedRow, Submitteds, Undo};
+use crate::returned::forget_sent;
+use crate::table::{
+    Addressee, Arrival, SentRow, Sents, Submission, Submissions, SubmittedRow, Submitteds, Undo,
+};
 use crate::{Error, Mail};
 
 /// What is known of what was sent under a marker.
@@ -87,7 +90,9 @@ impl Mail {
         sent_as: &[u8; 16],
     ) -> Result<Recorded, Error> {
         let key = (account, new.marker);
-        let row = current(tx.load::<Submitteds>(&key).await?, self.now());
+        let sent_key = new.message.map(|message| (account, message));
+        let (row, sent) = read_sent(tx, &key, sent_key.as_ref()).await?;
+        let row = current(row, self.now());
         if name(account, &new.marker, row.ended) != *sent_as {
             return Err(Error::Changed);
         }
@@ -99,6 +104,9 @@ impl Mail {
         edit.put_object::<Submissions>(submission, None, new)?;
         let row = SubmittedRow { submission: Some(submission), at: self.now(), ..row };
         tx.save::<Submitteds>(&key, &row)?;
+        if let Some(key) = sent_key {
+            tx.save::<Sents>(&key, &sent.unwrap_or_default().with(submission))?;
+        }
         edit.finish().await?;
         Ok(Recorded { submission, repeated: false })
     }
@@ -175,6 +183,7 @@ impl Mail {
             let mut edit = Edit::open(&tx, account, self.now()).await?;
             let before = edit.object::<Submissions>(submission).await?.ok_or(Error::NoSuchObject)?;
             edit.remove_object::<Submissions>(submission)?;
+            forget_sent(&edit, submission, &before).await?;
             self.end_marker(&tx, account, submission, &before).await?;
             edit.finish().await
         };
@@ -229,8 +238,9 @@ impl Mail {
             let work = |tx: Transaction| async move {
                 let mut edit = Edit::open(&tx, account, self.now()).await?;
                 for submission in some {
-                    if edit.object::<Submissions>(*submission).await?.is_some() {
+                    if let Some(before) = edit.object::<Submissions>(*submission).await? {
                         edit.remove_object::<Submissions>(*submission)?;
+                        forget_sent(&edit, *submission, &before).await?;
                     }
                 }
                 edit.finish().await
@@ -276,10 +286,16 @@ fn name(account: AccountId, marker: &[u8; 16], ended: u32) -> [u8; 16] {
     name
 }
 
-/// Notes that a report on a submission has come, in the change that delivers it.
-pub(crate) async fn report_came(edit: &mut Edit, submission: ObjectId, email: EmailId) -> Result<(), Error> {
-    let Some(before) = edit.object::<Submissions>(submission).await? else { return Ok(()) };
-    let mut after = before.clone();
-    after.reports.push(email);
-    edit.put_object::<Submissions>(submission, Some(&before), &after)
+/// What was sent under a marker, and under a message's id: one round.
+async fn read_sent(
+    tx: &Transaction,
+    marker: &(AccountId, [u8; 16]),
+    message: Option<&(AccountId, [u8; 16])>,
+) -> Result<(Option<SubmittedRow>, Option<SentRow>), Error> {
+    let (first, second) = (Submitteds::key(marker), message.map(Sents::key));
+    let keys = std::iter::once(first.clone()).chain(second.clone()).collect();
+    let mut values = tx.get_many(keys).await?.into_iter();
+    let submitted = values.next().flatten().map(|value| decode::<Submitteds>(&first, &value)).transpose()?;
+    let sent = second.zip(values.next().flatten()).map(|(key, value)| decode::<Sents>(&key, &value));
+    Ok((submitted, sent.transpose()?))
 }

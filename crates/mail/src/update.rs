@@ -6,7 +6,7 @@ use store::kv::Transaction;
 use types::{AccountId, EmailId, Keyword, Keywords, MailboxId, ModSeq};
 
 use crate::edit::Edit;
-use crate::{EmailChanged, Error, Mail};
+use crate::{Companion, EmailChanged, Error, Mail};
 
 /// What an email shall be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,6 +62,33 @@ impl Mail {
             }
         }
         Ok(done)
+    }
+
+    /// Gives an email a keyword that it has not yet, and has `companion` do in the same transaction what the keyword says that
+    /// was done. False if it has the keyword already: then nothing is done.
+    pub async fn mark(
+        &self,
+        account: AccountId,
+        named: EmailChanged,
+        keyword: &Keyword,
+        companion: &impl Companion,
+    ) -> Result<bool, Error> {
+        let _turn = self.turn(account).await;
+        let work = |tx: Transaction| async move {
+            let mut edit = Edit::open(&tx, account, self.now()).await?;
+            edit.read_states(&[named.email]).await?;
+            let state = edit.email(named.email).filter(|state| state.thread == named.thread);
+            if state.ok_or(Error::NoSuchEmail)?.keywords.contains(keyword.as_str()) {
+                return Ok(None);
+            }
+            let keywords = Some(SetChange::Patch(vec![(keyword.clone(), true)]));
+            edit.update_email(named, &EmailUpdate::Change { keywords, mailboxes: None }).await?;
+            companion.join(&tx, &[]).await?;
+            Ok::<_, Error>(Some(edit.finish().await?))
+        };
+        let Some(modseq) = self.kv().run(work).await? else { return Ok(false) };
+        self.announce(account, modseq).await;
+        Ok(true)
     }
 
     async fn update_in(

@@ -7,7 +7,7 @@ use std::fmt;
 use bytes::Bytes;
 use store::blob::ReferenceTable;
 use store::kv::{Range, Transaction, encode};
-use types::{AccountId, EmailId, Keyword, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
+use types::{AccountId, EmailId, Keyword, MailboxId, ModSeq, ObjectId, ThreadId, Timestamp, Uid};
 
 use crate::edit::thread_keys;
 use crate::place::owner;
@@ -16,7 +16,7 @@ use crate::source::Holder;
 use crate::table::{
     AccountState, AccountStates, AnnotationRow, Annotations, Changes, EmailState, Emails, Expungeds,
     Identities, MailboxCounters, MailboxNames, MemberRecord, Members, Metadatas, ObjectTable, ReceivedKey,
-    ReceivedRow, Receiveds, Sources, Submissions, ThreadEmail, ThreadKeys, ThreadState, Threads,
+    ReceivedRow, Receiveds, Sents, Sources, Submissions, ThreadEmail, ThreadKeys, ThreadState, Threads,
     mailbox_names, read_many,
 };
 use crate::tree::Tree;
@@ -86,6 +86,7 @@ impl Mail {
         check.annotations(self).await?;
         check.objects::<Identities>(self).await?;
         check.objects::<Submissions>(self).await?;
+        check.sent(self).await?;
         check.findings.sort();
         Ok(check.findings)
     }
@@ -468,6 +469,25 @@ impl Check {
         let last = self.state.modseq;
         for object in rows.keys().filter(|object| object.0 > last.0) {
             self.found(T::NAME, object, format!("the last change is {last}"));
+        }
+        Ok(())
+    }
+
+    /// What comes back for a message is looked for at the submissions that have sent it.
+    async fn sent(&mut self, mail: &Mail) -> Result<(), Error> {
+        let rows =
+            self.read::<Sents, _>(mail, Sents::all(self.account), |(_, name), row| (name, row)).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let all = Submissions::all(self.account);
+        let entry = |(_, object), record| (object, record);
+        let submissions = self.read::<Submissions, _>(mail, all, entry).await?;
+        for (name, row) in rows {
+            let sent_it = |one: &ObjectId| submissions.get(one).is_some_and(|s| s.message == Some(name));
+            for submission in row.submissions.iter().filter(|one| !sent_it(one)) {
+                self.found("sent", submission, "it has not sent the message whose id leads to it");
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub(crate) mod get;
 pub(crate) mod identity;
 pub(crate) mod listing;
 pub(crate) mod mailbox;
+pub(crate) mod mdn;
 pub(crate) mod push_subscription;
 pub(crate) mod query_changes;
 pub(crate) mod quota;
@@ -90,6 +91,12 @@ pub(crate) const METHODS: &[Method] = &[
     },
     method!("VacationResponse/get", VacationResponse, vacation_response::get),
     method!("VacationResponse/set", VacationResponse, vacation_response::set),
+    Method {
+        name: "MDN/send",
+        capability: Capability::Mdn,
+        run: |context, arguments| Box::pin(mdn::send::run(context, arguments)),
+    },
+    method!("MDN/parse", Mdn, mdn::parse),
     method!("Quota/get", Quota, quota::get),
     method!("Quota/changes", Quota, quota::changes),
     method!("Quota/query", Quota, quota::query),

@@ -24,6 +24,8 @@ pub enum Capability {
     Blob,
     /// RFC 9425.
     Quota,
+    /// RFC 9007.
+    Mdn,
     /// RFC 8887: no method needs it.
     WebSocket,
     /// RFC 9749: no method needs it.
@@ -59,13 +61,14 @@ pub struct Call {
 }
 
 impl Capability {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Core,
         Self::Mail,
         Self::Submission,
         Self::VacationResponse,
         Self::Blob,
         Self::Quota,
+        Self::Mdn,
         Self::WebSocket,
         Self::WebPushVapid,
         Self::LongPoll,
@@ -80,6 +83,7 @@ impl Capability {
             Self::VacationResponse => "urn:ietf:params:jmap:vacationresponse",
             Self::Blob => "urn:ietf:params:jmap:blob",
             Self::Quota => "urn:ietf:params:jmap:quota",
+            Self::Mdn => "urn:ietf:params:jmap:mdn",
             Self::WebSocket => crate::push::socket::URN,
             Self::WebPushVapid => crate::push::subscription::URN,
             Self::LongPoll => crate::push::poll::URN,

@@ -4,23 +4,31 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use compose::Receipt;
 use directory::{
     AccountSpec, Address, Authenticated, Cost, Directory, DomainName, DomainSettings, NewPassword, Options,
     Protocol, Quota,
 };
 use futures::future::BoxFuture;
-use jmap::{Departure, Departures, Jmap, Limits, NotRecalled, NotSent, Services, Terms, User};
-use mail::{Addressee, Mail, MailOptions, Path, Quota as MailQuota, Submission, Undo};
+use jmap::{
+    Departure, Departures, Jmap, Limits, NotAcknowledged, NotRecalled, NotSent, Services, Terms, User,
+};
+use mail::{
+    Addressee, Companion, Delivered, EmailChanged, Mail, MailOptions, Path, Quota as MailQuota, Submission,
+    Undo, Word,
+};
 use push::Push;
 use serde_json::{Value, json};
 use store::blob::{Blobs, BlobsOptions, Memory};
 use store::bus::Bus;
 use store::kv::{self, Embedded, EmbeddedOptions, Kv, Transaction};
 use tempfile::TempDir;
-use types::{AccountId, Clock, Keyword, MailboxId, ManualClock, ObjectId, Timestamp};
+use types::{AccountId, Clock, Header, Keyword, MailboxId, ManualClock, ObjectId, Timestamp};
+
+type Receipts = Arc<Mutex<Vec<Receipt>>>;
 
 pub struct World {
     pub mail: Mail,
@@ -32,6 +40,9 @@ pub struct World {
     pub hand: ManualClock,
     /// Counts the rows that are read.
     pub rows: Arc<kv::Metered>,
+    /// The receipts that were sent.
+    pub receipts: Receipts,
+    kv: Kv,
     _files: TempDir,
 }
 
@@ -43,7 +54,7 @@ impl World {
         let engine = Arc::new(Embedded::open(files.path(), EmbeddedOptions::default()).unwrap());
         let rows = Arc::new(kv::Metered::new(engine));
         let kv = Kv::new(rows.clone(), clock.clone());
-        let bus = Bus::in_process(clock.clone());
+        let (bus, store) = (Bus::in_process(clock.clone()), kv.clone());
         let objects = Arc::new(Memory::new(clock.clone()));
         let blobs = Blobs::new(kv.clone(), objects, clock.clone(), BlobsOptions::default());
         let mail = Mail::new(kv.clone(), blobs, bus.clone(), clock.clone(), MailOptions::default());
@@ -54,7 +65,10 @@ impl World {
         directory.create_domain(&domain, DomainSettings::default()).await.unwrap();
         let alice = user(&directory, "alice@example.test", Quota::UNLIMITED).await;
         let bob = user(&directory, "bob@example.test", Quota { bytes: Some(2000), messages: None }).await;
-        let departures = Arc::new(Outbox { mail: mail.clone(), kv: kv.clone(), clock: clock.clone() });
+        let receipts = Receipts::default();
+        let outbox =
+            Outbox { mail: mail.clone(), kv: kv.clone(), clock: clock.clone(), receipts: receipts.clone() };
+        let departures = Arc::new(outbox);
         let options = push::Options::new("mailto:postmaster@example.test".to_owned());
         let push = Push::open(kv, bus, clock.clone(), directory.clone(), options).await.unwrap();
         let services = Services {
@@ -65,7 +79,7 @@ impl World {
             departures,
         };
         let jmap = Jmap::new(services, limits);
-        Self { mail, directory, push, jmap, alice, bob, hand, rows, _files: files }
+        Self { mail, directory, push, jmap, alice, bob, hand, rows, receipts, kv: store, _files: files }
     }
 
     /// What a request is answered with: a Response object, or problem details.
@@ -85,6 +99,15 @@ impl World {
         response["methodResponses"][0][1].clone()
     }
 
+    /// Writes down what became of a submission of alice's, as the queues do.
+    pub async fn note(&self, submission: &Value, words: &[Word]) {
+        let submission = ObjectId(submission.as_str().unwrap()[1..].parse().unwrap());
+        let (mail, account) = (&self.mail, self.alice.account());
+        let note =
+            |tx: Transaction| async move { mail.note_submission(&tx, account, submission, words).await };
+        self.kv.run(note).await.unwrap();
+    }
+
     /// Puts a message into one of alice's mailboxes, as IMAP would; returns its JMAP id.
     pub async fn append(&self, mailbox: u32, keywords: &[&str], received: u64, raw: &str) -> String {
         let message = self.mail.ingest(raw.replace('\n', "\r\n").into_bytes().into()).await.unwrap();
@@ -100,6 +123,13 @@ impl World {
     }
 }
 
+/// The name of a message's id.
+fn name_of(message: &[u8]) -> Option<[u8; 16]> {
+    let header = Header::parse(message);
+    let id = mail::ingest::message_ids(header.named("message-id").next()?.value()).next()?;
+    Some(Submission::name_of(&String::from_utf8_lossy(&id)))
+}
+
 async fn user(directory: &Directory, name: &str, quota: Quota) -> User {
     let password = Some(NewPassword::Clear("secret".to_owned()));
     let spec = AccountSpec { quota, ..AccountSpec::new(Address::parse(name).unwrap(), password) };
@@ -108,11 +138,25 @@ async fn user(directory: &Directory, name: &str, quota: Quota) -> User {
     User::new(&directory.authenticate(name, "secret", peer, Protocol::Jmap).await.unwrap())
 }
 
+/// Nothing else.
+struct Alone;
+
+impl Companion for Alone {
+    async fn join(
+        &self,
+        _: &Transaction,
+        _: &[(AccountId, Result<Delivered, mail::Error>)],
+    ) -> Result<(), mail::Error> {
+        Ok(())
+    }
+}
+
 /// A sender that brings nothing anywhere, and writes down what one does. Nobody has the address `who@example.test`.
 struct Outbox {
     mail: Mail,
     kv: Kv,
     clock: Clock,
+    receipts: Receipts,
 }
 
 impl Departures for Outbox {
@@ -140,7 +184,10 @@ impl Departures for Outbox {
             }
             let held = departure.sender.parameters.is_some();
             let now = self.clock.now();
-            let addressee = |path: &Path| Addressee { path: path.clone(), ..Addressee::default() };
+            let addressee = |path: &Path| {
+                let queued_as = Some(path.address.clone());
+                Addressee { path: path.clone(), queued_as, ..Addressee::default() }
+            };
             let new = Submission {
                 identity: departure.identity,
                 email: departure.email,
@@ -154,11 +201,32 @@ impl Departures for Outbox {
                 outbound: Vec::new(),
                 marker: departure.marker,
                 reports: Vec::new(),
+                receipts: Vec::new(),
+                message: name_of(&departure.message),
             };
             let (mail, new, name) = (&self.mail, &new, &known.name);
             let record =
                 |tx: Transaction| async move { mail.record_submission(&tx, account, new, name).await };
             Ok(self.kv.run(record).await.unwrap().submission)
+        })
+    }
+
+    fn acknowledge<'d>(
+        &'d self,
+        user: &'d Authenticated,
+        email: EmailChanged,
+        receipt: Receipt,
+    ) -> BoxFuture<'d, Result<(), NotAcknowledged>> {
+        Box::pin(async move {
+            if receipt.to.iter().any(|to| to == "who@example.test") {
+                return Err(NotAcknowledged::Nowhere("who@example.test".to_owned()));
+            }
+            let keyword = Keyword::new(Keyword::MDN_SENT).unwrap();
+            match self.mail.mark(user.account(), email, &keyword, &Alone).await? {
+                true => self.receipts.lock().unwrap().push(receipt),
+                false => return Err(NotAcknowledged::Already),
+            }
+            Ok(())
         })
     }
 

@@ -161,6 +161,12 @@ impl Part {
         self.end.saturating_sub(self.body)
     }
 
+    /// The body as it stands, of the source that the part was found in.
+    pub fn octets<'r>(&self, raw: &'r [u8]) -> &'r [u8] {
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(raw.len());
+        raw.get(at(self.body)..at(self.end)).unwrap_or_default()
+    }
+
     /// Whether this is a `multipart/*`. It has children, unless they were cut from the record.
     pub fn is_multipart(&self) -> bool {
         self.media_type.starts_with("multipart/")

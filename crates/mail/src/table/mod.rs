@@ -15,6 +15,7 @@ mod mailbox;
 mod member;
 mod object;
 mod quota;
+mod sent;
 mod submission;
 mod subscription;
 mod thread;
@@ -46,6 +47,7 @@ pub use object::ObjectKind;
 pub(crate) use object::ObjectTable;
 pub use quota::QuotaKind;
 pub(crate) use quota::{QuotaRow, Quotas};
+pub(crate) use sent::{SentRow, Sents};
 pub use submission::{Addressee, Arrival, Path, QueueEntry, Submission, Undo};
 pub(crate) use submission::{Submissions, SubmittedRow, Submitteds};
 pub(crate) use subscription::{Subscribed, Subscriptions};
@@ -84,6 +86,7 @@ pub(crate) enum Number {
     Submitted = 21,
     Answered = 22,
     Quota = 23,
+    Sent = 24,
 }
 
 /// The beginning of every key of one table of one account.

@@ -53,6 +53,13 @@ pub struct Submission {
     #[n(11)]
     #[cbor(default)]
     pub reports: Vec<EmailId>,
+    /// What recipients, or others in their name, have told that they did with it, the oldest first.
+    #[n(12)]
+    #[cbor(default)]
+    pub receipts: Vec<EmailId>,
+    /// The name of the message's id, by which receipts are found to be for it.
+    #[cbor(n(13), with = "minicbor::bytes")]
+    pub message: Option<[u8; 16]>,
 }
 
 /// The id of an entry in a queue.
@@ -90,6 +97,10 @@ pub struct Addressee {
     #[n(3)]
     #[cbor(default)]
     pub arrival: Arrival,
+    /// A receipt says that it was displayed there.
+    #[n(4)]
+    #[cbor(default)]
+    pub displayed: bool,
 }
 
 /// Whether a message has arrived.
@@ -188,5 +199,71 @@ impl Table for Submitteds {
         let (account, mut rest) = reader(key, Number::Submitted)?;
         let marker = rest.take()?;
         rest.end().map(|()| (account, marker))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::kv::{decode, encode};
+
+    use super::*;
+
+    /// As rows were written before there were receipts.
+    #[derive(Encode)]
+    #[cbor(map)]
+    struct Before {
+        #[n(0)]
+        identity: ObjectId,
+        #[n(1)]
+        email: EmailId,
+        #[n(2)]
+        thread: ThreadId,
+        #[n(3)]
+        sender: Path,
+        #[n(4)]
+        recipients: Vec<AddresseeBefore>,
+        #[n(5)]
+        made: Timestamp,
+        #[n(6)]
+        send_at: Timestamp,
+        #[n(7)]
+        undo: Undo,
+        #[cbor(n(10), with = "minicbor::bytes")]
+        marker: [u8; 16],
+    }
+
+    #[derive(Encode)]
+    #[cbor(map)]
+    struct AddresseeBefore {
+        #[n(0)]
+        path: Path,
+        #[n(2)]
+        reply: String,
+        #[n(3)]
+        arrival: Arrival,
+    }
+
+    #[test]
+    fn rows_of_older_nodes_are_read() {
+        let before = Before {
+            identity: ObjectId(1),
+            email: EmailId(2),
+            thread: ThreadId(3),
+            sender: Path::default(),
+            recipients: vec![AddresseeBefore {
+                path: Path::default(),
+                reply: "250".to_owned(),
+                arrival: Arrival::Yes,
+            }],
+            made: Timestamp(4),
+            send_at: Timestamp(5),
+            undo: Undo::Final,
+            marker: [6; 16],
+        };
+        let read = decode::<Submissions>(b"", &minicbor::to_vec(before).unwrap()).unwrap();
+        assert_eq!((read.receipts.len(), read.reports.len(), read.message), (0, 0, None));
+        assert!(!read.recipients[0].displayed && read.recipients[0].arrival == Arrival::Yes);
+        let now = Submission { message: Some([7; 16]), receipts: vec![EmailId(8)], ..read };
+        assert_eq!(decode::<Submissions>(b"", &encode::<Submissions>(&now).unwrap()).unwrap(), now);
     }
 }

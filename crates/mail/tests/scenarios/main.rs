@@ -9,6 +9,7 @@ mod identity;
 mod import;
 mod limits;
 mod listing;
+mod marks;
 mod nodes;
 mod objects;
 mod subscriptions;

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
+use mail::ingest::message_ids;
 use mail::{Addressee, Arrival, QueueEntry, Recorded, Submission, Undo};
 use queue::{EntryId, Error, NewEntry};
 use store::kv;
 use store::kv::Transaction;
-use types::{AccountId, ObjectId};
+use types::{AccountId, Header, ObjectId};
 
 use super::delivery::{Fate, Incoming, Plan, Safe, fate_of};
 use super::departure::{Bound, Grounded};
@@ -101,7 +102,8 @@ impl Incoming<'_> {
             for departure in &plan.departures {
                 away.push(departure.entry(self.carrier, &bound).await?);
             }
-            let submission = self.submission(booking, plan, fates, home.as_ref(), &away);
+            let mut submission = self.submission(booking, plan, fates, home.as_ref(), &away);
+            submission.message = message_of(&examined.bytes);
             let work = |tx: Transaction| self.book_in(tx, booking, &submission, home.as_ref(), &away);
             match self.carrier.kv.run(work).await {
                 Ok(recorded) => {
@@ -191,6 +193,13 @@ impl Incoming<'_> {
         submission.outbound = away.iter().map(|entry| QueueEntry(entry.id.0)).collect();
         submission
     }
+}
+
+/// The name of the message's id, by which receipts for it are recognised.
+fn message_of(message: &[u8]) -> Option<[u8; 16]> {
+    let header = Header::parse(message);
+    let id = message_ids(header.named("message-id").next()?.value()).next()?;
+    Some(Submission::name_of(&String::from_utf8_lossy(&id)))
 }
 
 /// The entry under the submission's name.

@@ -2,17 +2,19 @@
 //! a session for submission, with the same questions in the same order: who may be the sender, where recipients lead, who
 //! the authors are, how much was sent already.
 
+mod receipts;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use compose::{HeaderReader, Split};
+use compose::{HeaderReader, Receipt, Split};
 use directory::Authenticated;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jmap::{Departure, Departures, NotRecalled, NotSent, Terms};
-use mail::{Addressee, Path, Submission, Undo};
+use jmap::{Departure, Departures, NotAcknowledged, NotRecalled, NotSent, Terms};
+use mail::{Addressee, EmailChanged, Path, Submission, Undo};
 use smtp::{
     BodyType, Config, DeliveryVerdict, Envelope, ForwardPath, HandedIn, HeaderVerdict, Mailbox, Origin,
     Parameters, Recipient, RecipientVerdict, ReversePath, Submitter,
@@ -48,7 +50,7 @@ impl Sender {
         let Departure { message, sender, recipients, .. } = &departure;
         let (envelope, routes) = self.envelope(user, message, sender, recipients).await?;
         let (draft, body) = self.draft(user, message, &envelope).await?;
-        self.count(account, recipients.len()).await?;
+        self.count(account, recipients.len()).await.map_err(NotSent::Forbidden)?;
         let booking = Booking { account, name: known.name, submission: self.submission(&departure) };
         let mut spool = Spool::new(self.spool.clone(), self.carrier.budget.clone());
         spool.write(&body).await.map_err(unavailable)?;
@@ -165,13 +167,13 @@ impl Sender {
     }
 
     /// Counts the message among what the account has sent, or refuses it because that is too much.
-    async fn count(&self, account: AccountId, recipients: usize) -> Result<(), NotSent> {
+    async fn count(&self, account: AccountId, recipients: usize) -> Result<(), String> {
         let Carrier { directory, sending, .. } = &self.carrier;
         let counted = directory.count_sending(account, recipients as u64, sending).await;
         counted.map_err(|too_much| {
             tracing::warn!(%account, recipients, why = %too_much, "not sent: over a limit");
             meters::refused("jmap", Refused::Limit);
-            NotSent::Forbidden(format!("not now: {too_much}; send the rest later, or ask the postmaster"))
+            format!("not now: {too_much}; send the rest later, or ask the postmaster")
         })
     }
 
@@ -192,6 +194,8 @@ impl Sender {
             outbound: Vec::new(),
             marker: departure.marker,
             reports: Vec::new(),
+            receipts: Vec::new(),
+            message: None,
         }
     }
 
@@ -282,6 +286,15 @@ impl Departures for Sender {
         departure: Departure,
     ) -> BoxFuture<'d, Result<ObjectId, NotSent>> {
         self.send(user, departure).boxed()
+    }
+
+    fn acknowledge<'d>(
+        &'d self,
+        user: &'d Authenticated,
+        email: EmailChanged,
+        receipt: Receipt,
+    ) -> BoxFuture<'d, Result<(), NotAcknowledged>> {
+        async move { self.tell(user, email, &receipt).await }.boxed()
     }
 
     fn recall<'d>(

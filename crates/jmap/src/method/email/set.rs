@@ -1,13 +1,14 @@
 //! `Email/set` (RFC 8621 §4.6).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mail::{EmailChanged, EmailUpdate};
 use serde_json::Value;
+use types::{AccountId, EmailId, ModSeq, ThreadId};
 
 use super::places::Patch;
 use super::{create, get};
-use crate::context::Context;
+use crate::context::{Context, object};
 use crate::email::property::Property;
 use crate::error::{MethodError, SetError};
 use crate::method::set::{Done, Set};
@@ -64,10 +65,47 @@ pub(in super::super) async fn run(
     Ok(done.response(account, state::to_text(before), after))
 }
 
+/// The emails of what was done in a `/set` or the like, by its ids and, with `#`, by the client's names (RFC 8621 §7.5
+/// `onSuccessUpdateEmail`).
+#[derive(Default)]
+pub(in super::super) struct Succeeded(BTreeMap<String, (EmailId, ThreadId)>);
+
+impl Succeeded {
+    pub(in super::super) fn add(&mut self, name: String, email: (EmailId, ThreadId)) {
+        self.0.insert(name, email);
+    }
+
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Answers the `Email/set` that follows from it.
+    pub(in super::super) async fn follow(
+        &self,
+        context: &mut Context<'_>,
+        account: AccountId,
+        updates: BTreeMap<String, Object>,
+        destroys: Vec<String>,
+    ) -> Result<Object, MethodError> {
+        let email = |name: &String| self.0.get(name).map(|(email, thread)| id::of_email(*email, *thread));
+        let update: Object = updates
+            .into_iter()
+            .filter_map(|(name, patch)| Some((email(&name)?, Value::Object(patch))))
+            .collect();
+        let destroy: Vec<String> = destroys.iter().filter_map(email).collect();
+        let call = object([
+            ("accountId", id::of_account(account).into()),
+            ("update", Value::Object(update)),
+            ("destroy", destroy.into()),
+        ]);
+        run(context, Arguments::new(call)).await
+    }
+}
+
 /// Reads a patch. What it says of properties that never change must be what they are.
 async fn read_update(
     context: &mut Context<'_>,
-    account: types::AccountId,
+    account: AccountId,
     id: &str,
     members: Object,
 ) -> Result<Result<EmailUpdate, SetError>, MethodError> {
@@ -95,9 +133,9 @@ async fn read_update(
 /// Does all of it, and says of each what became of it.
 async fn fulfil(
     context: &Context<'_>,
-    account: types::AccountId,
+    account: AccountId,
     wishes: Vec<Wish>,
-    condition: Option<types::ModSeq>,
+    condition: Option<ModSeq>,
     done: &mut Done,
 ) -> Result<(), MethodError> {
     let named: Vec<Option<EmailChanged>> = wishes.iter().map(|wish| id::email(&wish.id)).collect();

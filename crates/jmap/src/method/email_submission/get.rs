@@ -2,7 +2,7 @@
 
 use mail::{Addressee, Arrival, Path, Submission, Undo};
 use serde_json::{Value, json};
-use types::ObjectId;
+use types::{EmailId, ObjectId};
 
 use crate::context::Context;
 use crate::error::MethodError;
@@ -78,10 +78,14 @@ pub(super) fn property(id: ObjectId, submission: &Submission, name: &str) -> Val
             let status = |one: &Addressee| (one.path.address.clone(), delivery_status(one));
             Value::Object(submission.recipients.iter().map(status).collect())
         }
-        "dsnBlobIds" => submission.reports.iter().map(|email| BlobId::of(*email).to_string()).collect(),
-        "mdnBlobIds" => Value::Array(Vec::new()),
+        "dsnBlobIds" => blobs(&submission.reports),
+        "mdnBlobIds" => blobs(&submission.receipts),
         _ => Value::Null,
     }
+}
+
+fn blobs(emails: &[EmailId]) -> Value {
+    emails.iter().map(|email| BlobId::of(*email).to_string()).collect()
 }
 
 pub(super) const fn undo_status(undo: Undo) -> &'static str {
@@ -107,5 +111,6 @@ fn delivery_status(one: &Addressee) -> Value {
         Arrival::No => "no",
         Arrival::Unknown => "unknown",
     };
-    json!({"smtpReply": one.reply, "delivered": delivered, "displayed": "unknown"})
+    let displayed = if one.displayed { "yes" } else { "unknown" };
+    json!({"smtpReply": one.reply, "delivered": delivered, "displayed": displayed})
 }

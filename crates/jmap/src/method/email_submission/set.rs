@@ -8,16 +8,14 @@ use types::{AccountId, EmailId, ObjectId, ThreadId};
 
 use super::create::create;
 use super::get::{PROPERTIES, property};
-use crate::context::{Context, object};
+use crate::context::Context;
 use crate::departures::NotRecalled;
 use crate::error::{MethodError, SetError};
+use crate::method::Outcome;
+use crate::method::email::set::Succeeded;
 use crate::method::set::{Done, Set, patch};
-use crate::method::{Outcome, email};
 use crate::wire::arguments::Id;
 use crate::wire::{Arguments, Object, id, state};
-
-/// The emails of those submissions that were created, changed or destroyed, by their ids and, with `#`, by the client's names.
-type Succeeded = BTreeMap<String, (EmailId, ThreadId)>;
 
 pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Arguments) -> Outcome {
     let set = Set::read(context, &mut arguments)?;
@@ -27,13 +25,13 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     let account = set.account;
     let before = state::to_text(context.standing(account).await?);
     set.check_state(context).await?;
-    let (mut done, mut succeeded) = (Done::default(), Succeeded::new());
+    let (mut done, mut succeeded) = (Done::default(), Succeeded::default());
     for (name, wanted) in set.create {
         match create(context, account, &name, wanted).await? {
             Ok((submission, record, given)) => {
                 let id = id::of_submission(submission);
-                succeeded.insert(format!("#{name}"), (record.email, record.thread));
-                succeeded.insert(id.clone(), (record.email, record.thread));
+                succeeded.add(format!("#{name}"), (record.email, record.thread));
+                succeeded.add(id.clone(), (record.email, record.thread));
                 done.created(context, name, &id, given);
             }
             Err(error) => done.not_created(name, &error),
@@ -47,8 +45,8 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
         };
         match updated {
             Ok(email) => {
-                succeeded.insert(id, email);
-                succeeded.insert(real.clone(), email);
+                succeeded.add(id, email);
+                succeeded.add(real.clone(), email);
                 done.updated(real);
             }
             Err(error) => done.not_updated(real, &error),
@@ -58,8 +56,8 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
         let real = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
         match destroy(context, account, &real).await? {
             Ok(email) => {
-                succeeded.insert(id, email);
-                succeeded.insert(real.clone(), email);
+                succeeded.add(id, email);
+                succeeded.add(real.clone(), email);
                 done.destroyed(real);
             }
             Err(error) => done.not_destroyed(real, &error),
@@ -70,30 +68,9 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     if updates.is_some() || destroys.is_some() {
         let updates = updates.unwrap_or_default();
         let destroys = destroys.unwrap_or_default().into_iter().map(|Id(id)| id).collect();
-        let call = implied(account, &succeeded, updates, destroys);
-        responses.push(("Email/set", email::set::run(context, Arguments::new(call)).await?));
+        responses.push(("Email/set", succeeded.follow(context, account, updates, destroys).await?));
     }
     Ok(responses)
-}
-
-/// The arguments of the `Email/set` that is to follow.
-fn implied(
-    account: AccountId,
-    succeeded: &Succeeded,
-    updates: BTreeMap<String, Object>,
-    destroys: Vec<String>,
-) -> Object {
-    let email = |submission: &String| succeeded.get(submission).map(|(e, t)| id::of_email(*e, *t));
-    let update: Object = updates
-        .into_iter()
-        .filter_map(|(submission, patch)| Some((email(&submission)?, Value::Object(patch))))
-        .collect();
-    let destroy: Vec<String> = destroys.iter().filter_map(email).collect();
-    object([
-        ("accountId", id::of_account(account).into()),
-        ("update", Value::Object(update)),
-        ("destroy", destroy.into()),
-    ])
 }
 
 /// Undoes a submission; nothing else can be changed. Returns its email.

@@ -9,7 +9,7 @@ use smtp::Protocol;
 use store::blob::{self, Blobs, BlobsOptions};
 use store::bus::Bus;
 use store::kv::{Engine, Kv, Memory, Metered};
-use types::{Clock, EmailId, MailboxId, ManualClock, ThreadId, Timestamp, Uid};
+use types::{Clock, EmailId, Keyword, Keywords, MailboxId, ManualClock, ThreadId, Timestamp, Uid};
 
 use super::*;
 use crate::carriage::world::{carrier, create};
@@ -289,4 +289,90 @@ async fn what_a_submission_costs() {
     }
     // Commits, rounds that read, blobs written. docs/queue.md has the table.
     assert_eq!(costs, [(1, 11, 0), (2, 11, 0), (1, 13, 0)]);
+}
+
+impl Stage {
+    /// An email of alice's that asks for a receipt.
+    async fn asked(&self) -> EmailChanged {
+        let raw =
+            b"From: ann@x.test\r\nDisposition-Notification-To: ann@x.test\r\nSubject: hi\r\n\r\nhello\r\n";
+        let (mail, account) = (&self.node.mail, self.alice.account());
+        let message = mail.ingest(Bytes::from_static(raw)).await.unwrap();
+        let (keywords, quota) = (Keywords::new(), mail::Quota::default());
+        let inbox = MailboxId::INBOX;
+        let appended = mail.append(account, inbox, &message, keywords, false, START, quota).await.unwrap();
+        EmailChanged { email: appended.email, thread: appended.thread }
+    }
+
+    async fn is_marked(&self, email: EmailChanged) -> bool {
+        let found = self.node.mail.email(self.alice.account(), &[email.email]).await.unwrap();
+        found.into_iter().flatten().next().unwrap().keywords.contains(Keyword::MDN_SENT)
+    }
+}
+
+fn receipt(to: &[&str]) -> Receipt {
+    Receipt {
+        from: (None, ALICE.to_owned()),
+        to: to.iter().map(|address| (*address).to_owned()).collect(),
+        subject: None,
+        text: None,
+        reporting_ua: None,
+        original_recipient: None,
+        final_recipient: compose::Reported::internet(ALICE),
+        disposition: "manual-action/MDN-sent-manually; displayed".parse().unwrap(),
+        extension: Vec::new(),
+        original: None,
+        about: compose::About::default(),
+        at: START,
+        id: "1".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_and_the_mark_that_says_so_are_one() {
+    let stage = Stage::new().await;
+    let email = stage.asked().await;
+    let send = async |to: &[&str]| stage.sender.acknowledge(&stage.alice, email, receipt(to)).await;
+    assert!(matches!(send(&["nobody@example.test"]).await, Err(NotAcknowledged::Nowhere(_))));
+    assert!(!stage.is_marked(email).await);
+    assert_eq!(stage.waiting().await, (0, 0));
+    // Who can be reached is told; the answer is durable, here and for elsewhere.
+    send(&["ann@x.test", "bob@example.test", "nobody@example.test"]).await.unwrap();
+    assert!(stage.is_marked(email).await);
+    assert_eq!(stage.waiting().await, (1, 1));
+    let lease = stage.claim().await.remove(0);
+    assert_eq!((lease.origin().sender.as_str(), lease.origin().submission), ("", None));
+    assert_eq!(send(&["ann@x.test"]).await, Err(NotAcknowledged::Already));
+    // Somebody takes the mark away: the receipt is the same.
+    let unmark = mail::SetChange::Patch(vec![(Keyword::new(Keyword::MDN_SENT).unwrap(), false)]);
+    let unmark = mail::EmailUpdate::Change { keywords: Some(unmark), mailboxes: None };
+    stage.node.mail.update_emails(stage.alice.account(), &[(email, unmark)], None).await.unwrap();
+    send(&["ANN@x.test"]).await.unwrap();
+    assert_eq!(stage.waiting().await, (1, 1));
+    let gone = EmailChanged { email: EmailId(99), thread: ThreadId(99) };
+    let none = stage.sender.acknowledge(&stage.alice, gone, receipt(&["eve@x.test"])).await;
+    assert_eq!(none, Err(NotAcknowledged::Mail(mail::Error::NoSuchEmail)));
+    assert_eq!(stage.waiting().await, (1, 1));
+    stage.is_sound().await;
+}
+
+#[tokio::test]
+async fn whoever_may_not_send_sends_no_receipt() {
+    let mut stage = Stage::new().await;
+    let email = stage.asked().await;
+    let state = directory::AccountState::ReceiveOnly;
+    stage.node.directory.set_state(stage.alice.account(), state).await.unwrap();
+    let closed = stage.sender.acknowledge(&stage.alice, email, receipt(&["ann@x.test"])).await;
+    assert!(matches!(closed, Err(NotAcknowledged::Forbidden(_))), "{closed:?}");
+    let state = directory::AccountState::Active;
+    stage.node.directory.set_state(stage.alice.account(), state).await.unwrap();
+    stage.sender.config.limits.message = 100;
+    let large = stage.sender.acknowledge(&stage.alice, email, receipt(&["ann@x.test"])).await;
+    assert_eq!(large, Err(NotAcknowledged::TooLarge(100)));
+    stage.sender.config.limits.message = 10_000;
+    stage.sender.carrier.sending.recipients_per_day = Some(1);
+    let much = stage.sender.acknowledge(&stage.alice, email, receipt(&["ann@x.test", "ben@x.test"])).await;
+    assert!(matches!(much, Err(NotAcknowledged::TooOften(_))), "{much:?}");
+    assert!(!stage.is_marked(email).await);
+    assert_eq!(stage.waiting().await, (0, 0));
 }
