@@ -72,6 +72,9 @@ pub(crate) enum MethodError {
     /// Something of ours is broken.
     #[error("{0}")]
     ServerFail(String),
+    /// Something failed after something had been done.
+    #[error("{0}; some of it was done before: look what there is now")]
+    ServerPartialFail(String),
     /// No such method, or its capability is not used.
     #[error("there is no such method among those that the request uses")]
     UnknownMethod,
@@ -129,6 +132,7 @@ impl MethodError {
         let name = match self {
             Self::ServerUnavailable => "serverUnavailable",
             Self::ServerFail(_) => "serverFail",
+            Self::ServerPartialFail(_) => "serverPartialFail",
             Self::UnknownMethod => "unknownMethod",
             Self::InvalidArguments(_) => "invalidArguments",
             Self::Forbidden(_) => "forbidden",

@@ -41,6 +41,16 @@ pub struct Appended {
 /// An email's place, by which its owner names it.
 type Place = (MailboxId, Uid);
 
+/// What comes before emails are added, in the same transaction.
+#[derive(Clone, Copy)]
+enum Before {
+    Nothing,
+    /// This one is taken out of its mailbox.
+    TakeOut(Place),
+    /// It is seen whether the account is still as it was then.
+    Unchanged(ModSeq),
+}
+
 impl Mail {
     /// Adds a message to a mailbox for its owner. Durable when it returns.
     #[expect(clippy::too_many_arguments, reason = "each is a datum of IMAP's APPEND")]
@@ -55,7 +65,7 @@ impl Mail {
         quota: Quota,
     ) -> Result<Appended, Error> {
         let email = NewEmail { message: message.clone(), keywords, deleted, received };
-        let appended = self.add(account, mailbox, vec![email], None, quota).await?;
+        let appended = self.add(account, mailbox, vec![email], Before::Nothing, quota).await?;
         appended.first().copied().ok_or(Error::Empty)
     }
 
@@ -68,7 +78,7 @@ impl Mail {
         emails: Vec<NewEmail>,
         quota: Quota,
     ) -> Result<Vec<Appended>, Error> {
-        self.add(account, mailbox, emails, None, quota).await
+        self.add(account, mailbox, emails, Before::Nothing, quota).await
     }
 
     /// Adds a message to a mailbox and takes the email at `old` out of its mailbox, in one transaction (RFC 8508).
@@ -81,25 +91,28 @@ impl Mail {
         email: NewEmail,
         quota: Quota,
     ) -> Result<Appended, Error> {
-        let appended = self.add(account, mailbox, vec![email], Some(old), quota).await?;
+        let appended = self.add(account, mailbox, vec![email], Before::TakeOut(old), quota).await?;
         appended.first().copied().ok_or(Error::Empty)
     }
 
     /// Makes an email that is in several mailboxes, the first of which are given, in one transaction (RFC 8621 §4.6,
-    /// §4.8). What is appended says the first of them.
+    /// §4.8). What is appended says the first of them. [`Error::Changed`] if the account is not as it was then, if that
+    /// matters.
     pub async fn create_email(
         &self,
         account: AccountId,
         mailboxes: &[MailboxId],
         email: NewEmail,
         quota: Quota,
+        unchanged_since: Option<ModSeq>,
     ) -> Result<Appended, Error> {
+        let before = unchanged_since.map_or(Before::Nothing, Before::Unchanged);
         let (first, others) = mailboxes.split_first().ok_or(Error::Nowhere)?;
         let limit = Edit::MOST_PLACES;
         if mailboxes.len() > limit {
             return Err(Error::TooManyPlaces { limit });
         }
-        let appended = self.add_to(account, (*first, others), vec![email], None, quota).await?;
+        let appended = self.add_to(account, (*first, others), vec![email], before, quota).await?;
         appended.first().copied().ok_or(Error::Empty)
     }
 
@@ -108,10 +121,10 @@ impl Mail {
         account: AccountId,
         mailbox: MailboxId,
         emails: Vec<NewEmail>,
-        instead_of: Option<Place>,
+        before: Before,
         quota: Quota,
     ) -> Result<Vec<Appended>, Error> {
-        self.add_to(account, (mailbox, &[]), emails, instead_of, quota).await
+        self.add_to(account, (mailbox, &[]), emails, before, quota).await
     }
 
     async fn add_to(
@@ -119,12 +132,12 @@ impl Mail {
         account: AccountId,
         mailboxes: (MailboxId, &[MailboxId]),
         mut emails: Vec<NewEmail>,
-        instead_of: Option<Place>,
+        before: Before,
         quota: Quota,
     ) -> Result<Vec<Appended>, Error> {
         let _turn = self.turn(account).await;
         loop {
-            let work = |tx| self.add_in(tx, account, mailboxes, emails.clone(), instead_of, quota);
+            let work = |tx| self.add_in(tx, account, mailboxes, emails.clone(), before, quota);
             match self.kv().run(work).await {
                 Ok((appended, modseq)) => {
                     self.announce(account, modseq).await;
@@ -147,14 +160,17 @@ impl Mail {
         account: AccountId,
         (mailbox, others): (MailboxId, &[MailboxId]),
         emails: Vec<NewEmail>,
-        instead_of: Option<Place>,
+        before: Before,
         quota: Quota,
     ) -> Result<(Vec<Appended>, ModSeq), Failure> {
         let mailboxes = std::iter::once(mailbox).chain(others.iter().copied()).collect();
         let wants = needs(mailboxes, emails.iter().map(|email| &email.message), Vec::new());
         let (mut edit, _) = Edit::open_with(&tx, account, self.now(), wants).await?;
-        if let Some(place) = instead_of {
-            edit.take_away(place).await?;
+        match before {
+            Before::Nothing => {}
+            Before::TakeOut(place) => edit.take_away(place).await?,
+            Before::Unchanged(since) if since.next() == edit.modseq() => {}
+            Before::Unchanged(_) => return Err(Error::Changed.into()),
         }
         let mut appended = Vec::with_capacity(emails.len());
         for email in emails {

@@ -95,6 +95,14 @@ impl Done {
         self.not_destroyed.insert(id, error.to_json());
     }
 
+    /// What a failure is if something was done before: the client has to look what has become of the rest (RFC 8620 §3.6.2).
+    pub(crate) fn partly(&self, error: MethodError) -> MethodError {
+        match self.created.is_empty() && self.updated.is_empty() && self.destroyed.is_empty() {
+            true => error,
+            false => MethodError::ServerPartialFail(error.to_string()),
+        }
+    }
+
     /// The response.
     pub(crate) fn response(self, account: AccountId, old_state: String, new_state: String) -> Object {
         let map = |map: Object| if map.is_empty() { Value::Null } else { Value::Object(map) };
@@ -151,6 +159,16 @@ mod tests {
         patch
             .map(|p| p.into_iter().map(|(path, _)| path).collect())
             .map_err(|e| e.to_json()["type"].to_string())
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_is_not_denied() {
+        let mut done = Done::default();
+        done.not_destroyed("M1".to_owned(), &SetError::not_found());
+        assert_eq!(done.partly(MethodError::ServerUnavailable), MethodError::ServerUnavailable);
+        done.updated("M2".to_owned());
+        let partly = done.partly(MethodError::ServerUnavailable);
+        assert!(matches!(partly, MethodError::ServerPartialFail(_)), "{partly}");
     }
 
     #[test]

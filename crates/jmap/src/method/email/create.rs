@@ -1,7 +1,7 @@
 //! Making an email of what a client says of it (RFC 8621 §4.6).
 
 use serde_json::Value;
-use types::{AccountId, Timestamp};
+use types::{AccountId, ModSeq, Timestamp};
 
 use super::{import, places};
 use crate::blob;
@@ -16,6 +16,7 @@ pub(super) async fn create(
     context: &Context<'_>,
     account: AccountId,
     mut object: Object,
+    unchanged_since: Option<ModSeq>,
 ) -> Result<Result<(String, Object), SetError>, MethodError> {
     let now = context.services.clock.now();
     let read = (|| {
@@ -40,7 +41,7 @@ pub(super) async fn create(
     }
     let id = format!("{}@{}", random(), context.user.domain());
     let raw = draft.write(now, &id);
-    import::add(context, account, raw.into(), mailboxes, keywords, received).await
+    import::add(context, account, raw.into(), mailboxes, keywords, received, unchanged_since).await
 }
 
 /// Reads the blobs that the parts are made of.

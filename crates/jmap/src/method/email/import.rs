@@ -6,7 +6,7 @@ use mail::NewEmail;
 use mail::ingest::fields::Fields;
 use mail::ingest::sent_at;
 use serde_json::Value;
-use types::{AccountId, Timestamp};
+use types::{AccountId, ModSeq, Timestamp};
 
 use super::places;
 use crate::blob;
@@ -29,18 +29,24 @@ pub(in super::super) async fn run(
     if emails.keys().any(|name| !id::is_id(name)) {
         return Err(MethodError::argument("emails", "must name what is imported as ids are written"));
     }
-    let before = state::to_text(context.standing(account).await?);
-    if if_in_state.is_some_and(|text| text != before) {
-        return Err(MethodError::StateMismatch);
-    }
+    let standing = context.standing(account).await?;
+    let before = state::to_text(standing);
+    let mut condition = match if_in_state {
+        Some(text) if text != before => return Err(MethodError::StateMismatch),
+        // What is imported moves the state on: the condition holds for what comes first.
+        text => text.map(|_| standing.modseq),
+    };
     let mut done = Done::default();
     for (name, email) in emails {
-        match import(context, account, email).await? {
-            Ok((id, given)) => done.created(context, name, &id, given),
+        match import(context, account, email, condition).await.map_err(|error| done.partly(error))? {
+            Ok((id, given)) => {
+                condition = None;
+                done.created(context, name, &id, given);
+            }
             Err(error) => done.not_created(name, &error),
         }
     }
-    let after = context.state(account).await?;
+    let after = context.state(account).await.map_err(|error| done.partly(error))?;
     let mut response = done.response(account, before, after);
     // There is nothing but what was created.
     response.retain(|name, _| {
@@ -53,6 +59,7 @@ async fn import(
     context: &mut Context<'_>,
     account: AccountId,
     email: Object,
+    unchanged_since: Option<ModSeq>,
 ) -> Result<Result<(String, Object), SetError>, MethodError> {
     let (blob, mailboxes, keywords, received) = match read(context, email) {
         Ok(read) => read,
@@ -68,7 +75,7 @@ async fn import(
     };
     let raw = in_lines(raw);
     let received = received.or_else(|| arrived(&raw)).unwrap_or_else(|| context.services.clock.now());
-    add(context, account, raw, mailboxes, keywords, received).await
+    add(context, account, raw, mailboxes, keywords, received, unchanged_since).await
 }
 
 /// Makes an email of a message: its id, and what the server has given it.
@@ -79,13 +86,14 @@ pub(super) async fn add(
     mailboxes: Vec<types::MailboxId>,
     keywords: Vec<types::Keyword>,
     received: Timestamp,
+    unchanged_since: Option<ModSeq>,
 ) -> Result<Result<(String, Object), SetError>, MethodError> {
     let quota = context.quota(account).await?;
     let size = raw.len();
     let adding = async {
         let message = context.mail().ingest(raw).await?;
         let email = NewEmail { message, keywords: keywords.into_iter().collect(), deleted: false, received };
-        context.mail().create_email(account, &mailboxes, email, quota).await
+        context.mail().create_email(account, &mailboxes, email, quota, unchanged_since).await
     };
     match adding.await {
         Ok(added) => {

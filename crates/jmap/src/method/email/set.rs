@@ -34,10 +34,14 @@ pub(in super::super) async fn run(
     }
     let mut done = Done::default();
     // What is created moves the state on: the condition holds for what comes first.
-    let condition = set.if_in_state.filter(|_| set.create.is_empty());
+    let mut condition = set.if_in_state;
     for (name, object) in set.create {
-        match create::create(context, account, object).await? {
-            Ok((id, given)) => done.created(context, name, &id, given),
+        let created = create::create(context, account, object, condition).await;
+        match created.map_err(|error| done.partly(error))? {
+            Ok((id, given)) => {
+                condition = None;
+                done.created(context, name, &id, given);
+            }
             Err(error) => done.not_created(name, &error),
         }
     }
@@ -51,7 +55,8 @@ pub(in super::super) async fn run(
             continue;
         }
         let real = real.unwrap_or_else(|| id.clone());
-        match read_update(context, account, &real, members).await? {
+        let read = read_update(context, account, &real, members).await;
+        match read.map_err(|error| done.partly(error))? {
             Err(error) => done.not_updated(id, &error),
             Ok(update) => wishes.push(Wish { id: real, update }),
         }
@@ -60,8 +65,9 @@ pub(in super::super) async fn run(
         let id = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
         wishes.push(Wish { id, update: EmailUpdate::Destroy });
     }
-    fulfil(context, account, wishes, condition, &mut done).await?;
-    let after = context.state(account).await?;
+    let fulfilled = fulfil(context, account, wishes, condition, &mut done).await;
+    fulfilled.map_err(|error| done.partly(error))?;
+    let after = context.state(account).await.map_err(|error| done.partly(error))?;
     Ok(done.response(account, state::to_text(before), after))
 }
 

@@ -33,8 +33,11 @@ pub(super) async fn create(
         }
         Err(why) => return Ok(Err(refused(why))),
     };
-    let found = context.mail().submissions_at(account, &[submission]).await?.into_iter().next().flatten();
-    let Some(record) = found else { return Err(MethodError::ServerUnavailable) };
+    // It is on its way, whatever comes of looking at it.
+    let sent = |why: String| MethodError::ServerPartialFail(why);
+    let found = context.mail().submissions_at(account, &[submission]).await;
+    let found = found.map_err(|error| sent(error.to_string()))?.into_iter().next().flatten();
+    let record = found.ok_or_else(|| sent("the submission was forgotten at once".to_owned()))?;
     let is_said = |property: &str| object.get(property).is_some_and(|value| !value.is_null());
     let given = PROPERTIES.iter().filter(|property| !is_said(property));
     let given = given.map(|name| ((*name).to_owned(), property(submission, &record, name))).collect();

@@ -27,7 +27,7 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     set.check_state(context).await?;
     let (mut done, mut succeeded) = (Done::default(), Succeeded::default());
     for (name, wanted) in set.create {
-        match create(context, account, &name, wanted).await? {
+        match create(context, account, &name, wanted).await.map_err(|error| done.partly(error))? {
             Ok((submission, record, given)) => {
                 let id = id::of_submission(submission);
                 succeeded.add(format!("#{name}"), (record.email, record.thread));
@@ -41,7 +41,7 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
         let real = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
         let updated = match set.destroy.contains(&real) {
             true => Err(SetError::new("willDestroy", "it is to be destroyed, too")),
-            false => update(context, account, &real, members).await?,
+            false => update(context, account, &real, members).await.map_err(|error| done.partly(error))?,
         };
         match updated {
             Ok(email) => {
@@ -54,7 +54,7 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     }
     for id in set.destroy {
         let real = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
-        match destroy(context, account, &real).await? {
+        match destroy(context, account, &real).await.map_err(|error| done.partly(error))? {
             Ok(email) => {
                 succeeded.add(id, email);
                 succeeded.add(real.clone(), email);
@@ -63,7 +63,7 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
             Err(error) => done.not_destroyed(real, &error),
         }
     }
-    let after = context.state(account).await?;
+    let after = context.state(account).await.map_err(|error| done.partly(error))?;
     let mut responses = vec![("EmailSubmission/set", done.response(account, before, after))];
     if updates.is_some() || destroys.is_some() {
         let updates = updates.unwrap_or_default();

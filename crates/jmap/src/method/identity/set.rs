@@ -34,7 +34,7 @@ pub(in super::super) async fn run(
     set.check_state(context).await?;
     let mut done = Done::default();
     for (name, object) in set.create {
-        match create(context, account, object).await? {
+        match create(context, account, object).await.map_err(|error| done.partly(error))? {
             Ok((id, given)) => done.created(context, name, &id, given),
             Err(error) => done.not_created(name, &error),
         }
@@ -43,7 +43,7 @@ pub(in super::super) async fn run(
         let real = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
         let updated = match set.destroy.contains(&real) {
             true => Err(SetError::new("willDestroy", "it is to be destroyed, too")),
-            false => update(context, account, &real, members).await?,
+            false => update(context, account, &real, members).await.map_err(|error| done.partly(error))?,
         };
         match updated {
             Ok(()) => done.updated(real),
@@ -52,12 +52,12 @@ pub(in super::super) async fn run(
     }
     for id in set.destroy {
         let real = context.real_id(&id).map_or_else(|| id.clone(), str::to_owned);
-        match destroy(context, account, &real).await? {
+        match destroy(context, account, &real).await.map_err(|error| done.partly(error))? {
             Ok(()) => done.destroyed(real),
             Err(error) => done.not_destroyed(real, &error),
         }
     }
-    let after = context.state(account).await?;
+    let after = context.state(account).await.map_err(|error| done.partly(error))?;
     Ok(done.response(account, state::to_text(before.into()), after))
 }
 

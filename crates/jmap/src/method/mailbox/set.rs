@@ -33,10 +33,13 @@ pub(in super::super) async fn run(
     let before = state::to_text(context.standing(account).await?);
     set.check_state(context).await?;
     let mut done = Done::default();
-    create_all(context, account, set.create, &mut done).await?;
-    update_all(context, account, set.update, &set.destroy, &mut done).await?;
-    destroy_all(context, account, set.destroy, remove_emails, &mut done).await?;
-    let after = context.state(account).await?;
+    let all = async {
+        create_all(context, account, set.create, &mut done).await?;
+        update_all(context, account, set.update, &set.destroy, &mut done).await?;
+        destroy_all(context, account, set.destroy, remove_emails, &mut done).await?;
+        context.state(account).await
+    };
+    let after = all.await.map_err(|error| done.partly(error))?;
     Ok(done.response(account, before, after))
 }
 
