@@ -4,7 +4,8 @@ use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mail::{FlagAction, FlagChange, ImportId, ImportItem, ListRequest, Mail, Quota};
+use mail::search::{Filter, Hit, Html, Order, Query, Scope, SortKey};
+use mail::{FlagAction, FlagChange, ImportId, ImportItem, Mail, Quota, UidList};
 use types::{AccountId, Keyword, Keywords, MailboxId, ModSeq, Timestamp, Uid};
 
 use crate::Stores;
@@ -29,19 +30,13 @@ pub(crate) async fn run(stores: Stores, directory: &Path, span: Duration) -> Res
     );
 
     println!("\nreading a mailbox of {EMAILS}");
-    let first = ListRequest { after: None, limit: 50, collapse: false };
-    measured("first page of 50 by date", span, async || {
-        Ok(mail.list(ACCOUNT, MailboxId::INBOX, first).await?.rows.len())
-    })
-    .await?;
-    let collapsed = ListRequest { collapse: true, ..first };
-    measured("the same, threads collapsed", span, async || {
-        Ok(mail.list(ACCOUNT, MailboxId::INBOX, collapsed).await?.rows.len())
-    })
-    .await?;
+    let uids = &UidList::new(&mail.select(ACCOUNT, MailboxId::INBOX).await?.uids);
+    measured("first page of 50 by date", span, async || Ok(first_page(&mail, uids, false).await?.len()))
+        .await?;
+    measured("the same, threads collapsed", span, async || Ok(first_page(&mail, uids, true).await?.len()))
+        .await?;
     measured("the page's metadata too", span, async || {
-        let rows = mail.list(ACCOUNT, MailboxId::INBOX, first).await?.rows;
-        let emails: Vec<_> = rows.iter().map(|row| row.email).collect();
+        let emails: Vec<_> = first_page(&mail, uids, false).await?.iter().map(|hit| hit.email).collect();
         Ok(mail.metadata(ACCOUNT, &emails).await?.len())
     })
     .await?;
@@ -76,6 +71,22 @@ pub(crate) async fn run(stores: Stores, directory: &Path, span: Duration) -> Res
     })
     .await?;
     Ok(())
+}
+
+/// The newest 50.
+async fn first_page(mail: &Mail, uids: &UidList, collapse: bool) -> Result<Vec<Hit>, mail::Error> {
+    let query = Query {
+        filter: Filter::ALL,
+        sort: vec![Order::descending(SortKey::Received), Order::descending(SortKey::Email)],
+        collapse,
+        html: Html::Text,
+        modseqs: false,
+        all: false,
+    };
+    let view = Scope::View { mailbox: MailboxId::INBOX, uids: uids.clone() };
+    let mut results = mail.search(ACCOUNT, view, query);
+    results.reach(50).await?;
+    Ok(results.known().to_vec())
 }
 
 /// Imports the mailbox; returns the octets of its messages.

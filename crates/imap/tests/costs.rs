@@ -60,6 +60,45 @@ async fn messages_are_read_by_the_page() {
     assert_eq!(counts.commits, 10, "{counts:?}");
 }
 
+/// Of a mailbox that is too large for memory, too, what is asked of dates reads the rows of those dates, and what is told
+/// in part is looked for no further than that.
+#[tokio::test]
+async fn a_search_reads_no_more_than_it_tells() {
+    const NEWS: u64 = 8;
+    let world = World::without_memory().await;
+    let message = world.mail.ingest(Bytes::from("Subject: many\r\n\r\nall the same\r\n")).await.unwrap();
+    let day = std::time::Duration::from_secs(86_400);
+    for number in 0..1_000 {
+        // The last one has come on 2 January 2026.
+        let (received, inbox) = (world.clock.now().minus(day * (999 - number)), MailboxId::INBOX);
+        let (keywords, quota) = (Keywords::new(), Quota::default());
+        world.mail.append(world.alice, inbox, &message, keywords, false, received, quota).await.unwrap();
+    }
+    let mut client = world.alice().await;
+    client.say("a SELECT INBOX").await;
+    world.rows.take();
+    for (command, told, rows) in [
+        ("SEARCH SINCE 24-Dec-2025", "* SEARCH 991 992 993 994 995 996 997 998 999 1000", 10),
+        ("SEARCH SINCE 24-Dec-2025 BEFORE 26-Dec-2025 UNSEEN", "* SEARCH 991 992", 4),
+        ("SEARCH NOT BEFORE 1-Jan-2026", "* SEARCH 999 1000", 2),
+        ("SEARCH SINCE 3-Jan-2026", "* SEARCH", 0),
+        ("SORT RETURN (PARTIAL 1:3) (REVERSE ARRIVAL) UTF-8 ALL", "PARTIAL (1:3 1000,999,998)", 4),
+        ("SORT RETURN (MIN) (ARRIVAL) UTF-8 ALL", "MIN 1", 2),
+        ("SORT (ARRIVAL) UTF-8 ON 1-Jan-2026", "* SORT 999", 1),
+        ("SEARCH RETURN (MIN) UNSEEN", "MIN 1", 1),
+        ("SEARCH RETURN (MAX) UNSEEN", "MAX 1000", 1),
+        ("SEARCH RETURN (PARTIAL -1:-5) SUBJECT many", "PARTIAL (-1:-5 996:1000)", 2 * 5),
+        ("SEARCH RETURN (PARTIAL 1:5) TEXT same", "PARTIAL (1:5 1:5)", 3 * 5),
+        ("SEARCH 7,900 SUBJECT many", "* SEARCH 7 900", 2 * 2),
+        ("SEARCH RETURN (COUNT) ALL", "COUNT 1000", 0),
+    ] {
+        let answer = client.say(&format!("b {command}")).await;
+        assert!(answer.contains(&format!("{told}\r\n")) && answer.contains("b OK"), "{command}: {answer}");
+        let counts = world.rows.take();
+        assert!(counts.rows_read <= rows + NEWS && counts.read_rounds <= 4 + NEWS, "{command}: {counts:?}");
+    }
+}
+
 /// Most of the mailbox by range, and what lies far apart by key: one round either way.
 #[tokio::test]
 async fn messages_far_apart_are_read_at_once_too() {

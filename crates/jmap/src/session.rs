@@ -96,7 +96,7 @@ fn core(limits: &Limits) -> Value {
         "maxCallsInRequest": limits.calls_in_request,
         "maxObjectsInGet": limits.objects_in_get,
         "maxObjectsInSet": limits.objects_in_set,
-        "collationAlgorithms": crate::method::collation::Collation::NAMES,
+        "collationAlgorithms": crate::method::collation::NAMES,
     })
 }
 

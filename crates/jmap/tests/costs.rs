@@ -118,5 +118,35 @@ async fn changes_of_a_list_are_read_from_its_beginning() {
     let (responses, counts) = cost(&world, json!([["Email/queryChanges", arguments, "a"]])).await;
     assert_eq!(responses[0][1]["added"][0]["index"], 0, "{responses}");
     assert_eq!(responses[0][1]["total"], 1_001);
-    assert!(counts.rows_read <= 1_001 + 100, "{counts:?}");
+    assert!(counts.rows_read <= 64 + 100, "{counts:?}");
+}
+
+/// What of a search is looked at follows from what it asks for, not from how much mail there is.
+#[tokio::test]
+async fn a_page_of_a_search_does_not_grow_with_the_account() {
+    const NEWS: u64 = 60;
+    let world = filled(1_000).await;
+    world.append(3, &[], 1_768_000_000_000, "Subject: elsewhere\n\ntext\n").await;
+    let hour = json!({"inMailbox": "F1", "after": "2025-12-29T09:30:00Z", "before": "2025-12-29T09:31:00Z"});
+    let by_size = json!([{"property": "size"}]);
+    for (arguments, ids, total, rows) in [
+        // As much as there is of that minute, in whatever order.
+        (json!({"filter": hour, "calculateTotal": true}), 60, json!(60), 60),
+        (json!({"filter": hour, "calculateTotal": true, "sort": by_size}), 60, json!(60), 2 * 60),
+        // The list, the row, the record and the message of as many as are shown.
+        (json!({"filter": {"inMailbox": "F1", "text": "letter"}, "limit": 10}), 10, json!(null), 3 * 10),
+        (json!({"filter": {"inMailbox": "F1", "body": "text"}, "limit": 10}), 10, json!(null), 4 * 10),
+        // Everywhere, the newest first.
+        (json!({"limit": 10}), 10, json!(null), 10),
+        (json!({"filter": {"inMailboxOtherThan": ["F3"]}, "limit": 10}), 10, json!(null), 10),
+        (json!({"filter": {"body": "text"}, "limit": 10}), 10, json!(null), 4 * 10),
+    ] {
+        let mut arguments = arguments;
+        arguments["accountId"] = json!("A1");
+        let what = arguments.to_string();
+        let (responses, counts) = cost(&world, json!([["Email/query", arguments, "a"]])).await;
+        assert_eq!(responses[0][1]["ids"].as_array().unwrap().len(), ids, "{what}: {responses}");
+        assert_eq!(responses[0][1]["total"], total, "{what}");
+        assert!(counts.rows_read <= rows + NEWS, "{what}: {counts:?}");
+    }
 }

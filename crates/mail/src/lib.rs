@@ -3,7 +3,7 @@
 //! ```text
 //!   raw message ──ingest──> Message ──deliver / append / import──> rows of one account
 //!                 parse once   |                                     |
-//!                              └── attachments: store::blob          ├─ select, members, list, thread, metadata, source
+//!                              └── attachments: store::blob          ├─ select, members, search, thread, metadata, source
 //!                                                                    ├─ store, copy, move, expunge, restore
 //!                                                                    └─ changes, mailbox_changes, subscribe
 //! ```
@@ -19,6 +19,7 @@ mod changes;
 mod content;
 mod deliver;
 mod edit;
+mod emails;
 mod erase;
 mod error;
 mod expunge;
@@ -27,7 +28,6 @@ mod follow;
 mod identities;
 mod import;
 pub mod ingest;
-mod list;
 mod mailboxes;
 mod message;
 mod name;
@@ -62,12 +62,12 @@ pub use annotations::{Annotate, EntryError, EntryName};
 pub use append::{Appended, NewEmail};
 pub use changes::{Changes, EmailChanged, MailboxChanged, ObjectsChanged};
 pub use deliver::{Companion, Delivered, Delivery, DeliveryId, Quota};
+pub use emails::Email;
 pub use error::Error;
 pub use expunge::Expunged;
 pub use flags::{FlagAction, FlagChange, Stored};
 pub use follow::{Followed, Standing};
 pub use import::{ImportId, ImportItem, Imported};
-pub use list::{Cursor, Email, ListPage, ListRequest, ListRow};
 pub use mailboxes::{DeleteScope, MailboxUpdate, NewMailbox};
 pub use message::Message;
 pub use name::{MailboxName, MailboxPath, NameError};

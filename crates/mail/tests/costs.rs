@@ -7,13 +7,14 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail::search::{Filter, Leaf, Order, Query, Scope, SortKey, Span};
 use mail::{
-    Delivery, DeliveryId, FlagAction, FlagChange, ImportId, ImportItem, ListRequest, MailOptions,
-    MailboxPath, Quota, Vacation,
+    Delivery, DeliveryId, FlagAction, FlagChange, ImportId, ImportItem, MailOptions, MailboxPath, Quota,
+    Vacation,
 };
 use store::{blob, kv};
-use support::{Letter, Node, START, World, keywords, letter, to_inbox};
-use types::{AccountId, MailboxId, ModSeq, Uid};
+use support::{Letter, Node, START, World, keywords, letter, newest, to_inbox};
+use types::{AccountId, Keyword, MailboxId, ModSeq, Uid};
 
 const ALICE: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
@@ -24,7 +25,7 @@ struct Counted {
     node: Node,
     rows: Arc<kv::Metered>,
     objects: Arc<blob::Metered>,
-    _world: World,
+    world: World,
 }
 
 impl Counted {
@@ -33,7 +34,7 @@ impl Counted {
         let rows = Arc::new(kv::Metered::new(world.engine.clone()));
         let objects = Arc::new(blob::Metered::new(world.memory.clone()));
         let node = world.node_on(rows.clone(), objects.clone(), MailOptions::default());
-        Self { node, rows, objects, _world: world }
+        Self { node, rows, objects, world }
     }
 
     fn take(&self) -> (kv::Counts, blob::Counts) {
@@ -190,24 +191,8 @@ async fn a_mailbox_of_a_hundred_thousand() {
     let inbox = mail.mailbox(ALICE, INBOX).await.unwrap().unwrap();
     assert_eq!((inbox.total, inbox.threads), (100_000, 100_000));
 
-    let first = ListRequest { after: None, limit: 50, collapse: false };
-    for collapse in [false, true] {
-        counted.take();
-        let page = mail.list(ALICE, INBOX, ListRequest { collapse, ..first }).await.unwrap();
-        let (rows, _) = counted.take();
-        assert_eq!(page.rows.len(), 50);
-        assert!(
-            rows.rows_read <= 60 && rows.read_rounds <= 2,
-            "the first page, collapsed {collapse}: {rows:?}"
-        );
-        let next = ListRequest { after: page.next, collapse, ..first };
-        assert_eq!(mail.list(ALICE, INBOX, next).await.unwrap().rows.len(), 50);
-        let (rows, _) = counted.take();
-        assert!(
-            rows.rows_read <= 110 && rows.read_rounds <= 3,
-            "the second page, collapsed {collapse}: {rows:?}"
-        );
-    }
+    lists(&counted).await;
+    searches(&counted).await;
 
     counted.take();
     let members = mail.members(ALICE, INBOX, Uid(50_000), Uid(u32::MAX), 100).await.unwrap();
@@ -241,6 +226,111 @@ async fn a_mailbox_of_a_hundred_thousand() {
     counted.node.deliver(ALICE, Letter::new("1", "x").text(10_000).write()).await.unwrap();
     let (rows, _) = counted.take();
     assert!(rows.rows_read <= 20, "a delivery to a full mailbox: {rows:?}");
+}
+
+/// Rows that say which mailboxes there are.
+const TREE: u64 = 30;
+
+/// What so many of the first results cost.
+async fn found(counted: &Counted, scope: &Scope, query: Query, count: usize) -> (usize, kv::Counts) {
+    counted.take();
+    let mut results = counted.node.mail.search(ALICE, scope.clone(), query);
+    results.reach(count).await.unwrap();
+    (results.known().len(), counted.take().0)
+}
+
+/// The list of a mailbox is as many of its rows by date as somebody asks for.
+async fn lists(counted: &Counted) {
+    for collapse in [false, true] {
+        for count in [50, 100] {
+            let (known, rows) = found(counted, &Scope::Account, newest(INBOX, collapse), count).await;
+            let what = format!("the newest {count}, collapsed {collapse}: {rows:?}");
+            assert_eq!(known, count);
+            assert!(rows.rows_read <= count as u64 + TREE && rows.read_rounds <= 4, "{what}");
+        }
+    }
+    let mut results = counted.node.mail.search(ALICE, Scope::Account, newest(INBOX, true));
+    results.reach(50).await.unwrap();
+    counted.take();
+    assert_eq!(results.total().await.unwrap(), 100_000);
+    assert_eq!(counted.take().0, kv::Counts::default(), "how many there are is counted already");
+}
+
+/// What is asked of dates reads the rows of those dates; what is asked in their order ends where enough was found.
+async fn searches(counted: &Counted) {
+    let minute = |minute: u64| START.plus(Duration::from_secs(60 * minute));
+    let span = |from, to| Leaf::Received(Span { from: minute(from), to: Some(minute(to)) });
+    let and = |leaves: Vec<Leaf>| Filter::And(leaves.into_iter().map(Filter::Is).collect());
+    let keyword = |name| Leaf::Keyword(Keyword::new(name).unwrap());
+    let list = || newest(INBOX, false);
+    let view = || Scope::View { mailbox: INBOX, uids: (1..=100_000).map(Uid).collect() };
+    let by = |key| vec![Order::descending(key), Order::descending(SortKey::Uid)];
+    // The node does not have the mailbox in memory, and none of these bring it there.
+    for (what, scope, query, count, known, most) in [
+        (
+            "all of a span",
+            Scope::Account,
+            Query { filter: and(vec![Leaf::Mailbox(INBOX), span(500, 700)]), all: true, ..list() },
+            usize::MAX,
+            200,
+            200 + TREE,
+        ),
+        (
+            "a span in another order, by flags",
+            Scope::Account,
+            Query {
+                filter: and(vec![Leaf::Mailbox(INBOX), span(500, 700), keyword("$seen")]),
+                sort: vec![Order::ascending(SortKey::Size), Order::ascending(SortKey::Email)],
+                ..list()
+            },
+            usize::MAX,
+            200,
+            2 * 200 + TREE,
+        ),
+        (
+            "the newest with a flag",
+            Scope::Account,
+            Query { filter: and(vec![Leaf::Mailbox(INBOX), keyword("$seen")]), ..list() },
+            50,
+            50,
+            2 * 50 + TREE,
+        ),
+        ("the newest of all", Scope::Account, Query { filter: Filter::ALL, ..list() }, 50, 50, 50 + TREE),
+        (
+            "the newest of all but a mailbox, by flags",
+            Scope::Account,
+            Query { filter: and(vec![Leaf::OtherThan(vec![MailboxId(2)]), keyword("$seen")]), ..list() },
+            50,
+            50,
+            2 * 50 + TREE,
+        ),
+        (
+            "SEARCH SINCE BEFORE",
+            view(),
+            Query { filter: and(vec![span(500, 700)]), sort: by(SortKey::Uid), all: true, ..list() },
+            usize::MAX,
+            200,
+            200,
+        ),
+        (
+            "SORT RETURN (PARTIAL 1:50) (REVERSE ARRIVAL)",
+            view(),
+            Query { filter: Filter::ALL, sort: by(SortKey::Received), ..list() },
+            50,
+            50,
+            51,
+        ),
+    ] {
+        let (found, rows) = found(counted, &scope, query, count).await;
+        assert_eq!(found, known, "{what}");
+        assert!(rows.rows_read <= most && rows.read_rounds <= 14, "{what}: {rows:?}");
+    }
+    // One that finds nothing for long is told the mailbox once, and the next one is not.
+    let rare = || Query { filter: and(vec![Leaf::Mailbox(INBOX), keyword("$flagged")]), ..list() };
+    let (_, rows) = found(counted, &Scope::Account, rare(), 1).await;
+    assert!(rows.rows_read <= 100_000 + 4 * 1_000 + TREE, "a flag that nobody has: {rows:?}");
+    let (_, rows) = found(counted, &Scope::Account, rare(), 1).await;
+    assert!(rows.rows_read <= 3 + TREE, "the same again: {rows:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -299,8 +389,8 @@ async fn a_mailbox_that_is_known() {
     let other = mail::Mail::new(
         counted.node.kv.clone(),
         counted.node.blobs.clone(),
-        store::bus::Bus::in_process(counted._world.clock.clone()),
-        counted._world.clock.clone(),
+        store::bus::Bus::in_process(counted.world.clock.clone()),
+        counted.world.clock.clone(),
         MailOptions::default(),
     );
     for uid in [5, 10_000, 19_999] {

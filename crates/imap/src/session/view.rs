@@ -136,6 +136,11 @@ impl View {
         u32::try_from(self.uids.len()).unwrap_or(u32::MAX)
     }
 
+    /// The UIDs of the messages that the client knows of.
+    pub(crate) const fn known(&self) -> &UidList {
+        &self.uids
+    }
+
     /// The messages that a set names.
     pub(crate) fn pick(&self, unit: Unit, set: &MessageSet) -> Result<Picked, Error> {
         let ranges = match (set, unit) {

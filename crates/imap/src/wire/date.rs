@@ -40,12 +40,18 @@ impl Date {
 
     /// The day in UTC on which `moment` falls.
     pub fn of(moment: Timestamp) -> Self {
-        Self::of_seconds(i64::try_from(moment.secs()).unwrap_or(i64::MAX))
+        Self(i64::try_from(moment.secs()).unwrap_or(i64::MAX).div_euclid(DAY))
     }
 
-    /// The day on which a moment falls, in seconds since 1970-01-01T00:00:00.
-    pub const fn of_seconds(seconds: i64) -> Self {
-        Self(seconds.div_euclid(DAY))
+    /// Its first second, counted from 1970-01-01T00:00:00.
+    pub const fn begins(self) -> i64 {
+        self.0.saturating_mul(DAY)
+    }
+
+    /// The day after.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 
     /// `1-Feb-1994`, with or without quotation marks.

@@ -29,10 +29,20 @@ impl ResultRange {
         Ok(Self { first, last: cursor.positive()?, from_end })
     }
 
+    /// Whether it is counted from the last.
+    pub const fn is_from_end(&self) -> bool {
+        self.from_end
+    }
+
+    /// How many results there are from where it is counted up to its end.
+    pub fn farthest(&self) -> usize {
+        self.first.max(self.last) as usize
+    }
+
     /// The indexes that it means among `count` results.
     pub fn of(&self, count: usize) -> Range<usize> {
         let nearest = (self.first.min(self.last) as usize - 1).min(count);
-        let farthest = (self.first.max(self.last) as usize).min(count);
+        let farthest = self.farthest().min(count);
         if self.from_end { count - farthest..count - nearest } else { nearest..farthest }
     }
 }

@@ -1,5 +1,6 @@
 //! Filters of any type: conditions under operators (RFC 8620 §5.5).
 
+use mail::search::{all, any};
 use serde_json::Value;
 
 use crate::error::MethodError;
@@ -80,55 +81,6 @@ impl<C> Filter<C> {
             Self::Not(filters) => any(filters.iter().map(|filter| filter.holds(holds))).map(|any| !any),
         }
     }
-
-    /// All conditions.
-    pub(crate) fn conditions(&self) -> Vec<&C> {
-        let mut conditions = Vec::new();
-        let mut rest = vec![self];
-        while let Some(filter) = rest.pop() {
-            match filter {
-                Self::Is(condition) => conditions.push(condition),
-                Self::And(inner) | Self::Or(inner) | Self::Not(inner) => rest.extend(inner.iter().rev()),
-            }
-        }
-        conditions
-    }
-
-    /// The conditions that are not denied: what holds of a match holds because of some of them.
-    pub(crate) fn asserted(&self) -> Vec<&C> {
-        match self {
-            Self::Is(condition) => vec![condition],
-            Self::And(filters) | Self::Or(filters) => filters.iter().flat_map(Self::asserted).collect(),
-            Self::Not(_) => Vec::new(),
-        }
-    }
-
-    /// The conditions that must hold whatever else does.
-    pub(crate) fn required(&self) -> Vec<&C> {
-        match self {
-            Self::Is(condition) => vec![condition],
-            Self::And(filters) => filters.iter().flat_map(Self::required).collect(),
-            Self::Or(_) | Self::Not(_) => Vec::new(),
-        }
-    }
-}
-
-/// Whether all hold; what is not known is asked for only where it matters.
-pub(crate) fn all(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    any(answers.map(|answer| answer.map(|holds| !holds))).map(|any| !any)
-}
-
-/// Whether any holds.
-pub(crate) fn any(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut known = true;
-    for answer in answers {
-        match answer {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => known = false,
-        }
-    }
-    known.then_some(false)
 }
 
 fn bad(what: &str) -> MethodError {
@@ -157,8 +109,6 @@ mod tests {
             {"operator": "OR", "conditions": [{"a": 4, "b": 5}, {"a": 6}]},
         ]}))
         .unwrap();
-        assert_eq!(filter.conditions(), [&1, &2, &3, &4, &5, &6]);
-        assert_eq!(filter.required(), [&1]);
         let holds = |known: &[u64], not: &[u64]| {
             filter.holds(&|c| (known.contains(c) || not.contains(c)).then(|| known.contains(c)))
         };

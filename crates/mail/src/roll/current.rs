@@ -70,6 +70,18 @@ impl Mail {
         })
     }
 
+    /// A mailbox's members as they are now, if this node has had them in memory: else nothing is read.
+    pub(crate) async fn at_hand(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Option<Arc<Roll>>, Error> {
+        match self.shelf().get((account, mailbox)) {
+            Some(_) => Ok(self.current(account, mailbox).await?.roll),
+            None => Ok(None),
+        }
+    }
+
     /// The id of the mailbox with a path: a point read for each name of it, and none for the INBOX.
     pub async fn mailbox_at(
         &self,

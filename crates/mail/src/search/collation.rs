@@ -5,6 +5,29 @@ use unicode_normalization::UnicodeNormalization;
 /// The longest text that is compared, in bytes.
 pub const LONGEST_COLLATED: usize = 512;
 
+/// A way to compare texts (RFC 4790).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Collation {
+    /// `i;unicode-casemap` (RFC 5051)
+    #[default]
+    Unicode,
+    /// `i;ascii-casemap` (RFC 4790 §9.2)
+    Ascii,
+    /// `i;octet` (RFC 4790 §9.3)
+    Octet,
+}
+
+impl Collation {
+    /// A text in the form in which two are compared octet by octet.
+    pub fn key(self, text: &str) -> Box<str> {
+        match self {
+            Self::Unicode => collated(text),
+            Self::Ascii => text.to_ascii_uppercase().into(),
+            Self::Octet => text.into(),
+        }
+    }
+}
+
 /// Text as it is compared: `i;unicode-casemap` (RFC 5051 §2), title case and then decomposed.
 pub fn collated(text: &str) -> Box<str> {
     let single = |c: char| {

@@ -159,7 +159,7 @@ const fn is_caseless(c: char) -> bool {
 }
 
 /// Whether a field of that name contains it, in a block of header fields.
-pub fn field_contains(
+pub(super) fn field_contains(
     values: impl Iterator<Item = impl AsRef<[u8]>>,
     hint: Option<&str>,
     needle: &Needle,
@@ -177,7 +177,7 @@ pub fn field_contains(
 
 /// Which of the needles a text part, or the header of an embedded message, contains. Reads part by part, and no
 /// further than the first that has the last of them. Besides, how many bytes were looked at.
-pub async fn body_contains(
+pub(super) async fn body_contains(
     message: &mut Opened,
     needles: &[&Needle],
     html: Html,

@@ -7,6 +7,7 @@ use store::kv::{KeyRange, Table};
 use types::{AccountId, EmailId, Keywords, MailboxId, ModSeq, ThreadId, Timestamp, Uid};
 
 use super::{Number, reader, table};
+use crate::search::Span;
 
 /// Key: account, mailbox, UID.
 pub(crate) struct Members;
@@ -95,6 +96,13 @@ impl Receiveds {
     /// All rows of a mailbox.
     pub(crate) fn all(account: AccountId, mailbox: MailboxId) -> KeyRange {
         table(account, Number::Received).u32(mailbox.0).range()
+    }
+
+    /// The rows of a mailbox that were received within a span.
+    pub(crate) fn within(account: AccountId, mailbox: MailboxId, span: Span) -> KeyRange {
+        let first = |received| Self::key(&ReceivedKey { account, mailbox, received, email: EmailId(0) });
+        let all = Self::all(account, mailbox);
+        KeyRange { begin: first(span.from), end: span.to.map_or(all.end, first) }
     }
 }
 

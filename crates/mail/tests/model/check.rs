@@ -3,10 +3,12 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use mail::{Cursor, ListRequest, ListRow, Mail, Member};
+use mail::search::{Hit, Scope};
+use mail::{Mail, Member};
 use types::{AccountId, EmailId, MailboxId, Uid};
 
 use crate::account::{Account, Content, Counts, Email, Mailbox, Place};
+use crate::support::newest;
 
 /// Everything that can be seen of an account is as the model has it.
 pub async fn compare(mail: &Mail, model: &Account) {
@@ -109,44 +111,34 @@ pub async fn compare_roll(mail: &Mail, model: &Account, mailbox: MailboxId, memb
 }
 
 async fn compare_lists(mail: &Mail, model: &Account, mailbox: MailboxId) {
-    let mut rows: Vec<ListRow> = model.boxes[&mailbox]
+    let mut hits: Vec<Hit> = model.boxes[&mailbox]
         .members
         .iter()
         .map(|(uid, place)| {
             let email = &model.emails[&place.email];
-            ListRow { email: place.email, thread: email.thread, uid: *uid, received: email.received }
+            let (thread, received) = (email.thread, email.received);
+            Hit { email: place.email, thread, received, uid: Some(*uid), modseq: None }
         })
         .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse((row.received, row.email)));
+    hits.sort_by_key(|hit| std::cmp::Reverse((hit.received, hit.email)));
     let mut threads = BTreeSet::new();
-    let collapsed: Vec<ListRow> = rows.iter().filter(|row| threads.insert(row.thread)).copied().collect();
-    for limit in [3, 7, 1000] {
-        assert_eq!(pages(mail, model.id, mailbox, limit, false).await, rows, "a list in pages of {limit}");
-        let shown = pages(mail, model.id, mailbox, limit, true).await;
-        assert_eq!(shown, collapsed, "a collapsed list in pages of {limit}");
+    let collapsed: Vec<Hit> = hits.iter().filter(|hit| threads.insert(hit.thread)).copied().collect();
+    for page in [3, 7, 1000] {
+        assert_eq!(list(mail, model.id, mailbox, page, false).await, hits, "a list in pages of {page}");
+        let shown = list(mail, model.id, mailbox, page, true).await;
+        assert_eq!(shown, collapsed, "a collapsed list in pages of {page}");
     }
 }
 
-/// A list, page by page.
-pub async fn pages(
-    mail: &Mail,
-    id: AccountId,
-    mailbox: MailboxId,
-    limit: usize,
-    collapse: bool,
-) -> Vec<ListRow> {
-    let mut rows = Vec::new();
-    let mut after: Option<Cursor> = None;
-    loop {
-        let page = mail.list(id, mailbox, ListRequest { after, limit, collapse }).await.unwrap();
-        assert!(page.rows.len() <= limit);
-        assert!(page.next.is_none() || page.rows.len() == limit, "a short page is the last one");
-        rows.extend(page.rows);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return rows,
-        }
+/// A list by date, the newest first, page by page.
+pub async fn list(mail: &Mail, id: AccountId, mailbox: MailboxId, page: usize, collapse: bool) -> Vec<Hit> {
+    let mut results = mail.search(id, Scope::Account, newest(mailbox, collapse));
+    let mut count = 0;
+    while results.known().len() >= count && !results.is_over() {
+        count += page;
+        results.reach(count).await.unwrap();
     }
+    results.known().to_vec()
 }
 
 async fn compare_emails(mail: &Mail, model: &Account) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mail::search::{Html, Leaf, Order, Query, SortKey};
 use mail::{Delivered, Delivery, Error, Mail, MailOptions, Quota};
 use store::blob::{self, Blobs, BlobsOptions};
 use store::bus::Bus;
@@ -145,6 +146,18 @@ pub fn to_inbox(account: AccountId) -> Delivery {
         reports_on: None,
         // Whether anybody is away is read wherever there is a sender, as for nearly all mail.
         answer_to: Some("joe@elsewhere.test".to_owned()),
+    }
+}
+
+/// A mailbox by date, the newest first.
+pub fn newest(mailbox: MailboxId, collapse: bool) -> Query {
+    Query {
+        filter: Leaf::Mailbox(mailbox).into(),
+        sort: vec![Order::descending(SortKey::Received), Order::descending(SortKey::Email)],
+        collapse,
+        html: Html::Text,
+        modseqs: false,
+        all: false,
     }
 }
 

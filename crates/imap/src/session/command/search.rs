@@ -1,19 +1,17 @@
 //! SEARCH (RFC 9051 §6.4.4) with ESEARCH's results (§7.3.4), ranges of them (RFC 9394) and the saved result `$`
 //! (§6.4.4.1).
 //!
-//! What matches is decided in [`scan`], page by page over the messages of the view. That is the seam at which an
-//! index will narrow down the candidates: nothing else here knows how a match is found.
+//! What matches is found by [`mail::search`], page by page over the messages of the view, and no further than what is
+//! asked for.
 
 pub(super) mod matching;
 mod query;
-pub(super) mod scan;
 
 use std::ops::Range;
 
 use types::{ModSeq, Uid};
 
-use self::matching::Matching;
-use self::scan::Match;
+use self::matching::{Match, Matching, Program};
 use super::super::error::Error;
 use super::super::user::User;
 use super::{Finished, Outcome, Task};
@@ -33,7 +31,9 @@ pub(super) fn run(command: Search, user: &mut User, out: &mut Output) -> Result<
     if user.utf8_accept && charset.is_some() {
         return Err(Error::Bad("UTF8=ACCEPT is enabled: strings are in UTF-8, and CHARSET is not said"));
     }
-    let matching = Matching::new(&key, charset.as_deref(), unit, user, out);
+    let sort = Vec::new();
+    let program = Program { key: &key, charset: charset.as_deref(), unit, sort, returns, unseen: true };
+    let matching = Matching::new(program, user, out);
     let matching = matching.inspect_err(|_| nothing_saved(returns, user))?;
     Ok(Outcome::Task(Task::Search(Box::new(Searching { unit, returns, matching }))))
 }
@@ -58,7 +58,7 @@ impl Searching {
         tag: &Tag,
         out: &mut Output,
     ) -> Result<Finished, Error> {
-        let over = self.matching.step(user).await;
+        let over = self.matching.step().await;
         if !over.inspect_err(|_| nothing_saved(self.returns, user))? {
             return Ok(None);
         }
@@ -68,11 +68,12 @@ impl Searching {
             (None, Dialect::Rev2) => Some(SearchReturn { all: true, ..SearchReturn::default() }),
             (None, Dialect::Rev1 | Dialect::Utf8) => None,
         };
-        let Matching { found, by_modseq, tell, .. } = &self.matching;
+        let found = self.matching.found(user.view()?);
+        let Matching { by_modseq, tell, .. } = &self.matching;
         match returns {
-            Some(returns) => extended(found, returns, *by_modseq, self.unit, tag, user, out)?,
+            Some(returns) => extended(&found, returns, *by_modseq, self.unit, tag, user, out)?,
             None => {
-                let highest = highest(found, *by_modseq);
+                let highest = highest(&found, *by_modseq);
                 response::search("SEARCH", found.iter().map(|m| m.name(self.unit)), highest, out);
             }
         }

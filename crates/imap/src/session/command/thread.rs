@@ -2,18 +2,14 @@
 
 mod forest;
 
-use mail::Member;
 use mail::ingest::message_ids;
 use mail::ingest::subject::is_reply;
-use mail::search::collated;
+use mail::search::{Hit, Kept, TextKey, collated};
 
 use self::forest::{Forest, Letter};
-use super::super::content::Kept;
 use super::super::error::Error;
 use super::super::user::User;
-use super::search::matching::Matching;
-use super::search::scan::Match;
-use super::sort::{sent, subject};
+use super::search::matching::{Matching, Program};
 use super::{Finished, Outcome, Task};
 use crate::wire::Unit;
 use crate::wire::command::{Thread, Threading as Algorithm};
@@ -27,6 +23,8 @@ pub(in super::super) struct Threading {
     unit: Unit,
     algorithm: Algorithm,
     matching: Matching,
+    /// The matches with their numbers, once all have been found.
+    found: Option<Vec<(u32, Hit)>>,
     letters: Vec<Letter>,
     /// How many of the matches have been looked at.
     read: usize,
@@ -34,24 +32,29 @@ pub(in super::super) struct Threading {
 
 pub(super) fn run(command: Thread, user: &mut User, out: &mut Output) -> Result<Outcome, Error> {
     let Thread { unit, algorithm, charset, key } = command;
-    let matching = Matching::new(&key, Some(&charset), unit, user, out)?;
-    let threading = Threading { unit, algorithm, matching, letters: Vec::new(), read: 0 };
+    let program =
+        Program { key: &key, charset: Some(&charset), unit, sort: Vec::new(), returns: None, unseen: false };
+    let matching = Matching::new(program, user, out)?;
+    let threading = Threading { unit, algorithm, matching, found: None, letters: Vec::new(), read: 0 };
     Ok(Outcome::Task(Task::Thread(Box::new(threading))))
 }
 
 impl Threading {
     /// How many messages are left to look at.
     pub(super) fn left(&self) -> usize {
-        self.matching.left() + self.matching.found.len().saturating_sub(self.read)
+        self.matching.left() + self.found.as_ref().map_or(0, |found| found.len().saturating_sub(self.read))
     }
 
     /// Looks at a page of messages, or answers.
     pub(super) async fn step(&mut self, user: &mut User, out: &mut Output) -> Result<Finished, Error> {
-        if !self.matching.step(user).await? {
-            return Ok(None);
+        if self.found.is_none() {
+            if !self.matching.step().await? {
+                return Ok(None);
+            }
+            self.found = Some(self.matching.hits(user.view()?));
         }
-        let page = self.matching.found.get(self.read..).unwrap_or_default();
-        let page: Vec<Match> = page.iter().take(PAGE).copied().collect();
+        let found = self.found.as_deref().unwrap_or_default();
+        let page: Vec<(u32, Hit)> = found.iter().skip(self.read).take(PAGE).copied().collect();
         if !page.is_empty() {
             self.read += page.len();
             self.look_at(&page, user).await?;
@@ -68,24 +71,25 @@ impl Threading {
         Ok(Some((Reply::ok("threaded"), self.matching.tell)))
     }
 
-    async fn look_at(&mut self, page: &[Match], user: &mut User) -> Result<(), Error> {
-        let mail = user.mail.clone();
-        let numbered: Vec<_> = page.iter().map(|m| (m.number, m.uid)).collect();
-        let members = user.view()?.members(&mail, &numbered).await?;
-        let emails: Vec<_> = members.iter().map(|(_, member)| member.email).collect();
-        let records = mail.records(user.account, &emails).await?;
-        for ((number, member), record) in members.iter().zip(records) {
-            let name = if self.unit == Unit::Uid { member.uid.0 } else { *number };
+    async fn look_at(&mut self, page: &[(u32, Hit)], user: &User) -> Result<(), Error> {
+        let emails: Vec<_> = page.iter().map(|(_, hit)| hit.email).collect();
+        let records = user.mail.records(user.account, &emails).await?;
+        for ((number, hit), record) in page.iter().zip(records) {
+            let name = match self.unit {
+                Unit::Uid => hit.uid.map_or(*number, |uid| uid.0),
+                Unit::Sequence => *number,
+            };
             // Gone since it was found.
             let Some(record) = record else { continue };
-            let letter = self.letter(name, member, &Kept::of(&record)?);
+            let letter = self.letter(name, hit, &Kept::of(&record)?);
             self.letters.push(letter);
         }
         Ok(())
     }
 
-    fn letter(&self, name: u32, member: &Member, kept: &Kept<'_>) -> Letter {
+    fn letter(&self, name: u32, hit: &Hit, kept: &Kept<'_>) -> Letter {
         let Kept { header, .. } = kept;
+        let received = i64::try_from(hit.received.secs()).unwrap_or(i64::MAX);
         let ids = |field| -> Vec<Box<[u8]>> {
             header
                 .last(field)
@@ -94,8 +98,9 @@ impl Threading {
         };
         let mut letter = Letter {
             name,
-            sent: sent(member, kept),
-            subject: collated(&subject(kept)),
+            // The Date field in UTC, or else INTERNALDATE (RFC 5256 §2.2).
+            sent: kept.sent.map_or(received, |sent| sent.secs),
+            subject: collated(&TextKey::Subject.of(kept)),
             is_reply: header.last("subject").is_some_and(|value| is_reply(value, kept.hint())),
             id: None,
             references: Vec::new(),

@@ -2,12 +2,10 @@
 
 mod decoder;
 mod envelope;
-mod kept;
 mod message;
 mod structure;
 
 pub(super) use decoder::Decoder;
 pub(super) use envelope::envelope;
-pub(super) use kept::Kept;
 pub(super) use message::{Content, Message};
 pub(super) use structure::structure;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use mail::EmailChanged;
+use mail::search::Query;
 use types::{AccountId, EmailId, ThreadId};
 
-use super::query::{Query, Results};
+use super::query;
 use crate::context::Context;
 use crate::error::MethodError;
 use crate::method::query_changes::{Calculated, QueryChanges};
@@ -16,7 +17,7 @@ pub(in super::super) async fn run(
     mut arguments: Arguments,
 ) -> Result<Object, MethodError> {
     let account = context.account(&mut arguments)?;
-    let query = Query::read(context, &mut arguments)?;
+    let query = query::read(context, &mut arguments)?;
     let changes = QueryChanges::read(&mut arguments)?;
     arguments.end()?;
     let followed = context.mail().follow_emails(account, changes.since, context.limits.changes).await?;
@@ -28,9 +29,12 @@ pub(in super::super) async fn run(
     if query.looks_at_threads() {
         with_their_threads(context, account, &mut affected).await?;
     }
-    let mut results = Results::of(&query, context, account).await?;
+    let mut results = query::search(context, account, Query { all: changes.total, ..query });
     if !affected.is_empty() {
-        reach_all(context, account, &query, &mut results, &affected).await?;
+        // As far as any of them can stand among the results: what is not there any more stands nowhere.
+        let ids: Vec<EmailId> = affected.iter().map(|email| email.email).collect();
+        let states = context.mail().email(account, &ids).await?;
+        results.reach_places(&states.into_iter().flatten().collect::<Vec<_>>()).await?;
     }
     let added = results.known().iter().enumerate().filter_map(|(index, hit)| {
         let named = EmailChanged { email: hit.email, thread: hit.thread };
@@ -60,23 +64,4 @@ async fn with_their_threads(
         affected.extend(emails.into_iter().flatten().map(|email| EmailChanged { email, thread }));
     }
     Ok(())
-}
-
-/// Makes the results known as far as any of the affected emails can stand among them: of a list mostly its beginning.
-async fn reach_all(
-    context: &Context<'_>,
-    account: AccountId,
-    query: &Query,
-    results: &mut Results,
-    affected: &BTreeSet<EmailChanged>,
-) -> Result<(), MethodError> {
-    let Some(mailbox) = query.is_list() else { return results.reach(usize::MAX).await };
-    let ids: Vec<EmailId> = affected.iter().map(|email| email.email).collect();
-    let states = context.mail().email(account, &ids).await?;
-    let here =
-        states.into_iter().flatten().filter(|email| email.mailboxes.iter().any(|(m, _)| *m == mailbox));
-    match here.map(|email| (email.received, email.id)).min() {
-        Some((received, email)) => results.reach_place(received, email).await,
-        None => Ok(()),
-    }
 }

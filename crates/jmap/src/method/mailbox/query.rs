@@ -9,7 +9,7 @@ use types::{AccountId, MailboxId, ModSeq};
 
 use crate::context::Context;
 use crate::error::MethodError;
-use crate::method::collation::Collation;
+use crate::method::collation::{self, Collation};
 use crate::method::filter::Filter;
 use crate::method::listing::{self, Listing, Sieve};
 use crate::wire::arguments::Id;
@@ -179,7 +179,7 @@ impl Comparator {
             }
         };
         // A comparator may have more properties than it needs (RFC 8620 §5.5), and clients send such.
-        let (ascending, collation) = (arguments.or("isAscending", true)?, Collation::read(&mut arguments)?);
+        let (ascending, collation) = (arguments.or("isAscending", true)?, collation::read(&mut arguments)?);
         Ok(Self { key, ascending, collation })
     }
 

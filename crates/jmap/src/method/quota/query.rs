@@ -8,7 +8,7 @@ use types::{AccountId, ModSeq};
 use super::{Level, Quotas, TYPES, id_of, name_of};
 use crate::context::Context;
 use crate::error::MethodError;
-use crate::method::collation::Collation;
+use crate::method::collation::{self, Collation};
 use crate::method::filter::Filter;
 use crate::method::listing::{self, Listing, Sieve};
 use crate::wire::{Arguments, Object};
@@ -105,7 +105,7 @@ impl Comparator {
                 return Err(MethodError::UnsupportedSort(format!("quotas cannot be sorted by {property:?}")));
             }
         };
-        let (ascending, collation) = (arguments.or("isAscending", true)?, Collation::read(&mut arguments)?);
+        let (ascending, collation) = (arguments.or("isAscending", true)?, collation::read(&mut arguments)?);
         arguments.end()?;
         Ok(Self { by_name, ascending, collation })
     }

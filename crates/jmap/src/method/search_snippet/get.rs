@@ -1,15 +1,15 @@
 //! `SearchSnippet/get` (RFC 8621 §5.1).
 
-use mail::ingest::{decoded_text, html};
-use mail::search::Needle;
-use mail::{EmailChanged, Opened};
+use mail::ingest::{decode_text, decoded_text, html};
+use mail::search::{Kept, Leaf, Needle};
+use mail::{EmailChanged, Opened, Record};
 use serde_json::{Value, json};
 use types::EmailId;
 
 use super::mark;
 use crate::context::{Context, object};
 use crate::error::MethodError;
-use crate::method::email::query::{Condition, read_filter, readable_subject, record_hint};
+use crate::method::email::query::read_filter;
 use crate::method::get::check_number;
 use crate::wire::arguments::Id;
 use crate::wire::{Arguments, Object, id};
@@ -22,17 +22,17 @@ pub(in super::super) async fn run(
     mut arguments: Arguments,
 ) -> Result<Object, MethodError> {
     let account = context.account(&mut arguments)?;
-    let filter = arguments.take("filter").map(|filter| read_filter(filter, context.limits.filter));
-    let filter = filter.transpose()?;
+    let filter = read_filter(context, &mut arguments)?;
     let ids: Vec<Id> = arguments.required("emailIds")?;
     arguments.end()?;
     check_number(ids.len(), context.limits.objects_in_get)?;
-    let conditions: Vec<&Condition> = filter.iter().flat_map(|filter| filter.asserted()).collect();
     let (mut in_body, mut in_subject): (Vec<&Needle>, Vec<&Needle>) = (Vec::new(), Vec::new());
-    for condition in conditions {
-        let (body, subject) = condition.highlighted();
-        in_body.extend(body);
-        in_subject.extend(subject);
+    for leaf in filter.iter().flat_map(|filter| filter.asserted()) {
+        match leaf {
+            Leaf::Body(needle) => in_body.push(needle),
+            Leaf::Field(name, Some(needle)) if name == "subject" => in_subject.push(needle),
+            _ => {}
+        }
     }
 
     let mail = context.mail().clone();
@@ -57,9 +57,7 @@ pub(in super::super) async fn run(
             not_found.push(text);
             continue;
         };
-        let hint = record_hint(&record)?;
-        let subject = readable_subject(record.header()?, hint.as_deref());
-        let subject = subject.and_then(|subject| mark::whole(&subject, &in_subject));
+        let subject = subject(&record)?.and_then(|subject| mark::whole(&subject, &in_subject));
         let preview = match in_body.is_empty() {
             true => None,
             false => preview(&mut Opened::new(record), &in_body, context).await?,
@@ -73,6 +71,12 @@ pub(in super::super) async fn run(
         ("list", Value::Array(list)),
         ("notFound", if not_found.is_empty() { Value::Null } else { not_found.into() }),
     ]))
+}
+
+/// A subject as it is shown.
+fn subject(record: &Record) -> Result<Option<String>, MethodError> {
+    let kept = Kept::of(record)?;
+    Ok(kept.header.last("subject").map(|value| decode_text(value, kept.hint()).into_owned()))
 }
 
 /// The first part of a message's text in which something is found.

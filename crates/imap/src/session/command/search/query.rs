@@ -1,125 +1,111 @@
-//! A search made ready: strings in Unicode and folded, sets resolved against the view.
+//! A search program in the words of a search: strings in Unicode and folded, days as spans of time, sets of numbers as
+//! UIDs of the view.
 
-use mail::search::Needle;
-use types::{EmailId, Keyword, ModSeq, ThreadId, Timestamp};
+use mail::search::{Filter, Leaf, Needle, Span};
+use types::{EmailId, ThreadId, Timestamp, Uid};
 
 use super::super::super::error::Error;
 use super::super::super::view::View;
 use crate::wire::command::SearchKey;
 use crate::wire::{Date, Flag, MessageSet, Unit};
 
-/// What a message must be.
-#[derive(Debug)]
-pub(super) enum Query {
-    All,
-    Nothing,
-    Deleted,
-    Keyword(Keyword),
-    /// The field's name, and what it contains.
-    Header(String, Needle),
-    Body(Needle),
-    Text(Needle),
-    Before(Date),
-    On(Date),
-    Since(Date),
-    /// Received at this second or before.
-    Older(u64),
-    /// Received at this second or after.
-    Younger(u64),
-    SavedBefore(Date),
-    SavedOn(Date),
-    SavedSince(Date),
-    SentBefore(Date),
-    SentOn(Date),
-    SentSince(Date),
-    Larger(u64),
-    Smaller(u64),
-    ModSeq(ModSeq),
-    Email(EmailId),
-    Thread(ThreadId),
-    /// Messages by sequence number: sorted inclusive ranges.
-    Numbers(Vec<(u32, u32)>),
-    Not(Box<Self>),
-    Or(Box<Self>, Box<Self>),
-    And(Vec<Self>),
+/// What a search program means depends on these.
+pub(super) struct Reader<'a> {
+    charset: Charset,
+    view: &'a View,
+    now: Timestamp,
 }
 
-impl Query {
-    /// Fails if the strings cannot be understood.
-    pub(super) fn new(
-        key: &SearchKey,
-        charset: Option<&str>,
-        view: &View,
-        now: Timestamp,
-    ) -> Result<Self, Error> {
-        let charset = Charset::named(charset)?;
-        Self::build(key, &Terms { charset, view, now })
+impl<'a> Reader<'a> {
+    /// Fails if the charset is not known.
+    pub(super) fn new(charset: Option<&str>, view: &'a View, now: Timestamp) -> Result<Self, Error> {
+        Ok(Self { charset: Charset::named(charset)?, view, now })
     }
 
-    fn build(key: &SearchKey, terms: &Terms<'_>) -> Result<Self, Error> {
-        let charset = &terms.charset;
-        let ago = |seconds: u32| terms.now.secs().saturating_sub(seconds.into());
-        let numbers = |unit, set: &MessageSet| Self::Numbers(terms.view.pick_leniently(unit, set).numbers());
+    /// Fails if the strings cannot be understood.
+    pub(super) fn read(&self, key: &SearchKey) -> Result<Filter, Error> {
+        let seconds = |seconds: u64| Timestamp(seconds.saturating_mul(1000));
+        let ago = |by: u32| self.now.secs().saturating_sub(by.into());
+        let text = |text| self.charset.text(text).map(Box::new);
         Ok(match key {
-            SearchKey::All => Self::All,
-            SearchKey::Nothing => Self::Nothing,
-            SearchKey::Has(flag) => Self::flag(flag),
-            SearchKey::Lacks(flag) => Self::Not(Box::new(Self::flag(flag))),
-            SearchKey::Header(name, text) => Self::Header(name.clone(), charset.text(text)?),
-            SearchKey::Body(text) => Self::Body(charset.text(text)?),
-            SearchKey::Text(text) => Self::Text(charset.text(text)?),
-            SearchKey::Before(date) => Self::Before(*date),
-            SearchKey::On(date) => Self::On(*date),
-            SearchKey::Since(date) => Self::Since(*date),
-            SearchKey::Older(seconds) => Self::Older(ago(*seconds)),
-            SearchKey::Younger(seconds) => Self::Younger(ago(*seconds)),
-            SearchKey::SavedBefore(date) => Self::SavedBefore(*date),
-            SearchKey::SavedOn(date) => Self::SavedOn(*date),
-            SearchKey::SavedSince(date) => Self::SavedSince(*date),
-            SearchKey::SentBefore(date) => Self::SentBefore(*date),
-            SearchKey::SentOn(date) => Self::SentOn(*date),
-            SearchKey::SentSince(date) => Self::SentSince(*date),
-            SearchKey::Larger(size) => Self::Larger(*size),
-            SearchKey::Smaller(size) => Self::Smaller(*size),
-            SearchKey::ModSeq(modseq) => Self::ModSeq(*modseq),
-            SearchKey::EmailId(id) => object(id, "M").map_or(Self::Nothing, |id| Self::Email(EmailId(id))),
-            SearchKey::ThreadId(id) => object(id, "T").map_or(Self::Nothing, |id| Self::Thread(ThreadId(id))),
-            SearchKey::Sequence(set) => numbers(Unit::Sequence, set),
-            SearchKey::Uid(set) => numbers(Unit::Uid, set),
-            SearchKey::Not(key) => Self::Not(Box::new(Self::build(key, terms)?)),
-            SearchKey::Or(one, two) => {
-                Self::Or(Box::new(Self::build(one, terms)?), Box::new(Self::build(two, terms)?))
+            SearchKey::All => Filter::ALL,
+            SearchKey::Nothing => Filter::NONE,
+            SearchKey::Has(flag) => flagged(flag),
+            SearchKey::Lacks(flag) => flagged(flag).negated(),
+            SearchKey::Header(name, wanted) => Leaf::Field(name.clone(), Some(text(wanted)?)).into(),
+            SearchKey::Body(wanted) => Leaf::Body(text(wanted)?).into(),
+            SearchKey::Text(wanted) => {
+                let needle = text(wanted)?;
+                Filter::Or(vec![Leaf::Header(needle.clone()).into(), Leaf::Body(needle).into()])
             }
+            SearchKey::Before(date) => Leaf::Received(before(*date)).into(),
+            SearchKey::On(date) => Leaf::Received(on(*date)).into(),
+            SearchKey::Since(date) => Leaf::Received(since(*date)).into(),
+            SearchKey::Older(by) => {
+                let to = Some(seconds(ago(*by).saturating_add(1)));
+                Leaf::Received(Span { to, ..Span::default() }).into()
+            }
+            SearchKey::Younger(by) => Leaf::Received(Span { from: seconds(ago(*by)), to: None }).into(),
+            SearchKey::SavedBefore(date) => Leaf::Saved(before(*date)).into(),
+            SearchKey::SavedOn(date) => Leaf::Saved(on(*date)).into(),
+            SearchKey::SavedSince(date) => Leaf::Saved(since(*date)).into(),
+            // The day that the Date field names, in the sender's own zone (RFC 9051 §6.4.4).
+            SearchKey::SentBefore(date) => Leaf::Sent(i64::MIN, date.begins()).into(),
+            SearchKey::SentOn(date) => Leaf::Sent(date.begins(), date.next().begins()).into(),
+            SearchKey::SentSince(date) => Leaf::Sent(date.begins(), i64::MAX).into(),
+            SearchKey::Larger(size) => match size.checked_add(1) {
+                Some(least) => Leaf::Size(least, None).into(),
+                None => Filter::NONE,
+            },
+            SearchKey::Smaller(size) => Leaf::Size(0, Some(*size)).into(),
+            SearchKey::ModSeq(modseq) => Leaf::Since(*modseq).into(),
+            SearchKey::EmailId(id) => {
+                object(id, "M").map_or(Filter::NONE, |id| Leaf::Content(EmailId(id)).into())
+            }
+            SearchKey::ThreadId(id) => {
+                object(id, "T").map_or(Filter::NONE, |id| Leaf::FirstThread(ThreadId(id)).into())
+            }
+            SearchKey::Sequence(set) => self.set(Unit::Sequence, set),
+            SearchKey::Uid(set) => self.set(Unit::Uid, set),
+            SearchKey::Not(key) => self.read(key)?.negated(),
+            SearchKey::Or(one, two) => Filter::Or(vec![self.read(one)?, self.read(two)?]),
             SearchKey::And(keys) => {
-                Self::And(keys.iter().map(|key| Self::build(key, terms)).collect::<Result<_, _>>()?)
+                Filter::And(keys.iter().map(|key| self.read(key)).collect::<Result<_, _>>()?)
             }
         })
     }
 
-    /// Whether modseqs matter; then the answer tells the highest one.
-    pub(super) fn names_modseq(&self) -> bool {
-        match self {
-            Self::ModSeq(_) => true,
-            Self::Not(query) => query.names_modseq(),
-            Self::Or(one, two) => one.names_modseq() || two.names_modseq(),
-            Self::And(queries) => queries.iter().any(Self::names_modseq),
-            _ => false,
+    /// Between the first and the last of messages in a row, the mailbox has no others.
+    fn set(&self, unit: Unit, set: &MessageSet) -> Filter {
+        let picked = self.view.pick_leniently(unit, set);
+        if picked.len() == self.view.len() as usize {
+            return Filter::ALL;
         }
-    }
-
-    fn flag(flag: &Flag) -> Self {
-        match flag {
-            Flag::Deleted => Self::Deleted,
-            Flag::Keyword(keyword) => Self::Keyword(keyword.clone()),
-        }
+        let uid = |number| self.view.uid_at(number);
+        let ranges = picked.numbers().into_iter();
+        let ranges: Vec<(Uid, Uid)> = ranges.filter_map(|(first, last)| uid(first).zip(uid(last))).collect();
+        if ranges.is_empty() { Filter::NONE } else { Leaf::Uids(ranges).into() }
     }
 }
 
-/// What a search program means depends on these.
-struct Terms<'a> {
-    charset: Charset,
-    view: &'a View,
-    now: Timestamp,
+fn flagged(flag: &Flag) -> Filter {
+    match flag {
+        Flag::Deleted => Leaf::Deleted.into(),
+        Flag::Keyword(keyword) => Leaf::Keyword(keyword.clone()).into(),
+    }
+}
+
+/// Days are those of UTC.
+fn before(date: Date) -> Span {
+    Span { from: Timestamp(0), to: Some(Timestamp::from_secs(date.begins())) }
+}
+
+fn on(date: Date) -> Span {
+    since(date).and(before(date.next()))
+}
+
+fn since(date: Date) -> Span {
+    Span { from: Timestamp::from_secs(date.begins()), to: None }
 }
 
 /// The number in an object id of ours.

@@ -1,57 +1,31 @@
-//! `Email/query` (RFC 8621 §4.4).
-//!
-//! ```text
-//!   one mailbox, newest first   ──> walk: pages of the list by date, no further than the window   ┐
-//!                                                                                                ├─> Results
-//!   anything else               ──> scan: rows, then records, then messages, each only if needed ┘
-//! ```
-//!
-//! [`results::Results`] is the seam at which an index will come in: nothing else here knows how a match is found. A scan does a bounded
-//! part of the work between two reads from the store, but looks at every candidate in the end.
+//! `Email/query` (RFC 8621 §4.4): its filter and sort in the words of a search, and the window into what that finds.
+//! [`mail::search`] decides how it is found, and looks no further than the window goes.
 
 mod filter;
-mod results;
-mod row;
-mod scan;
 mod sort;
 mod terms;
 
+use mail::search::{Filter, Html, Query, Results, Scope};
 use serde_json::Value;
-use types::MailboxId;
+use types::AccountId;
 
-pub(crate) use self::filter::Condition;
-pub(crate) use self::results::Results;
-use self::sort::{Comparator, SortKey};
-pub(crate) use self::sort::{SORTS, hint as record_hint, readable_subject};
+pub(crate) use self::sort::SORTS;
 use crate::context::{Context, object};
 use crate::error::MethodError;
-use crate::method::filter::Filter;
 use crate::method::window::{Needs, Window};
 use crate::wire::{Arguments, Object, id, state};
-
-/// Reads a filter of emails.
-pub(crate) fn read_filter(value: Value, most: usize) -> Result<Filter<Condition>, MethodError> {
-    filter::read(value, most)
-}
-
-/// What is asked, without which part of the results.
-pub(crate) struct Query {
-    filter: Option<Filter<Condition>>,
-    sort: Vec<Comparator>,
-    /// Only the first email of each thread.
-    collapse: bool,
-}
 
 pub(in super::super) async fn run(
     context: &mut Context<'_>,
     mut arguments: Arguments,
 ) -> Result<Object, MethodError> {
     let account = context.account(&mut arguments)?;
-    let query = Query::read(context, &mut arguments)?;
+    let query = read(context, &mut arguments)?;
     let window = Window::read(&mut arguments, context.limits.query)?;
     arguments.end()?;
     let standing = context.standing(account).await?;
-    let mut results = Results::of(&query, context, account).await?;
+    let all = window.total || window.needs() == Needs::All;
+    let mut results = search(context, account, Query { all, ..query });
     let anchor = match window.needs() {
         Needs::First(count) => {
             results.reach(count).await?;
@@ -62,7 +36,7 @@ pub(in super::super) async fn run(
             None
         }
         Needs::UpTo(anchor) => match id::email(anchor) {
-            Some(email) => results.find(email).await?,
+            Some(named) => results.find(named.email, named.thread).await?,
             None => None,
         },
     };
@@ -88,45 +62,23 @@ pub(in super::super) async fn run(
     Ok(response)
 }
 
-impl Query {
-    /// Takes the arguments that `Email/query` and `Email/queryChanges` have in common.
-    pub(crate) fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Self, MethodError> {
-        let filter = arguments.take("filter").map(|filter| read_filter(filter, context.limits.filter));
-        let sort: Vec<Object> = arguments.or("sort", Vec::new())?;
-        let mut sort: Vec<Comparator> = sort.into_iter().map(Comparator::read).collect::<Result<_, _>>()?;
-        if sort.is_empty() {
-            sort.push(Comparator::newest_first());
-        }
-        Ok(Self { filter: filter.transpose()?, sort, collapse: arguments.or("collapseThreads", false)? })
-    }
+/// Takes the arguments that `Email/query` and `Email/queryChanges` have in common.
+pub(crate) fn read(context: &Context<'_>, arguments: &mut Arguments) -> Result<Query, MethodError> {
+    let filter = read_filter(context, arguments)?.unwrap_or(Filter::ALL);
+    let sort = sort::read(arguments.or("sort", Vec::new())?)?;
+    let collapse = arguments.or("collapseThreads", false)?;
+    Ok(Query { filter, sort, collapse, html: Html::Text, modseqs: false, all: false })
+}
 
-    /// The mailbox, if all that is asked for is one mailbox with the newest emails first.
-    pub(crate) fn is_list(&self) -> Option<MailboxId> {
-        let newest_first =
-            matches!(self.sort.first(), Some(Comparator { key: SortKey::ReceivedAt, ascending: false, .. }));
-        let filter = self.filter.as_ref().filter(|_| newest_first)?;
-        match (filter.required().as_slice(), filter.conditions().as_slice()) {
-            ([Condition::InMailbox(mailbox)], [_]) => Some(*mailbox),
-            _ => None,
-        }
-    }
+/// Takes `filter`.
+pub(crate) fn read_filter(
+    context: &Context<'_>,
+    arguments: &mut Arguments,
+) -> Result<Option<Filter>, MethodError> {
+    arguments.take("filter").map(|value| filter::read(value, context.limits.filter)).transpose()
+}
 
-    /// The mailbox that all results are in, if there is one.
-    fn home(&self) -> Option<MailboxId> {
-        self.filter.as_ref()?.required().into_iter().find_map(|condition| match condition {
-            Condition::InMailbox(mailbox) => Some(*mailbox),
-            _ => None,
-        })
-    }
-
-    /// Whether other emails of its thread decide on an email.
-    pub(crate) fn looks_at_threads(&self) -> bool {
-        self.collapse || self.needs_thread_keywords()
-    }
-
-    /// Whether the keywords of other emails of its thread decide on an email.
-    fn needs_thread_keywords(&self) -> bool {
-        let filters = self.filter.iter().flat_map(Filter::conditions).any(Condition::looks_at_threads);
-        filters || self.sort.iter().any(|comparator| comparator.key.looks_at_threads())
-    }
+/// The results of a query.
+pub(crate) fn search(context: &Context<'_>, account: AccountId, query: Query) -> Results {
+    context.mail().search(account, Scope::Account, query)
 }

@@ -5,26 +5,13 @@ use mail::search::Needle;
 /// The most words of one condition; more are not looked for.
 const MOST: usize = 32;
 
-/// Words and phrases, folded.
-#[derive(Clone, Debug)]
-pub(crate) struct Terms(Vec<Needle>);
-
-impl Terms {
-    /// Takes a text apart. White space separates words; between two `"` or two `'` it does not, and `\` before one of
-    /// these makes it an ordinary character.
-    pub(crate) fn new(text: &str) -> Self {
-        let terms = split(text);
-        Self(terms.iter().take(MOST).map(|term| Needle::new(term)).collect())
-    }
-
-    /// Each of them.
-    pub(crate) fn needles(&self) -> &[Needle] {
-        &self.0
-    }
+/// The words and phrases of a text, folded. White space separates words; between two `"` or two `'` it does not, and `\`
+/// before one of these makes it an ordinary character.
+pub(crate) fn needles(text: &str) -> Vec<Needle> {
+    split(text).iter().take(MOST).map(|term| Needle::new(term)).collect()
 }
 
-/// The words and phrases of a text.
-pub(crate) fn split(text: &str) -> Vec<String> {
+fn split(text: &str) -> Vec<String> {
     let mut terms = Vec::new();
     let mut term = String::new();
     let mut quote = None;
