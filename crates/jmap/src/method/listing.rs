@@ -8,6 +8,7 @@ use mail::{Followed, Standing};
 use serde_json::Value;
 use types::{AccountId, ModSeq};
 
+use super::collation::check_number;
 use super::filter::Filter;
 use super::query_changes::{Calculated, QueryChanges};
 use super::window::Window;
@@ -62,6 +63,7 @@ impl<C, K> Sieve<C, K> {
         let filter = arguments.take("filter");
         let filter = filter.map(|filter| Filter::read(filter, context.limits.filter, conditions));
         let sort: Vec<Object> = arguments.or("sort", Vec::new())?;
+        check_number(sort.len())?;
         let sort = sort.into_iter().map(comparator).collect::<Result<_, _>>()?;
         Ok(Self { filter: filter.transpose()?, sort })
     }
@@ -74,7 +76,7 @@ impl<C, K> Sieve<C, K> {
 
     /// The order of two things, which `compare` says for one comparator.
     pub(crate) fn compare(&self, compare: impl Fn(&K) -> Ordering) -> Ordering {
-        self.sort.iter().map(compare).fold(Ordering::Equal, Ordering::then)
+        self.sort.iter().map(compare).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 }
 

@@ -13,9 +13,19 @@ use crate::wire::{Arguments, id};
 /// The fields that a search for text looks at (RFC 8621 §4.4.1).
 const TEXT_FIELDS: [&str; 5] = ["from", "to", "cc", "bcc", "subject"];
 
+/// Fields and bodies that are looked through for words, each by itself: a word that may be anywhere counts six times.
+const MOST_TEXTS: usize = 400;
+/// Mailboxes of `inMailboxOtherThan`.
+const MOST_OTHERS: usize = 1_000;
+
 /// Reads a filter.
 pub(super) fn read(value: Value, most: usize) -> Result<Filter, MethodError> {
-    Operators::read(value, most, &conditions).map(search)
+    let filter = Operators::read(value, most, &conditions).map(search)?;
+    let is_text = |leaf: &&Leaf| matches!(leaf, Leaf::Field(_, Some(_)) | Leaf::Header(_) | Leaf::Body(_));
+    if filter.leaves().into_iter().filter(is_text).count() > MOST_TEXTS {
+        return Err(MethodError::UnsupportedFilter("the filter looks for too many words".to_owned()));
+    }
+    Ok(filter)
 }
 
 /// The same under the operators of a search.
@@ -40,6 +50,10 @@ fn conditions(arguments: &mut Arguments) -> Result<Vec<Operators<Filter>>, Metho
         found.push(id::mailbox(&text).map_or(Filter::NONE, |mailbox| Leaf::Mailbox(mailbox).into()));
     }
     if let Some(ids) = arguments.optional::<Vec<Id>>("inMailboxOtherThan")? {
+        if ids.len() > MOST_OTHERS {
+            let text = format!("inMailboxOtherThan may name {MOST_OTHERS} mailboxes");
+            return Err(MethodError::UnsupportedFilter(text));
+        }
         let others = ids.iter().filter_map(|Id(text)| id::mailbox(text)).collect();
         found.push(Leaf::OtherThan(others).into());
     }

@@ -22,6 +22,7 @@ pub(crate) const SORTS: [&str; 9] = [
 
 /// Reads the comparators. What they leave equal has an order too, the same each time: the newer comes first.
 pub(super) fn read(comparators: Vec<Object>) -> Result<Vec<Order>, MethodError> {
+    collation::check_number(comparators.len())?;
     let mut sort: Vec<Order> = comparators.into_iter().map(comparator).collect::<Result<_, _>>()?;
     if sort.is_empty() {
         sort.push(Order::descending(SortKey::Received));
