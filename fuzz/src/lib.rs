@@ -20,8 +20,13 @@ mod imap_wire;
 mod import;
 mod ingest;
 mod jmap;
+#[rustfmt::skip]
+#[path = "../../crates/server/src/driver/jmap.rs"]
+mod jmap_driver;
+mod jmap_socket;
 mod mbox;
 mod names;
+mod oauth;
 mod pop3_session;
 mod records;
 mod report;
@@ -30,6 +35,7 @@ mod report;
 mod smtp_driver;
 mod smtp_reply;
 mod smtp_session;
+mod web;
 mod world;
 
 /// Something to throw bytes at.
@@ -59,6 +65,8 @@ pub const TARGETS: &[Target] = &[
     },
     Target { name: "jmap_request", run: jmap::request, seeds: &[], longest: 16 << 10 },
     Target { name: "jmap_names", run: jmap::names, seeds: &[], longest: 1 << 10 },
+    Target { name: "jmap_socket", run: jmap_socket::run, seeds: &[], longest: 8 << 10 },
+    Target { name: "oauth", run: oauth::run, seeds: &[], longest: 4 << 10 },
     Target { name: "mbox", run: mbox::run, seeds: &[], longest: 16 << 10 },
     Target { name: "names", run: names::run, seeds: &[], longest: 1 << 10 },
     Target { name: "metadata", run: records::metadata, seeds: &[], longest: 4 << 10 },

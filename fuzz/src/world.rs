@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use directory::{
-    AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, LoginLimits, NewPassword, Options,
+    AccountSpec, Address, Cost, Directory, DomainName, DomainSettings, LoginLimits, NewOAuthClient,
+    NewPassword, OAuthOptions, Options, RedirectUri,
 };
 use mail::{Mail, MailOptions, MailboxName, NewMailbox, Quota};
 use store::blob::{self, Blobs, BlobsOptions};
@@ -16,6 +17,8 @@ use store::bus::Bus;
 use store::kv::{Kv, Memory};
 use tokio::runtime::{Builder, Runtime};
 use types::{AccountId, Clock, Keyword, Keywords, MailboxId, ManualClock, Timestamp, Uid};
+
+use crate::oauth;
 
 pub const PASSWORD: &str = "correct horse";
 pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -71,6 +74,7 @@ impl World {
             hashes_at_once: NonZeroUsize::MIN,
             password_min_chars: 4,
             login_limits: LoginLimits { per_name: None, ..LoginLimits::default() },
+            oauth: Some(OAuthOptions { registration: true, ..OAuthOptions::default() }),
             ..Options::default()
         };
         let directory = Directory::new(kv.clone(), bus, clock.clone(), options);
@@ -99,6 +103,13 @@ async fn prepare(memory: Arc<Memory>) -> AccountId {
     let account = |name| AccountSpec::new(Address::parse(name).unwrap(), password());
     let alice = world.directory.create_account(account("alice@example.test")).await.unwrap();
     world.directory.create_account(account("bob@example.test")).await.unwrap();
+    let app = NewOAuthClient {
+        id: Some("app".to_owned()),
+        name: "An <App> & more".to_owned(),
+        redirects: oauth::PLACES.iter().map(|place| RedirectUri::parse(place).unwrap()).collect(),
+        device: true,
+    };
+    world.directory.create_oauth_client(app).await.unwrap();
     let mailbox = |name, parent| NewMailbox {
         name: MailboxName::new(name).unwrap(),
         parent,

@@ -65,6 +65,16 @@ fn jmap_names() {
 }
 
 #[test]
+fn jmap_socket() {
+    replay("jmap_socket");
+}
+
+#[test]
+fn oauth() {
+    replay("oauth");
+}
+
+#[test]
 fn imap_wire() {
     replay("imap_wire");
 }
