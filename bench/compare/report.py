@@ -15,7 +15,6 @@ from rows import (
     IDLE_TITLE,
     MAGPIE,
     PUSH,
-    PUSH_CLIENTS,
     PUSH_TITLE,
     ROWS,
     Aim,
@@ -82,10 +81,10 @@ class Results:
                 lines.append(backlog_line(title, name, figures))
                 title = ""
         pushed = [
-            push_line(PUSH_TITLE.format(clients, way), name, figures)
-            for clients in PUSH_CLIENTS
+            push_line(PUSH_TITLE.format(figures["clients"], way), name, figures)
+            for number in ("one", "many")
             for key, way in PUSH.items()
-            for name, figures in self.rows.get(f"push-{key}-{clients}", {}).get("servers", {}).items()
+            for name, figures in self.rows.get(f"push-{key}-{number}", {}).get("servers", {}).items()
         ]
         return "\n".join([*lines, "", *((*PUSH_HEAD, *pushed, "") if pushed else ()), *verdicts]) + "\n"
 

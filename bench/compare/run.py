@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,8 +216,9 @@ class Webmails:
             figures[server.name]["operations_each"] = self.operations(row, server)
         return figures
 
-    def load(self, row: Row, server, seconds: float) -> Load:
-        return Load(*row.load(server.ports), *server.login, "--seconds", str(seconds), password=server.password)
+    def load(self, row: Row, server, seconds: float, work: Callable | None = None) -> Load:
+        arguments = (work or row.load)(server.ports)
+        return Load(*arguments, *server.login, "--seconds", str(seconds), password=server.password)
 
     def round(self, row: Row, server, seconds: float) -> dict:
         with self.load(row, server, seconds) as load:
@@ -228,7 +230,9 @@ class Webmails:
 
     def operations(self, row: Row, server) -> dict[str, float]:
         """What a request costs in the store, where the server counts it."""
-        with self.load(row, server, min(1, self.options.seconds)) as load:
+        if not server.counters():
+            return {}
+        with self.load(row, server, min(1, self.options.seconds), row.counts or row.load) as load:
             before = server.counters()
             operations = len(load.go()["latencies_us"])
             after = server.counters()
@@ -241,12 +245,14 @@ class Webmails:
         port = server.ports["imap" if way == "idle" else "http"]
         arguments = ["push", "--way", way, "--lmtp", f"127.0.0.1:{server.ports['lmtp']}",
                      *rows.common(port, clients, rows.LISTENERS), "--seconds", str(self.options.seconds)]  # fmt: skip
+        opening = time.monotonic()
         with Load(*arguments, password=server.password) as load:
+            opened = time.monotonic() - opening
             memory = settled(server.tree)
             cpu = server.tree.cpu()
             taken = load.go()
             taken |= {"cpu": server.tree.cpu() - cpu, "memory": memory}
-        figures = report.summary([taken])
+        figures = report.summary([taken]) | {"opened_s": opened, "clients": clients}
         if clients > 1:
             figures["memory_kib"] = (memory - before) / 1024 / clients
         return {server.name: figures}
@@ -400,6 +406,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-strace", action="store_true", help="leave out the pass that counts syncs")
     parser.add_argument("--no-idle", action="store_true", help="leave out the idle sessions")
     parser.add_argument("--backlog", type=int, default=rows.BACKLOG, help="how much mail waits for a dead server")
+    parser.add_argument("--push-clients", type=int, default=rows.PUSH_CLIENTS, help="how many clients wait for mail")
     parser.add_argument("--list", action="store_true", help="list the rows")
     parser.add_argument("--directory", type=Path, default=ROOT / ".cache" / "compare",
                         help="where the servers keep their mail: all on the same disk")  # fmt: skip
@@ -459,12 +466,12 @@ def main() -> int:
             for row in asked:
                 say(row.title)
                 results.add(row.key, servers.measure(row))
-            for clients in rows.PUSH_CLIENTS if "push" in keys else ():
+            for clients in (1, options.push_clients) if "push" in keys else ():
                 for way, title in rows.PUSH.items():
                     if not servers.servers[0].tells_by(way):
                         continue
                     say(rows.PUSH_TITLE.format(clients, title))
-                    results.add(f"push-{way}-{clients}", servers.push(way, clients))
+                    results.add(f"push-{way}-{'one' if clients == 1 else 'many'}", servers.push(way, clients))
     shutil.rmtree(folder, ignore_errors=True)
     table = results.table()
     (options.directory / "results.md").write_text(table)

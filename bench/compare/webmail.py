@@ -28,7 +28,7 @@ COUNTED = {
     "kv syncs": "magpie_kv_fsyncs_total",
 }
 # How a Session object says that clients can be told in other ways than all JMAP servers know.
-WAYS = {"websocket": "urn:ietf:params:jmap:websocket", "long-poll": "https://magpie.email/jmap/long-poll"}
+WAYS = {"websocket": "urn:ietf:params:jmap:websocket", "long-poll": "urn:magpie:params:jmap:long-poll"}
 # Cyrus takes the files of messages where it keeps them, and is told to look: so many at most, since it looks for long.
 CYRUS_EMAILS = 100_000
 

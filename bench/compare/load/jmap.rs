@@ -17,6 +17,8 @@ pub(crate) enum Asked {
     Page,
     /// What has changed after one change; the change itself is not timed.
     Changes,
+    /// The same after one change, asked again and again: what it costs without the changes.
+    Changed,
     /// One flag of many emails set, or taken off again.
     Flags,
     /// What a list shows of many emails.
@@ -128,7 +130,8 @@ impl Asking {
         let client = Client::open(common, place)?;
         let mut asking = match asked {
             Asked::Page => Self::Page(Paging::new(client)?),
-            Asked::Changes => Self::Changes(Following::new(client)?),
+            Asked::Changes => Self::Changes(Following::new(client, false)?),
+            Asked::Changed => Self::Changes(Following::new(client, true)?),
             Asked::Flags => Self::Flags(Flagging::new(client, emails)?),
             Asked::Emails => Self::Emails(Getting::new(client, emails)?),
         };
@@ -201,21 +204,24 @@ pub(crate) struct Following {
     client: Client,
     emails: Vec<String>,
     turn: usize,
+    /// Whether one change is enough, and the same is asked after it again and again.
+    once: bool,
+    /// What was changed last, and the request that asks for it.
+    question: Option<(String, Vec<u8>)>,
 }
 
 impl Following {
-    fn new(mut client: Client) -> io::Result<Self> {
+    fn new(mut client: Client, once: bool) -> io::Result<Self> {
         let emails = client.newest(PAGE)?;
         // From here on every change changes something.
         let update: serde_json::Map<String, Value> =
             emails.iter().map(|email| (email.clone(), json!({"keywords/$flagged": null}))).collect();
         client.ask(&json!([["Email/set", {"accountId": client.account, "update": update}, "0"]]))?;
-        Ok(Self { client, emails, turn: 0 })
+        Ok(Self { client, emails, turn: 0, once, question: None })
     }
-}
 
-impl Worker for Following {
-    fn once(&mut self) -> io::Result<Done> {
+    /// Changes the next email.
+    fn change(&mut self) -> io::Result<(String, Vec<u8>)> {
         let email = self.emails.get(self.turn % PAGE).cloned().unwrap_or_default();
         let is_set = if (self.turn / PAGE).is_multiple_of(2) { json!(true) } else { Value::Null };
         self.turn += 1;
@@ -224,15 +230,26 @@ impl Worker for Following {
         let changed = self.client.ask(&json!([["Email/set", set, "0"]]))?;
         let since = &changed[0][1]["oldState"];
         let calls = json!([["Email/changes", {"accountId": self.client.account, "sinceState": since}, "0"]]);
-        let request = request(&calls);
+        Ok((email, request(&calls)))
+    }
+}
+
+impl Worker for Following {
+    fn once(&mut self) -> io::Result<Done> {
+        let (email, request) = match self.question.take().filter(|_| self.once) {
+            Some(question) => question,
+            None => self.change()?,
+        };
         let begun = std::time::Instant::now();
         let answer = self.client.http.post(&self.client.api, &request)?;
         let took = begun.elapsed();
+        let octets = answer.len() as u64;
         let told: Value = serde_json::from_slice(answer)?;
         if told["methodResponses"][0][1]["updated"] != json!([email]) {
             return Err(unexpected("following", answer));
         }
-        Ok(Done { octets: answer.len() as u64, took: Some(took) })
+        self.question = Some((email, request));
+        Ok(Done { octets, took: Some(took) })
     }
 }
 

@@ -73,35 +73,48 @@ impl Listener {
         }
     }
 
-    /// Waits until it is told of something, and then for the next.
-    fn news(&mut self) -> io::Result<()> {
+    /// Waits until it is told of something, and then for the next; the state that it is told.
+    fn news(&mut self) -> io::Result<String> {
         match self {
-            // An event is a chunk of its own; lines that say how long chunks are say nothing else.
-            Self::Events(connection) => loop {
-                let line = connection.line()?;
-                if line.starts_with(b"data: ") {
-                    return Ok(());
-                }
-                if line.trim_ascii() == b"0" {
-                    return Err(unexpected("waiting for events", line));
-                }
-            },
+            Self::Events(connection) => event(connection),
             Self::Socket(connection) => loop {
                 match frame(connection)? {
-                    (TEXT, _) => return Ok(()),
+                    (TEXT, told) => return state_in(&told),
                     (PING, payload) => send_frame(connection, PONG, &payload)?,
                     (_, payload) => return Err(unexpected("waiting at a WebSocket", &payload)),
                 }
             },
             Self::Poll(http) => {
-                let told: Value = serde_json::from_slice(http.answer()?)?;
-                let state = told["pushState"].as_str();
-                let state = state.ok_or_else(|| unexpected("polling", told.to_string().as_bytes()))?;
-                http.begin_get(&format!("/jmap/poll?since={state}&types=*&timeout=300"))
+                let state = state_in(http.answer()?)?;
+                http.begin_get(&format!("/jmap/poll?since={state}&types=*&timeout=300"))?;
+                Ok(state)
             }
-            Self::Idle(imap) => imap.news().map(|_| ()),
+            Self::Idle(imap) => imap.news().map(|exists| exists.to_string()),
         }
     }
+}
+
+/// The id of the next event, which is a chunk of its own; lines that say how long chunks are say nothing else.
+fn event(connection: &mut Connection) -> io::Result<String> {
+    let mut id = None;
+    loop {
+        let line = connection.line()?;
+        if let Some(value) = line.strip_prefix(b"id: ") {
+            id = Some(String::from_utf8_lossy(value.trim_ascii_end()).into_owned());
+        }
+        match (line, id.take_if(|_| line == b"\n")) {
+            (_, Some(id)) => return Ok(id),
+            (line, None) if line.trim_ascii() == b"0" => return Err(unexpected("waiting for events", line)),
+            _ => {}
+        }
+    }
+}
+
+/// `pushState` of a message.
+fn state_in(told: &[u8]) -> io::Result<String> {
+    let message: Value = serde_json::from_slice(told)?;
+    let state = message["pushState"].as_str().map(str::to_owned);
+    state.ok_or_else(|| unexpected("waiting for a change", told))
 }
 
 /// What frames are (RFC 6455 §5.2).
@@ -135,10 +148,39 @@ fn send_frame(connection: &mut Connection, kind: u8, payload: &[u8]) -> io::Resu
     connection.send(&[&[0x80 | kind, 0x80 | length, 0, 0, 0, 0], payload].concat())
 }
 
+/// The clients of an account, and what they were told last.
+struct Group {
+    account: String,
+    clients: Vec<Listener>,
+    told: String,
+}
+
+impl Group {
+    fn open(common: &Common, way: Way, user: usize, users: usize) -> io::Result<Self> {
+        let places = (user..common.connections).step_by(users);
+        let clients = places.map(|_| Listener::open(common, way, user)).collect::<io::Result<_>>()?;
+        Ok(Self { account: common.account(user), clients, told: String::new() })
+    }
+
+    /// Waits until all have been told of the same, and of nothing that they knew: what is measured is this message.
+    fn news(&mut self) -> io::Result<()> {
+        let before = std::mem::take(&mut self.told);
+        for client in &mut self.clients {
+            let told = client.news()?;
+            if told == before || (!self.told.is_empty() && told != self.told) {
+                let what =
+                    format!("{}: {told} was told after {before}, and {} to others", self.account, self.told);
+                return Err(io::Error::other(what));
+            }
+            self.told = told;
+        }
+        Ok(())
+    }
+}
+
 /// All of them.
 pub(crate) struct Pushing {
-    /// The clients of each account.
-    accounts: Vec<(String, Vec<Listener>)>,
+    groups: Vec<Group>,
     mailing: Mailing,
     post: Post,
     number: usize,
@@ -149,21 +191,17 @@ impl Pushing {
     pub(crate) fn new(common: &Common, way: Way, lmtp: SocketAddr) -> io::Result<Self> {
         const AT_ONCE: usize = 8;
         let users = common.users.clamp(1, common.connections.max(1));
-        let open = |user: usize| {
-            let clients = (user..common.connections).step_by(users);
-            let clients = clients.map(|_| Listener::open(common, way, user)).collect::<io::Result<_>>()?;
-            Ok((common.account(user), clients))
-        };
-        let groups: Vec<io::Result<Vec<_>>> = std::thread::scope(|scope| {
+        let open = |user: usize| Group::open(common, way, user, users);
+        let parts: Vec<io::Result<Vec<_>>> = std::thread::scope(|scope| {
             let lost = || Err(io::Error::other("a thread panicked"));
-            let group = |first| scope.spawn(move || (first..users).step_by(AT_ONCE).map(open).collect());
-            let threads: Vec<_> = (0..AT_ONCE).map(group).collect();
+            let part = |first| scope.spawn(move || (first..users).step_by(AT_ONCE).map(open).collect());
+            let threads: Vec<_> = (0..AT_ONCE).map(part).collect();
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
         });
-        let accounts = groups.into_iter().collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let groups = parts.into_iter().collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect();
         let mailing = Mailing::connect(lmtp, Protocol::Lmtp)?;
         let post = Post::new(Kind::Text(4000), 78, 0, 1, None);
-        Ok(Self { accounts, mailing, post, number: 0 })
+        Ok(Self { groups, mailing, post, number: 0 })
     }
 }
 
@@ -171,16 +209,16 @@ impl Worker for Pushing {
     /// One message, until the last client of its account has been told. News that come before the sender has its 250 have
     /// taken no time.
     fn once(&mut self) -> io::Result<Done> {
-        let count = self.accounts.len().max(1);
-        let Some((account, clients)) = self.accounts.get_mut(self.number % count) else {
+        let count = self.groups.len().max(1);
+        let Some(group) = self.groups.get_mut(self.number % count) else {
             return Err(io::Error::other("there are no clients"));
         };
         self.number += 1;
         // Mail comes when it comes: not in the rhythm of anything that the server does.
         std::thread::sleep(Duration::from_micros(1_000 + self.number as u64 * 7919 % 9_000));
-        self.mailing.deliver(SENDER, account, self.post.next())?;
+        self.mailing.deliver(SENDER, &group.account, self.post.next())?;
         let sent = Instant::now();
-        clients.iter_mut().try_for_each(Listener::news)?;
+        group.news()?;
         Ok(Done { octets: 0, took: Some(sent.elapsed()) })
     }
 }
