@@ -17,6 +17,7 @@ pub struct Server {
     pub base: u16,
     directory: tempfile::TempDir,
     below: String,
+    options: &'static [&'static str],
     process: Option<(Child, BufReader<ChildStdout>)>,
 }
 
@@ -25,12 +26,24 @@ impl Server {
         Self::start_in("")
     }
 
-    /// Starts in a directory `below` the one that is made for it.
-    pub fn start_in(below: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut server = Self { base: free_base(), directory, below: below.to_owned(), process: None };
+    /// Starts with further options of `magpie dev`.
+    pub fn start_with(options: &'static [&'static str]) -> Self {
+        let mut server = Self::new("");
+        server.options = options;
         server.restart();
         server
+    }
+
+    /// Starts in a directory `below` the one that is made for it.
+    pub fn start_in(below: &str) -> Self {
+        let mut server = Self::new(below);
+        server.restart();
+        server
+    }
+
+    fn new(below: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { base: free_base(), directory, below: below.to_owned(), options: &[], process: None }
     }
 
     /// Starts the server on the directory as it is.
@@ -48,7 +61,8 @@ impl Server {
 
     /// `magpie dev` on this directory.
     pub fn dev(&self) -> Command {
-        self.command(&["dev", "--password", PASSWORD, "--port-base", &self.base.to_string()])
+        let base = self.base.to_string();
+        self.command(&[&["dev", "--password", PASSWORD, "--port-base", &base], self.options].concat())
     }
 
     /// `magpie …` on this directory.
@@ -243,7 +257,7 @@ fn free_base() -> u16 {
     for _ in 0..1000 {
         let base = 11_000 + (start + NEXT.fetch_add(7, Ordering::SeqCst)) % 16_000;
         let free = |offset| TcpListener::bind(("127.0.0.1", base + offset)).is_ok();
-        if [24, 25, 80, 110, 143, 465, 587, 993, 995].into_iter().all(free) {
+        if [24, 25, 80, 110, 143, 443, 465, 587, 993, 995].into_iter().all(free) {
             return base;
         }
     }
