@@ -148,6 +148,10 @@ fn fault_73_depth_rows_and_texts_have_bounds() {
     assert_eq!(read(wide.as_bytes()).unwrap().organization.len(), 255);
     let many = "<a/>".repeat(3_000_000);
     assert_eq!(read(format!("<feedback>{many}</feedback>").as_bytes()), Err(Unread::TooDeep));
+    // Three octets each in the text, and a few hundred in memory.
+    let many = "{},".repeat(5_000_000);
+    let many = format!("{{\"policies\":[{{\"failure-details\":[{many}{{}}]}}]}}");
+    assert_eq!(read(&gzip(many.as_bytes())), Err(Unread::TooDeep));
 }
 
 #[test]

@@ -12,6 +12,9 @@ use crate::table::Kind;
 const TEXT: usize = 255;
 /// The most lines of a policy that are kept.
 const LINES: usize = 16;
+/// The most values in lists and objects. In memory each has some hundred times the three octets that it can be written
+/// with, so they are counted before any of them is read. Reports with ten thousand failures have half as many.
+const VALUES: usize = 200_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -144,6 +147,11 @@ impl Number {
 
 /// Reads a report.
 pub(super) fn read(text: &str) -> Result<Received, Unread> {
+    // Inside of texts they are counted too: that refuses nothing that anybody sends.
+    let values = text.bytes().filter(|byte| matches!(byte, b',' | b'{' | b'[')).count();
+    if values > VALUES {
+        return Err(Unread::TooDeep);
+    }
     let document: Document =
         serde_json::from_str(text).map_err(|_| Unread::Malformed("this is not the JSON of a report"))?;
     let range = document.date_range.ok_or(Unread::Incomplete("the time that it is about"))?;
