@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dns::{Name, Zone};
+use dns::{Answer, DnsError, Name, Question, Resolver, Zone};
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -42,7 +42,15 @@ fn policy(mode: &str, mx: &str) -> String {
 
 /// The policies for the first host of `x.test`.
 async fn demand(zone: &str, sts_policy: Option<String>, tls: RouteTls, protection: Protection) -> String {
-    let resolver = Arc::new(Zone::parse(zone).unwrap());
+    demand_by(Arc::new(Zone::parse(zone).unwrap()), sts_policy, tls, protection).await
+}
+
+async fn demand_by(
+    resolver: Arc<dyn Resolver>,
+    sts_policy: Option<String>,
+    tls: RouteTls,
+    protection: Protection,
+) -> String {
     let web = Arc::new(Web::default());
     *web.policy.lock() = sts_policy;
     let sts = StsPolicies::new(resolver.clone(), web, Arc::new(Mutex::new(HashMap::new())), Clock::system());
@@ -74,6 +82,19 @@ async fn demand(zone: &str, sts_policy: Option<String>, tls: RouteTls, protectio
     }
 }
 
+/// Answers all but one question.
+struct Lacking(Zone, Question);
+
+#[async_trait]
+impl Resolver for Lacking {
+    async fn ask(&self, question: &Question) -> Result<Answer, DnsError> {
+        if *question == self.1 {
+            return Err(DnsError::Temporary("SERVFAIL".to_owned()));
+        }
+        self.0.ask(question).await
+    }
+}
+
 const HASH: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 #[tokio::test]
@@ -101,6 +122,20 @@ async fn dane_holds_where_all_is_proved() {
     ];
     for (zone, wanted) in table {
         assert_eq!(demand(&zone, None, RouteTls::Policy, Protection::Usual).await, wanted, "{zone}");
+    }
+}
+
+#[tokio::test]
+async fn fault_70_an_answer_kept_back_takes_no_proof_with_it() {
+    let zone = format!(
+        "x.test SIGNED\nx.test MX 10 a.y.test\ny.test SIGNED\na.y.test A 93.184.216.34\n\
+         a.y.test AAAA 2a00:1450::1\n_25._tcp.a.y.test TLSA 3 1 1 {HASH}"
+    );
+    let host = Name::parse("a.y.test").unwrap();
+    for lacking in [Question::Ipv4(host.clone()), Question::Ipv6(host)] {
+        let resolver = Arc::new(Lacking(Zone::parse(&zone).unwrap(), lacking.clone()));
+        let found = demand_by(resolver, None, RouteTls::Policy, Protection::Usual).await;
+        assert_eq!(found, "dane a.y.test x.test", "without {lacking:?}");
     }
 }
 

@@ -198,8 +198,8 @@ impl Router {
             (true, Some(first)) => {
                 Err(self.addresses.check(*first).err().unwrap_or(RouteError::NoAddress(name.clone())))
             }
-            // One family is unknown: what is known may be used, but nothing is proved.
-            _ if failed.is_some() => Ok(Reach { addresses, security: Security::Insecure, alias_of }),
+            // One family may be unknown. What is known of the other is proved all the same: whoever keeps an answer from
+            // us must not take the proof with it.
             _ => Ok(Reach { addresses, security, alias_of }),
         }
     }
