@@ -169,6 +169,7 @@ async fn mta_sts_names_the_hosts() {
 async fn the_sender_and_the_configuration_have_a_say() {
     let plain = "x.test MX 10 a.y.test\na.y.test A 93.184.216.34\n".to_owned();
     let sts = format!("{plain}_mta-sts.x.test TXT v=STSv1; id=1;\n");
+    let silent = format!("{plain}_mta-sts.x.test SERVFAIL");
     let signed = format!("{plain}x.test SIGNED");
     let dane = format!("{plain}x.test SIGNED\ny.test SIGNED\n_25._tcp.a.y.test TLSA 3 1 1 {HASH}");
     let enforced = || Some(policy("enforce", "a.y.test"));
@@ -176,6 +177,10 @@ async fn the_sender_and_the_configuration_have_a_say() {
     let table = [
         (&plain, None, RouteTls::Policy, Protection::Required, "5.7.30 -"),
         (&signed, None, RouteTls::Policy, Protection::Required, "webpki a.y.test"),
+        // Whether there is a proof nobody can say now.
+        (&sts, None, RouteTls::Policy, Protection::Required, "4.7.5 -"),
+        (&silent, None, RouteTls::Policy, Protection::Required, "4.7.5 -"),
+        (&silent, None, RouteTls::Policy, Protection::Usual, "if offered"),
         (&sts, enforced(), RouteTls::Policy, Protection::Required, "webpki a.y.test"),
         (&sts, testing(), RouteTls::Policy, Protection::Required, "webpki a.y.test"),
         (&dane, None, RouteTls::Policy, Protection::Required, "dane a.y.test x.test"),
@@ -202,6 +207,7 @@ async fn fault_71_a_known_policy_holds_until_its_time_is_over() {
         StsState::Policy(policy) => policy.mx.join(" "),
         StsState::None => "none".to_owned(),
         StsState::Unknown(why) => format!("unknown: {why}"),
+        StsState::Silent(why) => format!("silent: {why}"),
     };
     let fetches = || web.fetches.load(Ordering::SeqCst);
 

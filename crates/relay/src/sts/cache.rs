@@ -69,8 +69,10 @@ pub enum StsState {
     /// It has this one.
     Policy(Arc<StsPolicy>),
     /// It announces one that cannot be had, and none is known from before: for the report (RFC 8460 §4.3.2.2). Mail goes
-    /// as without a policy (RFC 8461 §5).
+    /// as without a policy (RFC 8461 §5), except where the sender demands a proof: that waits.
     Unknown(String),
+    /// DNS does not say whether it has one, and none is known from before. The same follows.
+    Silent(String),
 }
 
 /// Knows policies.
@@ -105,7 +107,9 @@ impl StsPolicies {
         let id = match self.announced(domain).await {
             Ok(Some(id)) => id,
             // Neither that there is no record nor that DNS is silent ends a policy that is known (§3.1).
-            Ok(None) | Err(_) => return state(known),
+            Ok(None) => return state(known),
+            Err(error) if known.is_none() => return StsState::Silent(error.to_string()),
+            Err(_) => return state(known),
         };
         if known.as_ref().is_some_and(|known| known.id == id) {
             return state(known);

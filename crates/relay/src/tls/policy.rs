@@ -122,6 +122,9 @@ pub enum PolicyError {
         "the sender demands TLS with a proven host (REQUIRETLS), and neither DNSSEC nor MTA-STS proves that {0} is one"
     )]
     Unproven(Target),
+    /// The sender demands a proof (REQUIRETLS), and whether there is one cannot be found out now.
+    #[error("the sender demands TLS with a proven host (REQUIRETLS), and it cannot be found out now whether {0} is one: {1}")]
+    Undecided(Target, String),
     /// The sender demands TLS, and the configuration forbids it.
     #[error("the sender demands TLS (REQUIRETLS), which the configuration switches off on the way to {0}")]
     Forbidden(Target),
@@ -132,7 +135,7 @@ impl PolicyError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Tlsa(..) => Outcome::temporary(7, 5, self.to_string()),
-            Self::NotNamed(_) => Outcome::temporary(7, 5, self.to_string()),
+            Self::NotNamed(_) | Self::Undecided(..) => Outcome::temporary(7, 5, self.to_string()),
             Self::Unproven(_) | Self::Forbidden(_) => Outcome::permanent(7, 30, self.to_string()),
         }
     }
@@ -141,7 +144,8 @@ impl PolicyError {
     pub const fn barrier(&self) -> Option<Barrier> {
         match self {
             Self::Tlsa(..) | Self::NotNamed(_) => Some(Barrier::Security),
-            Self::Unproven(_) | Self::Forbidden(_) => None,
+            // What one sender demands is no matter of all others.
+            Self::Undecided(..) | Self::Unproven(_) | Self::Forbidden(_) => None,
         }
     }
 
@@ -153,7 +157,7 @@ impl PolicyError {
         match self {
             Self::Tlsa(host, DnsError::Bogus) => problem(PolicyKind::Dane, host, TlsReason::DnssecInvalid),
             Self::NotNamed(host) => problem(PolicyKind::Sts, host, TlsReason::StsWebPkiInvalid),
-            Self::Tlsa(..) | Self::Unproven(_) | Self::Forbidden(_) => None,
+            Self::Tlsa(..) | Self::Undecided(..) | Self::Unproven(_) | Self::Forbidden(_) => None,
         }
     }
 }
@@ -307,7 +311,12 @@ fn decide(
         Origin::Mx(Security::Secure) | Origin::Implicit(Security::Secure) | Origin::Configured => {
             policy(verified(), PolicyKind::None)
         }
-        _ => Err(PolicyError::Unproven(target.clone())),
+        _ => match sts {
+            StsState::Unknown(why) | StsState::Silent(why) => {
+                Err(PolicyError::Undecided(target.clone(), why.clone()))
+            }
+            StsState::None | StsState::Policy(_) => Err(PolicyError::Unproven(target.clone())),
+        },
     }
 }
 
