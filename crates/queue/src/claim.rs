@@ -10,7 +10,7 @@ use crate::record::{
     EntryRecord, EventKind, LeaseRecord, LegRecord, LegState, Origin, Recipient, RecipientState,
 };
 use crate::table::{Bodies, DueKey, DueRow, Dues, Entries, LegKey, Legs, SHARDS, wake_of};
-use crate::{Answer, EntryId, Errand, Error, Queue};
+use crate::{Answer, Cause, EntryId, Errand, Error, Queue};
 
 /// A leg in a worker's hands.
 #[derive(Clone, Debug)]
@@ -81,6 +81,11 @@ impl Lease {
     /// What its destination said when it was tried last, if that failed.
     pub fn destination_said(&self) -> Option<Answer> {
         self.line.as_ref().and_then(LineRecord::answer)
+    }
+
+    /// What kept its destination from being reached when it was tried last, if that failed.
+    pub fn destination_fails_for(&self) -> Option<Cause> {
+        self.line.as_ref().and_then(LineRecord::failing_for)
     }
 
     /// When its time began.

@@ -156,6 +156,11 @@ impl LineRecord {
         (self.why == Standstill::Failing).then(|| Answer { text: self.said.clone(), facts })
     }
 
+    /// What keeps the destination from being reached, if it fails.
+    pub(crate) fn failing_for(&self) -> Option<Cause> {
+        self.cause.filter(|_| self.why == Standstill::Failing)
+    }
+
     /// Somebody who had it in hand says that it cannot be reached. Returns whether that is news.
     fn fail(&mut self, queue: &Queue, claimed: Moment, now: Moment, cause: Cause, said: &Answer) -> bool {
         // What was under way when it was judged last failed with it, or before it was reached.

@@ -153,11 +153,9 @@ impl Failure {
     pub(crate) fn barrier(&self) -> Option<Barrier> {
         match &self.kind {
             FailureKind::Source(_) => None,
-            FailureKind::Refused(_) | FailureKind::Login(_) => {
-                (self.stage <= Stage::Data).then_some(Barrier::Refusal)
-            }
-            // What breaks when recipients and message are there may break because of them.
+            // What breaks when recipients and message are there may break because of them, also with a word (421).
             _ if self.stage > Stage::Mail => None,
+            FailureKind::Refused(_) | FailureKind::Login(_) => Some(Barrier::Refusal),
             FailureKind::NoTls | FailureKind::TlsRefused(_) | FailureKind::Handshake { .. } => {
                 Some(Barrier::Security)
             }
@@ -228,5 +226,22 @@ impl fmt::Display for Stage {
             Self::End => "after the end of the message",
             Self::Quit => "in answer to QUIT",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goodbye_is_a_barrier_only_before_there_are_recipients() {
+        let barrier =
+            |stage| Failure { stage, kind: FailureKind::Refused("421 4.3.2 busy".to_owned()) }.barrier();
+        for stage in [Stage::Greeting, Stage::Hello, Stage::Login, Stage::Mail] {
+            assert_eq!(barrier(stage), Some(Barrier::Refusal), "{stage}");
+        }
+        for stage in [Stage::Recipient, Stage::Data, Stage::Body, Stage::End] {
+            assert_eq!(barrier(stage), None, "{stage}");
+        }
     }
 }

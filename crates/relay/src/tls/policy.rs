@@ -123,7 +123,9 @@ pub enum PolicyError {
     )]
     Unproven(Target),
     /// The sender demands a proof (REQUIRETLS), and whether there is one cannot be found out now.
-    #[error("the sender demands TLS with a proven host (REQUIRETLS), and it cannot be found out now whether {0} is one: {1}")]
+    #[error(
+        "the sender demands TLS with a proven host (REQUIRETLS), and it cannot be found out now whether {0} is one: {1}"
+    )]
     Undecided(Target, String),
     /// The sender demands TLS, and the configuration forbids it.
     #[error("the sender demands TLS (REQUIRETLS), which the configuration switches off on the way to {0}")]

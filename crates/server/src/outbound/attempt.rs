@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::Outbound;
 use super::message::Stored;
-use super::verdict::{Verdict, envelope, judge};
+use super::verdict::{Verdict, envelope, is_reached, judge};
 use super::witness::Sighting;
 use crate::meters;
 
@@ -34,6 +34,7 @@ pub(super) async fn attempt(outbound: &Outbound, lease: &Lease) -> Result<(), Er
         }
     };
     let (numbers, envelope) = envelope(lease);
+    let protection = envelope.protection;
     let destination = lease.destination();
     let attempt = Attempt {
         destination: destination.to_owned(),
@@ -54,7 +55,7 @@ pub(super) async fn attempt(outbound: &Outbound, lease: &Lease) -> Result<(), Er
         announced: &report.announced,
     };
     outbound.inner.witness.saw(&sighting);
-    match judge(&numbers, &report, outbound.inner.clock.now()) {
+    match judge(&numbers, &report, protection, outbound.inner.clock.now()) {
         Verdict::Blocked(cause, said) => {
             let (id, attempt, why) = (lease.id(), lease.attempt(), &said.text);
             meters::blocked(cause, numbers.len());
@@ -63,7 +64,7 @@ pub(super) async fn attempt(outbound: &Outbound, lease: &Lease) -> Result<(), Er
         }
         Verdict::Judged(outcomes) => {
             settle(outbound, lease, outcomes).await?;
-            if lease.is_probe() {
+            if lease.is_probe() && is_reached(&report, protection, lease.destination_fails_for()) {
                 outbound.inner.queue.reached(destination).await?;
             }
             Ok(())

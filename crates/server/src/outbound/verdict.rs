@@ -14,12 +14,27 @@ pub(super) enum Verdict {
 }
 
 /// Judges an attempt for the recipients of these numbers, which it was made for in this order.
-pub(super) fn judge(numbers: &[usize], report: &Report, at: Timestamp) -> Verdict {
-    if let (Some(barrier), Some(delivery)) = (report.barrier, report.deliveries.first()) {
+///
+/// A connection that is not as safe as it must be is a matter of this message alone where its sender demands more than
+/// the destination does.
+pub(super) fn judge(numbers: &[usize], report: &Report, protection: Protection, at: Timestamp) -> Verdict {
+    let own = report.barrier == Some(Barrier::Security) && protection == Protection::Required;
+    if let (Some(barrier), Some(delivery)) = (report.barrier.filter(|_| !own), report.deliveries.first()) {
         return Verdict::Blocked(cause(barrier), answer(delivery, at));
     }
     let outcomes = numbers.iter().zip(&report.deliveries);
     Verdict::Judged(outcomes.map(|(number, delivery)| (*number, outcome(delivery, at))).collect())
+}
+
+/// Whether what became of a probe says that the destination takes the mail of others too, which failed for this cause.
+pub(super) fn is_reached(report: &Report, protection: Protection, failed_for: Option<Cause>) -> bool {
+    match protection {
+        Protection::Usual => true,
+        // It may have failed by its own demand, before anybody was called.
+        Protection::Required => report.tries.iter().any(|one| one.address.is_some() && one.failure.is_none()),
+        // It went without the safety that the others lack.
+        Protection::Dispensable => failed_for != Some(Cause::Security),
+    }
 }
 
 const fn cause(barrier: Barrier) -> Cause {
@@ -112,7 +127,9 @@ mod tests {
             delivery(Standing::Permanent, None),
         ];
         let numbers = [1, 2, 5, 6, 7, 9];
-        let Verdict::Judged(outcomes) = judge(&numbers, &report(all.to_vec(), None), Timestamp(7)) else {
+        let Verdict::Judged(outcomes) =
+            judge(&numbers, &report(all.to_vec(), None), Protection::Usual, Timestamp(7))
+        else {
             panic!("nothing was in the way");
         };
         let word = |outcome: &Outcome| match outcome {
@@ -139,11 +156,33 @@ mod tests {
     #[test]
     fn what_stands_before_all_of_a_destination_is_no_fault_of_a_message() {
         let report = report(vec![delivery(Standing::Temporary, None); 2], Some(Barrier::Security));
-        let Verdict::Blocked(cause, answer) = judge(&[0, 1], &report, Timestamp(7)) else {
+        let Verdict::Blocked(cause, answer) = judge(&[0, 1], &report, Protection::Usual, Timestamp(7)) else {
             panic!("there was a barrier");
         };
         assert_eq!((cause, answer.text.as_str()), (Cause::Security, "in words"));
         let facts = answer.facts;
         assert_eq!((facts.status.as_deref(), facts.host.as_deref()), (Some("4.2.2"), Some("mx.test")));
+    }
+
+    #[test]
+    fn what_one_sender_demands_blocks_nobody_else() {
+        let blocked = |barrier, protection| {
+            let report = report(vec![delivery(Standing::Temporary, None)], Some(barrier));
+            matches!(judge(&[0], &report, protection, Timestamp(7)), Verdict::Blocked(..))
+        };
+        assert!(!blocked(Barrier::Security, Protection::Required));
+        assert!(blocked(Barrier::Security, Protection::Usual));
+        assert!(blocked(Barrier::Security, Protection::Dispensable));
+        assert!(blocked(Barrier::Connection, Protection::Required));
+    }
+
+    #[test]
+    fn a_probe_speaks_for_others_only_where_they_would_fare_alike() {
+        let untried = report(vec![delivery(Standing::Temporary, None)], Some(Barrier::Security));
+        let reached = |protection, cause| is_reached(&untried, protection, cause);
+        assert!(reached(Protection::Usual, Some(Cause::Security)));
+        assert!(!reached(Protection::Dispensable, Some(Cause::Security)));
+        assert!(reached(Protection::Dispensable, Some(Cause::Connection)));
+        assert!(!reached(Protection::Required, Some(Cause::Connection)));
     }
 }
