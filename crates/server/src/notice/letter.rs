@@ -1,7 +1,7 @@
 //! A notification that is written.
 
 use compose::{Action, Outcome};
-use queue::{EntryId, Error, Handover, NewEntry, Queue};
+use queue::{EntryId, Error, Handover, NewEntry, Protection, Queue};
 use store::kv::Transaction;
 use types::Randomness;
 
@@ -15,6 +15,8 @@ pub(crate) struct Letter {
     /// Its sender.
     to: String,
     actions: Vec<Action>,
+    /// How it must be protected on its way.
+    protection: Protection,
     /// One for each queue that it goes into. None: nobody can be told.
     ways: Vec<Way>,
 }
@@ -29,7 +31,27 @@ impl Letter {
     /// One that goes nowhere yet.
     pub(super) fn new(message: EntryId, to: &str, outcomes: &[Outcome]) -> Self {
         let actions = outcomes.iter().map(|outcome| outcome.action).collect();
-        Self { id: EntryId(Randomness::bytes()), message, to: to.to_owned(), actions, ways: Vec::new() }
+        Self {
+            id: EntryId(Randomness::bytes()),
+            message,
+            to: to.to_owned(),
+            actions,
+            protection: Protection::Usual,
+            ways: Vec::new(),
+        }
+    }
+
+    /// The same, protected as the message that it is about had to be: it quotes its header (RFC 8689 §5).
+    pub(super) const fn protected(mut self, demanded: Protection) -> Self {
+        if matches!(demanded, Protection::Required) {
+            self.protection = demanded;
+        }
+        self
+    }
+
+    /// How it must be protected on its way.
+    pub(super) const fn protection(&self) -> Protection {
+        self.protection
     }
 
     /// Its own name in the queues.

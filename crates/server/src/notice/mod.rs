@@ -21,7 +21,9 @@ use bytes::{Bytes, BytesMut};
 use compose::{Original, Outcome, Rendered, Report};
 use directory::{Directory, DomainName};
 use mail::{Mail, Packed};
-use queue::{Body, EntryId, Error, Handover, NewEntry, NewLeg, Origin, Queue, Recipient, Return, Transfer};
+use queue::{
+    Body, EntryId, Error, Handover, NewEntry, NewLeg, Origin, Protection, Queue, Recipient, Return, Transfer,
+};
 use store::kv;
 use types::{AccountId, Clock, ObjectId, Timestamp};
 
@@ -107,7 +109,7 @@ impl Notifier {
     pub(crate) async fn write(&self, about: About<'_>) -> Result<Letter, Error> {
         let message = about.id;
         let sender = about.origin.sender.clone();
-        let mut letter = Letter::new(message, &sender, &about.outcomes);
+        let mut letter = Letter::new(message, &sender, &about.outcomes).protected(about.origin.protection);
         if sender.is_empty() {
             return Ok(letter);
         }
@@ -181,9 +183,11 @@ impl Notifier {
             outcomes,
             international: origin.smtputf8,
         };
-        let wanted = match origin.ret {
-            Some(Return::Full) => compose::Return::Full,
-            Some(Return::Headers) | None => compose::Return::Headers,
+        let wanted = match (origin.ret, origin.protection) {
+            // RFC 8689 §5: whatever was asked for.
+            (_, Protection::Required) => compose::Return::Headers,
+            (Some(Return::Full), _) => compose::Return::Full,
+            (Some(Return::Headers) | None, _) => compose::Return::Headers,
         };
         report.render(&Original { octets, whole, wanted }, RETURNED)
     }
@@ -233,6 +237,7 @@ impl Notifier {
             origin: Origin {
                 transfer: if rendered.eight_bit { Transfer::EightBit } else { Transfer::SevenBit },
                 smtputf8: rendered.international,
+                protection: letter.protection(),
                 ..Origin::default()
             },
             received: self.clock.now(),

@@ -1,6 +1,6 @@
 //! What senders hear, and that they hear it once.
 
-use queue::{LegState, Return};
+use queue::{LegState, Protection, Return};
 
 use super::*;
 
@@ -73,6 +73,27 @@ async fn a_sender_elsewhere_is_told_over_there() {
     let [report] = mail.as_slice() else { panic!("{mail:?}") };
     assert!(report.starts_with("MAIL FROM:<>") && report.contains("RCPT TO:<sam@y.test>"), "{report}");
     assert!(report.contains("Auto-Submitted: auto-replied"), "{report}");
+}
+
+#[tokio::test]
+async fn a_report_is_protected_as_the_message_had_to_be() {
+    let world = World::new();
+    let node = world.node();
+    let outbound = world.outbound(&node, 4);
+    let origin = Origin {
+        sender: "sam@y.test".to_owned(),
+        ret: Some(Return::Full),
+        protection: Protection::Required,
+        ..Origin::default()
+    };
+    // Nothing proves the servers of either domain.
+    send_as(&node, origin, LETTER, vec![to("b@x.test")]).await;
+    work(&outbound, &node).await;
+    assert!(world.peers.mail.lock().is_empty());
+    let (entry, report) = only(&node, &node.outbound).await;
+    assert_eq!((entry.origin.sender.as_str(), entry.origin.protection), ("", Protection::Required));
+    assert_eq!(entry.legs[0].state, LegState::Failed);
+    assert!(report.contains("Content-Type: text/rfc822-headers") && !report.contains("hello"), "{report}");
 }
 
 #[tokio::test]
