@@ -252,6 +252,10 @@ impl<'s> Step<'s> {
                     let (_, id, leg) = probe.key;
                     let since = probe.since();
                     after.probed = Some(PlaceRecord { since, id: id.0, leg });
+                } else if self.emptied && after.is_fresh(self.queue, self.now) {
+                    // Its only message is out to try it, or has left by itself: what was learnt holds for who comes next.
+                    self.emptied = false;
+                    after.next = Some(self.now.plus(after.pause(self.queue).max(self.queue.options().lease)));
                 } else if !self.emptied && destination.room > 0 && self.wanted() == 0 {
                     // There is room for more than were wanted: next time at once.
                     after.next = line.next;

@@ -20,6 +20,8 @@ mod standing;
 mod table;
 mod verify;
 
+use std::time::Duration;
+
 use minicbor::{Decode, Encode};
 use store::kv::{self, Transaction};
 
@@ -156,6 +158,16 @@ impl LineRecord {
         (self.why == Standstill::Failing).then(|| Answer { text: self.said.clone(), facts })
     }
 
+    /// Whether it failed so lately that this is worth knowing though nobody stands in it.
+    fn is_fresh(&self, queue: &Queue, now: Moment) -> bool {
+        self.why == Standstill::Failing && now.since(self.judged) < queue.options().line.longest * 2
+    }
+
+    /// The pause after as many failures.
+    fn pause(&self, queue: &Queue) -> Duration {
+        queue.options().line.pause(self.attempts, &queue.options().dice)
+    }
+
     /// What keeps the destination from being reached, if it fails.
     pub(crate) fn failing_for(&self) -> Option<Cause> {
         self.cause.filter(|_| self.why == Standstill::Failing)
@@ -172,7 +184,7 @@ impl LineRecord {
         }
         self.attempts = self.attempts.saturating_add(1);
         self.judged = now;
-        self.next = Some(now.plus(queue.options().line.pause(self.attempts, &queue.options().dice)));
+        self.next = Some(now.plus(self.pause(queue)));
         self.cause = Some(cause);
         self.said = cut(&said.text);
         self.facts = said.facts.kept(queue.clock().wall());

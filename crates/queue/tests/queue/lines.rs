@@ -86,6 +86,42 @@ async fn each_probe_is_another_message() {
 }
 
 #[tokio::test]
+async fn the_only_message_of_a_line_may_be_tried_for_long() {
+    let world = World::new();
+    let node = world.sender();
+    fail(&node, 1).await;
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        let next = node.line(DEAD).await.unwrap().next.unwrap();
+        node.hand.advance(next.since(node.wall()));
+        let mut probe = node.due_one().await;
+        // Longer than the line waits to hear of it.
+        for _ in 0..3 {
+            node.hand.advance(node.queue.options().lease * 2 / 3);
+            node.queue.renew(&mut probe).await.unwrap();
+            assert_eq!(node.due().await.len(), 0);
+        }
+        node.queue.block(&probe, Cause::Connection, &refused()).await.unwrap();
+        pauses.push(node.line(DEAD).await.unwrap().next.unwrap().since(node.wall()));
+        node.assert_sound().await;
+    }
+    assert_eq!(node.line(DEAD).await.unwrap().attempts, 5);
+    assert!(pauses.is_sorted(), "{pauses:?}");
+    // What leaves by itself takes the line along, but not at once.
+    let next = node.line(DEAD).await.unwrap().next.unwrap();
+    node.hand.advance(next.since(node.wall()));
+    let probe = node.due_one().await;
+    node.queue.settle(&probe, vec![(0, Outcome::Done)]).await.unwrap();
+    node.hand.advance(node.queue.options().lease);
+    assert_eq!(node.due().await.len(), 0);
+    assert!(node.line(DEAD).await.is_some());
+    node.hand.advance(node.queue.options().line.longest * 2);
+    assert_eq!(node.due().await.len(), 0);
+    assert_eq!(node.line(DEAD).await, None);
+    node.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_dead_workers_probe_is_repeated_by_another_node() {
     let world = World::new();
     let (dead, other) = (world.sender(), world.sender());
