@@ -19,8 +19,13 @@ use crate::meters;
 const WRITES: u32 = 30;
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Does what a lease was handed out for, and writes down what became of it.
-pub(super) async fn attempt(outbound: &Outbound, lease: &Lease) -> Result<(), Error> {
+/// Does what a lease was handed out for, and writes down what became of it. Once `too_late` is over nothing more is sent,
+/// and the leg is given back; what was sent before is written down however long that takes.
+pub(super) async fn attempt(
+    outbound: &Outbound,
+    lease: &Lease,
+    too_late: impl Future<Output = ()>,
+) -> Result<(), Error> {
     if lease.errand() != Errand::Attempt {
         return settle(outbound, lease, Vec::new()).await;
     }
@@ -41,7 +46,14 @@ pub(super) async fn attempt(outbound: &Outbound, lease: &Lease) -> Result<(), Er
         envelope: Arc::new(envelope),
         source: Arc::new(Stored(source)),
     };
-    let report = outbound.inner.relay.deliver(&attempt).await;
+    let report = tokio::select! {
+        biased;
+        report = outbound.inner.relay.deliver(&attempt) => report,
+        () = too_late => {
+            tracing::info!(id = %lease.id(), "an attempt is broken off, because the server stops");
+            return outbound.inner.queue.give_back(std::slice::from_ref(lease)).await;
+        }
+    };
     let tried = report.tries.iter().filter_map(|one| {
         one.address.map(|address| (address, one.reused, one.failure.as_deref().unwrap_or("used")))
     });

@@ -262,7 +262,7 @@ async fn work(outbound: &Outbound, lifecycle: &Lifecycle, lease: Lease) {
         sleep(outbound.inner.options.farewell).await;
     };
     tokio::select! {
-        done = attempt::attempt(outbound, &lease) => match done {
+        done = attempt::attempt(outbound, &lease, too_late) => match done {
             Ok(()) => {}
             Err(error @ Error::LeaseLost(_)) => tracing::info!(id = %lease.id(), %error, "not settled"),
             Err(error) => {
@@ -270,11 +270,5 @@ async fn work(outbound: &Outbound, lifecycle: &Lifecycle, lease: Lease) {
             }
         },
         lost = queue.keep(&lease) => tracing::warn!(id = %lease.id(), error = %lost, "an attempt is given up"),
-        () = too_late => {
-            tracing::info!(id = %lease.id(), "an attempt is broken off, because the server stops");
-            if let Err(error) = queue.give_back(&[lease]).await {
-                tracing::warn!(%error, "a message cannot be given back to the queue");
-            }
-        }
     }
 }

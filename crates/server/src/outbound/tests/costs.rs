@@ -12,7 +12,7 @@ async fn a_relayed_message_is_one_commit_after_its_claim() {
     send(&node, ALICE, vec![to("b@x.test")]).await;
     let lease = claim(&node).await.remove(0);
     world.engine.take();
-    attempt(&outbound, &lease).await.unwrap();
+    attempt(&outbound, &lease, std::future::pending()).await.unwrap();
     let counts = world.engine.take();
     // The message, and the end of its leg.
     assert_eq!((counts.commits, counts.read_rounds), (1, 2), "{counts:?}");
@@ -28,7 +28,7 @@ async fn a_report_costs_no_commit_of_its_own() {
     send(&node, ALICE, vec![to("b@x.test")]).await;
     let lease = claim(&node).await.remove(0);
     world.engine.take();
-    attempt(&outbound, &lease).await.unwrap();
+    attempt(&outbound, &lease, std::future::pending()).await.unwrap();
     let counts = world.engine.take();
     // The message, and the end of its leg twice; the sender, the message again; and the report's entry.
     assert_eq!((counts.commits, counts.read_rounds), (1, 6), "{counts:?}");
@@ -43,7 +43,7 @@ async fn a_destination_that_fails_costs_one_commit() {
     send(&node, ALICE, vec![to("b@x.test")]).await;
     let lease = claim(&node).await.remove(0);
     world.engine.take();
-    attempt(&outbound, &lease).await.unwrap();
+    attempt(&outbound, &lease, std::future::pending()).await.unwrap();
     let counts = world.engine.take();
     assert_eq!((counts.commits, counts.read_rounds), (1, 3), "{counts:?}");
 }

@@ -154,7 +154,7 @@ async fn work(outbound: &Outbound, node: &Node) -> usize {
             return errands;
         }
         for lease in leases {
-            attempt(outbound, &lease).await.unwrap();
+            attempt(outbound, &lease, std::future::pending()).await.unwrap();
             errands += 1;
         }
     }

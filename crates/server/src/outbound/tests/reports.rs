@@ -172,7 +172,7 @@ async fn a_lease_that_was_taken_over_tells_nobody() {
     assert!(claim(&other).await.is_empty(), "somebody has it");
     world.hand.advance(Duration::from_mins(6));
     assert_eq!(work(&world.outbound(&other, 4), &other).await, 1);
-    let lost = attempt(&outbound, &slow).await;
+    let lost = attempt(&outbound, &slow, std::future::pending()).await;
     assert!(matches!(lost, Err(queue::Error::LeaseLost(_))), "{lost:?}");
     assert_eq!(all(&node.inbound).await.len(), 1);
     is_sound(&node).await;

@@ -1,5 +1,7 @@
 //! The worker itself: it finds what is due, keeps a destination busy, and ends with the server.
 
+use std::task::Poll;
+
 use tokio::time::timeout;
 
 use super::*;
@@ -90,4 +92,25 @@ async fn what_cannot_be_finished_in_time_is_given_back() {
     timeout(PATIENCE, world.peers.wait_for(2)).await.unwrap();
     empty(&node).await;
     assert_eq!(lifecycle.stop(PATIENCE).await, 0);
+}
+
+#[tokio::test]
+async fn what_was_taken_is_written_down_however_late_it_is() {
+    let world = World::new();
+    let node = world.node();
+    let outbound = world.outbound(&node, 4);
+    send(&node, ALICE, vec![to("b@x.test")]).await;
+    let lease = claim(&node).await.remove(0);
+    let (peers, relay) = (world.peers.clone(), outbound.inner.relay.clone());
+    // The time to finish ends as soon as the message is there and the connection is free again.
+    let too_late = std::future::poll_fn(move |context| {
+        if peers.mail.lock().len() == 1 && relay.room("x.test") == 4 {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    });
+    attempt(&outbound, &lease, too_late).await.unwrap();
+    assert!(all(&node.outbound).await.is_empty());
+    is_sound(&node).await;
 }
