@@ -15,8 +15,8 @@ use tokio_rustls::TlsConnector;
 use crate::body::{Converter, MessageSource, Pieces, Survey};
 use crate::network::Stream;
 use crate::session::{
-    Action, Capabilities, Failure, FailureKind, Outcome, Session, SessionConfig, Stage, Tls, Transaction,
-    Transcript,
+    Action, Capabilities, Failure, FailureKind, Outcome, Patience, Session, SessionConfig, Stage, Tls,
+    Transaction, Transcript,
 };
 use crate::tls::{Demand, TlsClient, TlsFacts, TlsReason};
 
@@ -38,6 +38,9 @@ pub(crate) struct Connection {
     stream: Option<Box<dyn Stream>>,
     session: Session,
     tls: Option<TlsFacts>,
+    patience: Patience,
+    /// When what is under way has to be over, however fast each answer comes.
+    ends: Instant,
     /// Messages that it has carried.
     pub(crate) carried: u32,
 }
@@ -63,10 +66,11 @@ impl Connection {
         tls: &TlsSetup<'_>,
     ) -> Result<Self, (Failure, Transcript)> {
         let immediate = config.tls == Tls::Immediate;
-        let patience = config.patience.command;
+        let patience = config.patience;
         let session = Session::new(config, nonce);
-        let mut this = Self { stream: Some(stream), session, tls: None, carried: 0 };
-        if immediate && let Err(kind) = this.handshake(tls, Instant::now() + patience).await {
+        let ends = Instant::now() + patience.for_opening();
+        let mut this = Self { stream: Some(stream), session, tls: None, patience, ends, carried: 0 };
+        if immediate && let Err(kind) = this.handshake(tls, Instant::now() + patience.command).await {
             return Err((Failure { stage: Stage::StartTls, kind }, Transcript::default()));
         }
         match this.run(Some(tls), None).await {
@@ -114,6 +118,7 @@ impl Connection {
         };
         let converter = transaction.form.converted.then(|| Converter::new(survey));
         let count = transaction.envelope.recipients.len();
+        self.ends = Instant::now() + self.patience.for_message(survey.size, count);
         self.session.begin(transaction);
         self.carried += 1;
         match self.run(None, Some(Feed { pieces, converter })).await {
@@ -147,6 +152,7 @@ impl Connection {
 
     /// Says goodbye.
     pub(crate) async fn quit(mut self) {
+        self.ends = Instant::now() + self.patience.quit;
         self.session.quit();
         self.run(None, None).await;
     }
@@ -204,7 +210,7 @@ impl Connection {
         let (config, proof) = tls.client.connection(tls.demand).map_err(|error| failed(error.to_string()))?;
         let stream = self.stream.take().ok_or_else(|| FailureKind::Lost("it was closed".to_owned()))?;
         let connecting = TlsConnector::from(Arc::new(config)).connect(tls.name.clone(), stream);
-        let stream = match timeout_at(until, connecting).await {
+        let stream = match timeout_at(until.min(self.ends), connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 let reason = TlsReason::of(&error);
@@ -230,19 +236,21 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &Bytes, until: Instant) -> Result<(), FailureKind> {
+        let ends = self.ends;
         let stream = self.stream.as_mut().ok_or_else(|| FailureKind::Lost("it was closed".to_owned()))?;
         let writing = async {
             stream.write_all(bytes).await?;
             stream.flush().await
         };
-        finished(timeout_at(until, writing).await)
+        finished(timeout_at(until.min(ends), writing).await)
     }
 
     async fn read(&mut self, until: Instant) -> Result<(), FailureKind> {
+        let ends = self.ends;
         let stream = self.stream.as_mut().ok_or_else(|| FailureKind::Lost("it was closed".to_owned()))?;
         let input = self.session.input();
         input.reserve(READ);
-        match finished(timeout_at(until, stream.read_buf(input)).await)? {
+        match finished(timeout_at(until.min(ends), stream.read_buf(input)).await)? {
             0 => Err(FailureKind::Lost("the other side closed it".to_owned())),
             _ => Ok(()),
         }

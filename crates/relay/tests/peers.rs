@@ -75,6 +75,22 @@ async fn fault_63_an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_uses_up_the_time_for_each_answer_does_not_get_all_of_it() {
+    let world = Arc::new(World::new(&[("192.0.2.1", Manner::Slow)]));
+    let relay = relay(&world, ONE, None);
+    assert_eq!(
+        standings(&relay.deliver(&attempt(&["b@x.test", "c@x.test"])).await),
+        "delivered 2.0.0, delivered 2.0.0"
+    );
+    let many: Vec<String> = (0..40).map(|number| format!("b{number}@x.test")).collect();
+    let begun = Instant::now();
+    let report = relay.deliver(&attempt(&many.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    assert!(standings(&report).starts_with("temporary 4.4.2, temporary 4.4.2"), "{}", standings(&report));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_mins(45), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn fault_63_after_the_dot_nobody_else_is_tried() {
     let world = Arc::new(World::new(&[("192.0.2.1", Manner::DropsAfterTheDot), ("192.0.2.2", Manner::Good)]));
     let report = relay(&world, TWO, None).deliver(&attempt(&["b@x.test"])).await;

@@ -64,6 +64,26 @@ pub struct Patience {
     pub quit: Duration,
 }
 
+/// The slowest that a peer may take a message, in octets a second, over all of it.
+const PACE: u64 = 8 << 10;
+/// What a recipient may take of the time for a message.
+const SHARE: Duration = Duration::from_secs(30);
+
+impl Patience {
+    /// How long all may take until a connection is ready.
+    pub(crate) fn for_opening(&self) -> Duration {
+        self.greeting + self.command * 2
+    }
+
+    /// How long a message of so many octets for so many recipients may take, all in all. Each answer has its time, but a
+    /// peer that uses up all of it each time would hold a connection for hours.
+    pub(crate) fn for_message(&self, octets: u64, recipients: usize) -> Duration {
+        let shares = SHARE.saturating_mul(u32::try_from(recipients).unwrap_or(u32::MAX));
+        let answers = self.command + self.recipient + self.data + self.end;
+        answers.saturating_add(shares).saturating_add(Duration::from_secs(octets / PACE))
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);

@@ -31,6 +31,8 @@ pub enum Manner {
     Nonsense,
     /// It closes after so many commands.
     ClosesAfter(usize),
+    /// It takes four minutes for each recipient.
+    Slow,
     /// It answers this to the command.
     Answers(&'static str, &'static str),
     /// Its answer to EHLO has no end.
@@ -130,6 +132,9 @@ impl World {
             {
                 stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
                 continue;
+            }
+            if manner == Manner::Slow && verb == "RCPT" {
+                tokio::time::sleep(std::time::Duration::from_mins(4)).await;
             }
             match verb.as_str() {
                 "EHLO" if manner == Manner::Endless => {
