@@ -302,13 +302,23 @@ impl Queue {
     }
 
     /// Notes that the worker that had a leg is gone, if one had it, and puts the leg out of reach if it were too many.
-    pub(crate) fn has_ended_too_many(&self, leg: &mut LegRecord, now: Moment) -> bool {
-        self.note_lost(leg, "its time ran out");
-        let too_many = leg.lost >= self.options().most_lost;
+    fn has_ended_too_many(&self, leg: &mut LegRecord, now: Moment) -> bool {
+        let too_many = self.has_lost_too_many(leg);
         if too_many {
             self.fail_lost(leg, now);
         }
         too_many
+    }
+
+    /// Notes that the worker that had a leg is gone, if one had it. Whether it were too many.
+    pub(crate) fn has_lost_too_many(&self, leg: &mut LegRecord) -> bool {
+        self.note_lost(leg, "its time ran out");
+        leg.lost >= self.options().most_lost
+    }
+
+    /// Whether a leg that has lost too many workers is given up, and its sender told: unless that ends workers as well.
+    pub(crate) fn may_be_told_of_lost(&self, leg: &LegRecord, sender: &str) -> bool {
+        self.has_lines() && !sender.is_empty() && leg.lost < self.options().most_lost.saturating_mul(2)
     }
 
     async fn reclaim_in(&self, tx: Transaction, shard: u8) -> Result<usize, Error> {
@@ -339,7 +349,8 @@ impl Queue {
                 lost => now.plus(self.options().schedule.pause(lost - 1, &self.options().dice)),
             };
             leg.wait(leg.next.map_or(again, |next| next.max(again)));
-            if leg.lost >= self.options().most_lost {
+            // Where there are lines, whoever claims it next knows whether somebody is to be told.
+            if leg.lost >= self.options().most_lost && !self.has_lines() {
                 self.fail_lost(&mut leg, now);
             }
             self.save_leg(&tx, key, Some(&before), Some(&leg))?;
@@ -358,14 +369,23 @@ impl Queue {
     }
 
     /// Puts a leg that ends its workers out of their reach.
-    fn fail_lost(&self, leg: &mut LegRecord, now: Moment) {
-        let text = format!("{} workers in a row have ended while they had it", leg.lost);
+    pub(crate) fn fail_lost(&self, leg: &mut LegRecord, now: Moment) {
+        let text = self.say_lost(leg);
         (leg.state, leg.due) = (LegState::Failed, now);
         for recipient in leg.recipients.iter_mut().filter(|r| r.state == RecipientState::Pending) {
             recipient.state = RecipientState::Failed;
-            recipient.said = Some(text.clone());
         }
         leg.note(self.clock().wall(), EventKind::Failed, &text);
+    }
+
+    /// Says of the recipients why nobody tries any more.
+    pub(crate) fn say_lost(&self, leg: &mut LegRecord) -> String {
+        let text = format!("{} workers in a row have ended while they had it", leg.lost);
+        let answer = Answer::from(text.as_str());
+        for recipient in leg.recipients.iter_mut().filter(|r| r.state == RecipientState::Pending) {
+            self.say(recipient, Some(&answer));
+        }
+        text
     }
 }
 

@@ -39,7 +39,8 @@ impl Queue {
         self.kv().run(|tx| async move { self.drop_in(&tx, id).await }).await
     }
 
-    /// Removes what has been in the error queue for longer than it is to be kept. Returns what it was.
+    /// Removes what has been in the error queue for longer than it is to be kept; not what for another server has a
+    /// sender, who was told nothing: about that an operator decides. Returns what it was.
     pub async fn trim(&self) -> Result<Vec<EntryId>, Error> {
         let Some(keep) = self.options().keep_failed else { return Ok(Vec::new()) };
         let failed = self
@@ -58,6 +59,10 @@ impl Queue {
                     let legs = self.legs_of(&tx, id).await?;
                     let old = |leg: &LegRecord| leg.state == LegState::Failed && now.since(leg.due) >= keep;
                     if legs.is_empty() || !legs.iter().all(|(_, leg)| old(leg)) {
+                        return Ok(false);
+                    }
+                    let entry = tx.load::<Entries>(&(self.kind(), id)).await?;
+                    if self.has_lines() && entry.is_some_and(|entry| !entry.origin.sender.is_empty()) {
                         return Ok(false);
                     }
                     self.drop_in(&tx, id).await.map(|()| true)

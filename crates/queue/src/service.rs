@@ -49,7 +49,8 @@ pub struct Options {
     pub busy: Duration,
     /// How long a worker has a leg for, unless it renews its lease.
     pub lease: Duration,
-    /// A leg that ends so many workers in a row, each before it could say anything, goes to the error queue.
+    /// A leg that ends so many workers in a row, each before it could say anything, is given up if its sender can be told,
+    /// and goes to the error queue if not, or if that ends as many again.
     pub most_lost: u32,
     /// How long the error queue keeps what nobody decides about; none: for ever.
     pub keep_failed: Option<Duration>,

@@ -352,7 +352,15 @@ impl<'s> Step<'s> {
         destination: &mut Destination,
     ) -> Result<(), Error> {
         let mut leg = before.clone();
-        if self.queue.has_ended_too_many(&mut leg, self.now) {
+        if self.queue.has_lost_too_many(&mut leg) {
+            if self.queue.may_be_told_of_lost(&leg, &entry.origin.sender) {
+                if self.wanted() == 0 {
+                    return Ok(());
+                }
+                self.queue.say_lost(&mut leg);
+                return self.take(key, entry, (&before, leg), Errand::GiveUp, None);
+            }
+            self.queue.fail_lost(&mut leg, self.now);
             self.moved = true;
             return Ok(self.queue.save_leg(self.tx, key, Some(&before), Some(&leg))?);
         }

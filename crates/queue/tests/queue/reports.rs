@@ -1,8 +1,8 @@
 //! Who is told what, and that it happens once, with the message's leaving.
 
 use queue::{
-    Answer, Companion, EntryId, Error, Facts, Fate, LegState, NewEntry, Notice, Outcome, Passage, Queue,
-    Recipient, Report, Settled,
+    Answer, Companion, EntryId, Errand, Error, Facts, Fate, LegState, NewEntry, Notice, Outcome, Passage,
+    Queue, Recipient, Report, Settled,
 };
 use store::kv::Transaction;
 
@@ -114,6 +114,45 @@ async fn everybody_is_told_of_once_and_only_what_was_asked_for() {
     assert_eq!(node.told().await.len(), 3);
     assert!(node.told().await.iter().all(|(_, count)| *count == 1), "{:?}", node.told().await);
     assert!(node.queue.show(id).await.unwrap().is_none());
+    node.assert_sound().await;
+}
+
+/// Has as many workers disappear.
+async fn lose(node: &Node, workers: u32) {
+    for _ in 0..workers {
+        node.due_one().await;
+        node.hand.advance(node.queue.options().lease);
+    }
+}
+
+#[tokio::test]
+async fn who_sent_what_ends_workers_is_told() {
+    let world = World::new();
+    let node = world.sender();
+    let id = send_to(&node, 1, "a@example.test", &[None]).await;
+    lose(&node, 8).await;
+    let lease = node.due_one().await;
+    assert_eq!(lease.errand(), Errand::GiveUp);
+    assert_eq!(node.queue.settle_with(&lease, vec![], &Told).await.unwrap(), Settled::Reported);
+    assert_eq!(node.told().await, [("user0@mx.example/Expired".to_owned(), 1)]);
+    assert!(node.queue.show(id).await.unwrap().is_none());
+    node.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_ends_workers_even_so_stays_until_somebody_decides() {
+    let world = World::new();
+    let node = world.sender();
+    let told = send_to(&node, 1, "a@example.test", &[None]).await;
+    lose(&node, 16).await;
+    assert_eq!(node.due().await.len(), 0);
+    let nobody = send_to(&node, 2, "", &[None]).await;
+    lose(&node, 8).await;
+    assert_eq!(node.due().await.len(), 0);
+    assert_eq!(node.queue.failed().await.unwrap().len(), 2);
+    node.hand.advance(node.queue.options().keep_failed.unwrap());
+    assert_eq!(node.queue.trim().await.unwrap(), [nobody]);
+    assert_eq!(node.queue.failed().await.unwrap(), [told]);
     node.assert_sound().await;
 }
 
