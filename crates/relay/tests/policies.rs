@@ -235,3 +235,31 @@ async fn fault_71_a_known_policy_holds_until_its_time_is_over() {
     assert_eq!(mx(sts("", &web, &cache, &clock).of(&domain).await), "none");
     assert_eq!(mx(sts(&record(3), &web, &cache, &clock).of(&domain).await), "unknown: 404");
 }
+
+#[tokio::test]
+async fn fault_71_a_policy_that_stays_is_fetched_again_before_its_time_is_over() {
+    let (web, cache) = (Arc::new(Web::default()), Arc::new(Mutex::new(HashMap::new())));
+    let (clock, hand) = Clock::manual(Timestamp(1_795_359_480_000));
+    let domain = Name::parse("x.test").unwrap();
+    let policies = sts("_mta-sts.x.test TXT v=STSv1; id=1;", &web, &cache, &clock);
+    let holds = async || matches!(policies.of(&domain).await, StsState::Policy(_));
+    let fetches = || web.fetches.load(Ordering::SeqCst);
+    *web.policy.lock() = Some(policy("enforce", "a.test"));
+    assert!(holds().await);
+    hand.advance(Duration::from_secs(1799));
+    assert!(holds().await);
+    assert_eq!(fetches(), 1);
+    // Half of its hour is over, and there is nothing to fetch.
+    *web.policy.lock() = None;
+    hand.advance(Duration::from_secs(1));
+    assert!(holds().await);
+    assert_eq!(fetches(), 2);
+    hand.advance(Duration::from_secs(301));
+    *web.policy.lock() = Some(policy("enforce", "a.test"));
+    assert!(holds().await);
+    assert_eq!(fetches(), 3);
+    // It has its hour anew.
+    hand.advance(Duration::from_secs(1790));
+    assert!(holds().await);
+    assert_eq!(fetches(), 3);
+}

@@ -21,6 +21,9 @@ use super::{StsMode, StsPolicy, record_id};
 const FETCH: Duration = Duration::from_secs(60);
 /// How long a policy that cannot be fetched is not tried again (§3.3 suggests five minutes).
 const PAUSE: Duration = Duration::from_secs(300);
+/// A policy that was fetched so long ago is fetched again though its id has not changed (§3.3), or after half of its time:
+/// so it does not end while its owner means to keep it.
+const FRESH: Duration = Duration::from_hours(24);
 /// Policies that are kept in memory, at most.
 const KEPT: usize = 50_000;
 
@@ -49,6 +52,10 @@ pub struct Fetched {
 impl Fetched {
     fn holds(&self, now: Timestamp) -> bool {
         now.since(self.at) < self.policy.max_age
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.since(self.at) < FRESH.min(self.policy.max_age / 2)
     }
 }
 
@@ -111,7 +118,7 @@ impl StsPolicies {
             Err(error) if known.is_none() => return StsState::Silent(error.to_string()),
             Err(_) => return state(known),
         };
-        if known.as_ref().is_some_and(|known| known.id == id) {
+        if known.as_ref().is_some_and(|known| known.id == id && known.is_fresh(now)) {
             return state(known);
         }
         match self.fetch(domain).await {
