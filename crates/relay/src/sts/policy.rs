@@ -14,6 +14,8 @@ const LONGEST: u64 = 31_557_600;
 pub(super) const POLICY: usize = 64 << 10;
 /// The most patterns.
 const PATTERNS: usize = 256;
+/// The most octets of all patterns together: each policy is kept for as long as a year.
+const NAMES: usize = 16 << 10;
 
 /// What a domain wants.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,6 +91,9 @@ impl StsPolicy {
         let digits = |text: &&str| (1..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
         let seconds = max_age.filter(digits).and_then(|text| text.parse::<u64>().ok());
         let seconds = seconds.ok_or(StsPolicyError("max_age is no number of seconds"))?.min(LONGEST);
+        if mx.iter().map(String::len).sum::<usize>() > NAMES {
+            return Err(StsPolicyError("it names too many servers"));
+        }
         if mx.is_empty() && mode != StsMode::None {
             return Err(StsPolicyError("it names no server"));
         }
@@ -173,6 +178,17 @@ mod tests {
             );
         }
         assert!(StsPolicy::parse(&vec![b'\n'; POLICY + 1]).is_err());
+    }
+
+    #[test]
+    fn a_policy_has_bounds() {
+        let policy = |names: usize, label: usize| {
+            let mx = format!("mx: {}.{}.test\n", "a".repeat(label), "b".repeat(label)).repeat(names);
+            StsPolicy::parse(format!("version: STSv1\nmode: enforce\nmax_age: 1\n{mx}").as_bytes())
+        };
+        assert_eq!(policy(1_000, 4).unwrap().mx.len(), PATTERNS);
+        assert!(policy(100, 60).is_ok());
+        assert!(policy(150, 60).is_err());
     }
 
     #[test]

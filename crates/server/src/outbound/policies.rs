@@ -8,9 +8,11 @@ use bytes::Bytes;
 use dns::Name;
 use minicbor::{Decode, Encode};
 use relay::{Fetched, StsCache, StsMode, StsPolicy};
-use store::kv::{self, KeyRange, KeyReader, KeyWriter, Kv, Range, Table, after_key};
+use store::kv::{self, KeyRange, KeyReader, KeyWriter, Kv, Range, Table, after_key, counter};
 use types::Timestamp;
 
+/// Domains whose policy is kept, at most: those that came first, so that nobody pushes out what others rely on.
+const MOST: i64 = 50_000;
 /// Rows that are looked at in one transaction when what is over is removed.
 const ROWS: usize = 500;
 
@@ -51,6 +53,11 @@ enum Mode {
 impl Policies {
     fn all() -> KeyRange {
         KeyWriter::new(b"sp").range()
+    }
+
+    /// How many there are.
+    fn count() -> Bytes {
+        KeyWriter::new(b"sc").done()
     }
 }
 
@@ -102,6 +109,25 @@ impl From<PolicyRecord> for Fetched {
 /// Policies in the store.
 pub(super) struct StoredPolicies(pub(super) Kv);
 
+impl StoredPolicies {
+    /// Keeps a policy, unless there are as many already. Whether it did.
+    async fn keep(&self, domain: &String, record: &PolicyRecord, most: i64) -> Result<bool, kv::Error> {
+        self.0
+            .run(|tx| async move {
+                if tx.load::<Policies>(domain).await?.is_none() {
+                    let count = tx.snapshot_get(Policies::count()).await?;
+                    if count.is_some_and(|count| counter(&count) >= most) {
+                        return Ok(false);
+                    }
+                    tx.add(Policies::count(), 1)?;
+                }
+                tx.save::<Policies>(domain, record)?;
+                Ok(true)
+            })
+            .await
+    }
+}
+
 #[async_trait]
 impl StsCache for StoredPolicies {
     async fn load(&self, domain: &Name) -> Option<Fetched> {
@@ -119,10 +145,12 @@ impl StsCache for StoredPolicies {
 
     async fn store(&self, domain: &Name, fetched: Fetched) {
         let (key, record) = (&domain.to_string(), &PolicyRecord::from(fetched));
-        let stored: Result<_, kv::Error> =
-            self.0.run(|tx| async move { tx.save::<Policies>(key, record) }).await;
-        if let Err(error) = stored {
-            tracing::warn!(%domain, %error, "an MTA-STS policy cannot be kept; it is fetched again");
+        match self.keep(key, record, MOST).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(%domain, "an MTA-STS policy is not kept: there are too many already"),
+            Err(error) => {
+                tracing::warn!(%domain, %error, "an MTA-STS policy cannot be kept; it is fetched again");
+            }
         }
     }
 }
@@ -135,10 +163,13 @@ pub(crate) async fn trim(kv: &Kv, now: Timestamp) -> Result<usize, kv::Error> {
         let (last, gone) = kv
             .run(|tx| async move {
                 let rows = tx.rows::<Policies>(Range::new(range.clone()).limit(ROWS)).all().await?;
-                let mut gone = 0;
+                let mut gone: usize = 0;
                 for (domain, _) in rows.iter().filter(|(_, record)| record.is_over(now)) {
                     tx.remove::<Policies>(domain)?;
                     gone += 1;
+                }
+                if gone > 0 {
+                    tx.add(Policies::count(), -i64::try_from(gone).unwrap_or(0))?;
                 }
                 let last = rows.last().filter(|_| rows.len() == ROWS).map(|(domain, _)| domain.clone());
                 Ok::<_, kv::Error>((last, gone))
@@ -183,6 +214,21 @@ mod tests {
         assert_eq!(trim(&kv, Timestamp(1_010_000)).await, Ok(1));
         assert_eq!(cache.load(&names[0]).await, None);
         assert_eq!(cache.load(&names[1]).await, Some(policy(1_000, 1_000_000)));
+    }
+
+    #[tokio::test]
+    async fn there_is_an_end_to_the_domains_whose_policy_is_kept() {
+        let (clock, _hand) = Clock::manual(Timestamp(1_000_000));
+        let cache = StoredPolicies(Kv::new(Arc::new(Memory::new()), clock));
+        let keep = async |name: &str, max_age| {
+            cache.keep(&name.to_owned(), &policy(max_age, 1_000_000).into(), 2).await.unwrap()
+        };
+        assert!(keep("a.test", 10).await && keep("b.test", 1_000).await);
+        assert!(!keep("c.test", 1_000).await);
+        assert!(keep("a.test", 10).await, "it has its place");
+        assert_eq!(trim(&cache.0, Timestamp(1_010_000)).await, Ok(1));
+        assert!(keep("c.test", 1_000).await);
+        assert!(!keep("d.test", 1_000).await);
     }
 
     /// Fields of later releases are skipped.
