@@ -35,6 +35,7 @@ const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -334,6 +335,9 @@ async fn the_end_of_a_body_that_nobody_needs_is_read_and_not_refused() {
 async fn a_long_body_that_nobody_needs_is_told_to_stop() {
     let world = World::new();
     let mut raw = Raw::new(&world, &[]).await;
+    // The server's windows are wider than the usual ones once its settings are acknowledged.
+    raw.wait_for(SETTINGS).await;
+    assert!(raw.send(&frame(SETTINGS, ACK, 0, &[])).await);
     assert!(raw.send(&frame(HEADERS, END_HEADERS, 1, &block("/nothing"))).await);
     for _ in 0..5 {
         assert!(raw.send(&frame(DATA, 0, 1, &[0; 16_000])).await);

@@ -49,14 +49,18 @@ impl Server {
     /// Starts the server on the directory as it is.
     pub fn restart(&mut self) {
         assert!(self.process.is_none());
-        let mut child = self.dev().stdout(Stdio::piped()).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        while line != "ready\n" {
-            line.clear();
-            assert!(output.read_line(&mut line).unwrap() > 0, "the server ended before it was ready");
+        for _ in 0..5 {
+            let mut child = self.dev().stdout(Stdio::piped()).spawn().unwrap();
+            let mut output = BufReader::new(child.stdout.take().unwrap());
+            if is_ready(&mut output) {
+                self.process = Some((child, output));
+                return;
+            }
+            child.wait().unwrap();
+            // Tests that run at the same time start servers, too: one of them may have been quicker.
+            self.base = free_base();
         }
-        self.process = Some((child, output));
+        panic!("the server ended five times before it was ready");
     }
 
     /// `magpie dev` on this directory.
@@ -250,6 +254,18 @@ impl Wire {
 }
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// Waits for the line that says so; false if the server ends before.
+fn is_ready(output: &mut impl BufRead) -> bool {
+    let mut line = String::new();
+    while line != "ready\n" {
+        line.clear();
+        if output.read_line(&mut line).unwrap() == 0 {
+            return false;
+        }
+    }
+    true
+}
 
 /// A base whose ports are free, below those that the system gives to outgoing connections.
 fn free_base() -> u16 {
