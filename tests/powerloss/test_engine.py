@@ -61,7 +61,14 @@ def test_acknowledged_writes_survive(tmp_path: Path, generator: random.Random, r
 
 @pytest.mark.timeout(300)
 def test_control_without_fsync_loses(tmp_path: Path, generator: random.Random) -> None:
-    """If this finds nothing missing, the rig is blind, and the test above proves nothing."""
-    for number in range(2):
-        code, said = write_and_cut(tmp_path / str(number), generator, "--no-fsync")
-        assert code in (LOST, TORN, UNREADABLE), said
+    """If this finds nothing missing, the rig is blind, and the test above proves nothing.
+
+    A kernel that is short of memory for what others write may have written everything back by itself at the moment of a
+    cut. It does not do that each time.
+    """
+    found = []
+    for number in range(6):
+        found.append(write_and_cut(tmp_path / str(number), generator, "--no-fsync"))
+        if sum(code in (LOST, TORN, UNREADABLE) for code, _ in found) == 2:
+            return
+    raise AssertionError(f"no two of these cuts have lost anything: {[said for _, said in found]}")
