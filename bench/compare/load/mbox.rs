@@ -15,8 +15,10 @@ pub(crate) fn write(path: &Path, count: u64, size: usize) -> io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let stock = post.stock();
     for number in 0..count {
-        // The letter that was sent a round of the stock ago has the same subject: this one may answer it.
-        let answered = matches!(number / stock % 4, 1 | 2).then(|| post.earlier(stock));
+        // The letter that was sent a round of the stock ago has the same subject: this one may answer it. Rounds are
+        // counted from the end, so that the newest messages stand in the same threads however many there are.
+        let answers = matches!((count - 1 - number) / stock % 4, 1 | 2) && number >= stock;
+        let answered = answers.then(|| post.earlier(stock));
         writeln!(file, "From sender@example.net {}", date(BEGIN + number))?;
         if let Some(message_id) = answered {
             write!(file, "References: <{message_id}@example.net>\r\n")?;
