@@ -112,7 +112,15 @@ impl Blobs {
             for place in places {
                 tx.remove::<DoomedTable>(&(candidate.hash, place.clone()))?;
             }
-            tx.remove::<GarbageTable>(&candidate)
+            // Another object of the blob may have been doomed under the same candidate since they were looked at: without
+            // it nobody would come for that one.
+            let all = Range::new(DoomedTable::of(&candidate.hash));
+            let rest = tx.rows::<DoomedTable>(all).all().await?;
+            let mut due = rest.iter().filter(|(_, doomed)| doomed.due <= now);
+            match due.any(|((_, place), _)| !places.contains(place)) {
+                true => Ok(()),
+                false => tx.remove::<GarbageTable>(&candidate),
+            }
         });
         forget.await?;
         Ok(places.len() as u64)
