@@ -6,10 +6,14 @@ mod journal;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::open::OpenError;
@@ -18,6 +22,12 @@ use crate::kv::engine::{KeyRange, Page, PageRequest, Version};
 
 /// Bounds the time to reopen after a crash: what is in the journal is replayed.
 const JOURNAL_BYTES: u64 = 128 << 20;
+/// How large the tree's files get. Its second level has room for four of them and is written anew whenever the first
+/// is merged into it, so this bounds how much is written at once, beside whatever the server is doing.
+const FILE_BYTES: u64 = 16 << 20;
+/// How many threads flush and merge. Of two, one does nothing but turn round and round while the other merges: the
+/// first thread never merges, and puts every such job that it takes back into the queue it waits on.
+const WORKERS: RangeInclusive<usize> = 3..=4;
 const TREE: &str = "rows";
 const KEYSPACE: &str = "rows";
 
@@ -131,12 +141,16 @@ impl View {
 }
 
 fn open_tree(path: &Path, cache_bytes: u64) -> fjall::Result<(Database, Keyspace)> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
     let database = Database::builder(path)
         .cache_size(cache_bytes)
+        .worker_threads(processors.clamp(*WORKERS.start(), *WORKERS.end()))
         .max_journaling_size(JOURNAL_BYTES)
         .manual_journal_persist(true)
         .open()?;
-    let rows = database.keyspace(KEYSPACE, KeyspaceCreateOptions::default)?;
+    let leveled = || Arc::new(Leveled::default().with_table_target_size(FILE_BYTES));
+    let rows =
+        database.keyspace(KEYSPACE, || KeyspaceCreateOptions::default().compaction_strategy(leveled()))?;
     Ok((database, rows))
 }
 
