@@ -2,14 +2,14 @@
 //!
 //! All of it is ASCII but for addresses that are not: texts beyond that are encoded, so that any server takes it.
 
+use std::slice;
+
 use bytes::Bytes;
 use types::Timestamp;
 
-use crate::plain::{beginning, is_id, part, phrase, token, words};
-use crate::report::{Rendered, clean};
+use crate::plain::{Opening, is_id, part, subject, token};
+use crate::report::Rendered;
 
-/// Octets of a subject that are taken over.
-const SUBJECT: usize = 500;
 /// Message ids that an answer refers to.
 const REFERENCES: usize = 20;
 
@@ -64,17 +64,9 @@ impl Answer {
     }
 
     fn header(&self) -> String {
-        let (name, from) = &self.from;
-        let from = clean(from);
-        let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
-        let name = name.as_deref().map(clean).filter(|name| !name.trim().is_empty());
-        let mut header = match name {
-            Some(name) => format!("From: {} <{from}>\r\n", phrase(name.trim())),
-            None => format!("From: {from}\r\n"),
-        };
-        header += &format!("To: <{}>\r\n", clean(&self.to));
-        header += &format!("Subject: {}\r\n", words(&self.subject_line()));
-        header += &format!("Date: {}\r\nMessage-ID: <{}@{domain}>\r\n", self.at.rfc5322(), token(&self.id));
+        let (subject, to) = (self.subject_line(), slice::from_ref(&self.to));
+        let mut header =
+            Opening { from: &self.from, to, subject: &subject, at: self.at, id: &self.id }.fields();
         let ids: Vec<&str> = self.references.iter().map(String::as_str).filter(|id| is_id(id)).collect();
         let answered = self.answered_id.as_deref().filter(|id| is_id(id));
         if let Some(id) = answered {
@@ -99,7 +91,7 @@ impl Answer {
             (None, Some(answered)) => format!("Auto: {answered}"),
             (None, None) => "Automated reply".to_owned(),
         };
-        beginning(&clean(&line), SUBJECT).trim().to_owned()
+        subject(&line)
     }
 }
 

@@ -2,7 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use types::Timestamp;
 
+use crate::report::clean;
+
+/// Octets of a subject.
+const SUBJECT: usize = 500;
 /// The longest line that is written where it can be folded.
 const LINE: usize = 76;
 /// Octets of text in one encoded word.
@@ -11,6 +16,46 @@ const WORD: usize = 42;
 const TEXT_LINE: usize = 900;
 /// Octets of a message id.
 const ID: usize = 500;
+
+/// Who writes to whom, about what and when: how the header of everything begins that the server writes for somebody.
+pub(crate) struct Opening<'a> {
+    /// A name for people, and an address.
+    pub(crate) from: &'a (Option<String>, String),
+    /// Addresses without brackets.
+    pub(crate) to: &'a [String],
+    /// As [`subject`] cuts it.
+    pub(crate) subject: &'a str,
+    pub(crate) at: Timestamp,
+    /// The left half of its Message-ID.
+    pub(crate) id: &'a str,
+}
+
+impl Opening<'_> {
+    /// From, To, Subject, Date and Message-ID.
+    pub(crate) fn fields(&self) -> String {
+        let (name, from) = self.from;
+        let from = clean(from);
+        let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+        let name = name.as_deref().map(clean).filter(|name| !name.trim().is_empty());
+        let from = match name {
+            Some(name) => format!("{} <{from}>", phrase(name.trim())),
+            None => from.clone(),
+        };
+        let to: Vec<String> = self.to.iter().map(|address| format!("<{}>", clean(address))).collect();
+        format!(
+            "From: {from}\r\nTo: {}\r\nSubject: {}\r\nDate: {}\r\nMessage-ID: <{}@{domain}>\r\n",
+            to.join(",\r\n\t"),
+            words(self.subject),
+            self.at.rfc5322(),
+            token(self.id)
+        )
+    }
+}
+
+/// A line of text as a subject, which is not longer than anybody reads.
+pub(crate) fn subject(line: &str) -> String {
+    beginning(&clean(line), SUBJECT).trim().to_owned()
+}
 
 /// A part with its header: as it is, or in base64.
 pub(crate) fn part(kind: &str, text: &str) -> String {

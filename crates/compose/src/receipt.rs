@@ -6,11 +6,9 @@
 use bytes::Bytes;
 use types::{Disposition, DispositionType, Timestamp};
 
-use crate::plain::{beginning, is_id, part, phrase, token, words};
+use crate::plain::{Opening, beginning, is_id, part, subject, token, words};
 use crate::report::{Rendered, clean, fitting, is_lines, typed};
 
-/// Octets of a subject.
-const SUBJECT: usize = 500;
 /// Octets of a field for programs: with its name, and escaped, it is a line that any server takes.
 const VALUE: usize = 500;
 /// Octets of the header that goes instead of a message that cannot be carried.
@@ -79,7 +77,7 @@ impl Receipt {
             (None, Some(subject)) if !subject.is_empty() => format!("{}: {subject}", self.done()),
             (None, _) => format!("{}: your message", self.done()),
         };
-        beginning(&clean(&line), SUBJECT).trim().to_owned()
+        subject(&line)
     }
 
     /// What it says to people.
@@ -129,18 +127,9 @@ impl Receipt {
 
     /// The header, but for the fields of its content.
     fn header(&self) -> String {
-        let (name, from) = &self.from;
-        let from = clean(from);
-        let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
-        let name = name.as_deref().map(clean).filter(|name| !name.trim().is_empty());
-        let mut header = match name {
-            Some(name) => format!("From: {} <{from}>\r\n", phrase(name.trim())),
-            None => format!("From: {from}\r\n"),
-        };
-        let to: Vec<String> = self.to.iter().map(|address| format!("<{}>", clean(address))).collect();
-        header += &format!("To: {}\r\n", to.join(",\r\n\t"));
-        header += &format!("Subject: {}\r\n", words(&self.subject_line()));
-        header += &format!("Date: {}\r\nMessage-ID: <{}@{domain}>\r\n", self.at.rfc5322(), token(&self.id));
+        let (subject, to) = (self.subject_line(), &self.to);
+        let mut header =
+            Opening { from: &self.from, to, subject: &subject, at: self.at, id: &self.id }.fields();
         if let Some(id) = self.about.id.as_deref().filter(|id| is_id(id)) {
             header += &format!("In-Reply-To: <{id}>\r\nReferences: <{id}>\r\n");
         }
