@@ -5,19 +5,19 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::bus;
 use thiserror::Error as ThisError;
 use tokio::time::timeout;
 use types::{AccountId, ModSeq, Timestamp};
 
 use crate::meter::{Fate, count};
-use crate::table::SubscriptionRow;
+use crate::table::{Place, SubscriptionRow};
 use crate::{Endpoint, Error, Keys, Push, SubscriptionId, seal};
 
 /// How long a push service keeps a message for an app that cannot be reached: after that, the app asks anyway.
 const TIME_TO_LIVE: Duration = Duration::from_hours(24);
-/// Of the messages that a push service keeps for one app only the newest counts: it holds what the others hold.
-const TOPIC: &str = "state";
 /// The longest pause that a push service can ask for.
 const LONGEST_WISH: Duration = Duration::from_hours(24);
 
@@ -92,6 +92,35 @@ pub enum Unreached {
 /// The fields of a request, and its body.
 type Message = (Vec<(&'static str, String)>, Vec<u8>);
 
+/// What an app is told.
+pub(crate) enum Saying {
+    /// The code of its subscription.
+    Code(String),
+    /// What has changed.
+    News(String),
+}
+
+impl Saying {
+    /// The topic among the messages that a push service keeps (RFC 8030 §5.4): of those with the same one for the same URL
+    /// only the newest counts. News hold what older news of the subscription held; they stand for no code, and not for those
+    /// of another subscription, which may have the same URL: that of a second account in the same browser. The number
+    /// of a subscription is chance, and tells a push service nothing.
+    fn topic(&self, id: SubscriptionId) -> String {
+        let kind = match self {
+            Self::Code(_) => b'c',
+            Self::News(_) => b'n',
+        };
+        // Nine octets are twelve characters: of 32 that there may be, and none of them is padding.
+        URL_SAFE_NO_PAD.encode([id.0.to_be_bytes().as_slice(), &[kind]].concat())
+    }
+
+    fn into_text(self) -> String {
+        match self {
+            Self::Code(text) | Self::News(text) => text,
+        }
+    }
+}
+
 /// What became of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {
@@ -106,20 +135,20 @@ pub(crate) enum Sent {
 }
 
 impl Push {
-    /// Sends a text, in time and in turn.
+    /// Says something to the app of a subscription, in time and in turn.
     pub(crate) async fn send(
         &self,
         transport: &dyn Transport,
+        (account, id): Place,
         row: &SubscriptionRow,
-        text: String,
+        saying: Saying,
     ) -> Result<Sent, Error> {
         let Ok(endpoint) = Endpoint::parse(&row.url) else { return Ok(Sent::Gone) };
-        let (fields, body) = match self.message(&endpoint, row, text)? {
+        let (fields, body) = match self.message(&endpoint, id, row, saying)? {
             Some(message) => message,
             None => return Ok(Sent::Gone),
         };
-        // Closed it never is; and if it were, nothing would be gained by not sending.
-        let _turn = self.turns().acquire().await;
+        let _turn = self.turns().take(account).await;
         let answer = timeout(self.options().patience, transport.post(&endpoint, &fields, body)).await;
         let sent = match &answer {
             Ok(Ok(answer)) => judge(*answer),
@@ -152,8 +181,9 @@ impl Push {
     fn message(
         &self,
         endpoint: &Endpoint,
+        id: SubscriptionId,
         row: &SubscriptionRow,
-        text: String,
+        saying: Saying,
     ) -> Result<Option<Message>, Error> {
         let now: Timestamp = self.clock().now();
         let authorization = self.vapid().authorization(&endpoint.origin(), &self.options().contact, now)?;
@@ -161,9 +191,10 @@ impl Push {
             ("content-type", "application/json".to_owned()),
             ("ttl", TIME_TO_LIVE.as_secs().to_string()),
             ("urgency", "normal".to_owned()),
-            ("topic", TOPIC.to_owned()),
+            ("topic", saying.topic(id)),
             ("authorization", authorization),
         ];
+        let text = saying.into_text();
         let body = match &row.keys {
             None => text.into_bytes(),
             Some(keys) => {
@@ -191,6 +222,21 @@ fn judge(answer: Answer) -> Sent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_is_of_one_subscription_and_one_kind() {
+        let (one, other) = (SubscriptionId(7), SubscriptionId(u64::MAX));
+        let (code, news) = (Saying::Code("code".to_owned()), Saying::News("news".to_owned()));
+        assert_eq!(news.topic(one), Saying::News("newer".to_owned()).topic(one));
+        let mut topics = vec![code.topic(one), news.topic(one), code.topic(other), news.topic(other)];
+        for topic in &topics {
+            let fits = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+            assert!(topic.len() <= 32 && topic.bytes().all(fits), "{topic}");
+        }
+        topics.sort();
+        topics.dedup();
+        assert_eq!(topics.len(), 4);
+    }
 
     #[test]
     fn what_answers_mean() {

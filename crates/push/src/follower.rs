@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use types::Timestamp;
 
-use crate::delivery::{Sent, Source, Transport};
+use crate::delivery::{Saying, Sent, Source, Transport};
 use crate::lease::Held;
 use crate::table::{Place, SubscriptionRow, Subscriptions, ToldRow, shard_of};
 use crate::{Error, Push};
@@ -250,8 +250,8 @@ impl Follower {
         if !self.push.still_counts(self.place, row).await? {
             return self.end("its credentials are not valid any more").await;
         }
-        let text = self.source.verification(self.place.1, &row.code);
-        match self.push.send(self.transport.as_ref(), row, text).await? {
+        let code = Saying::Code(self.source.verification(self.place.1, &row.code));
+        match self.push.send(self.transport.as_ref(), self.place, row, code).await? {
             Sent::Taken => {
                 self.failures = 0;
                 self.push.note(self.place, &ToldRow { code_sent: true, ..told }).await?;
@@ -268,8 +268,8 @@ impl Follower {
         if !self.push.still_counts(self.place, row).await? {
             return self.end("its credentials are not valid any more").await;
         }
-        let text = self.source.state_change(self.place.0, &new.states);
-        match self.push.send(self.transport.as_ref(), row, text).await? {
+        let news = Saying::News(self.source.state_change(self.place.0, &new.states));
+        match self.push.send(self.transport.as_ref(), self.place, row, news).await? {
             Sent::Taken => {
                 self.failures = 0;
                 self.push.note(self.place, &new).await?;

@@ -26,6 +26,7 @@ mod seal;
 mod service;
 mod subscription;
 mod table;
+mod turns;
 mod vapid;
 
 pub use delivery::{Answer, Changed, Source, Transport, Unreached};

@@ -15,6 +15,8 @@ pub struct Options {
     pub per_hour: u64,
     /// Requests to push services at once.
     pub at_once: usize,
+    /// How many of them one user has: a push service may take its time, and other users do not wait for it.
+    pub at_once_per_user: usize,
     /// The shortest time between two requests to one subscription.
     pub gap: Duration,
     /// How long one request may take.
@@ -36,6 +38,7 @@ impl Options {
             per_user: 20,
             per_hour: 60,
             at_once: 50,
+            at_once_per_user: 3,
             gap: Duration::from_secs(1),
             patience: Duration::from_secs(30),
             pauses: (Duration::from_secs(10), Duration::from_hours(1)),

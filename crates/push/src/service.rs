@@ -11,12 +11,12 @@ use bytes::Bytes;
 use directory::{AppPasswordId, Authenticated, Credential, Directory, Granted};
 use store::bus::Bus;
 use store::kv::{Kv, Range, Table, Transaction};
-use tokio::sync::Semaphore;
 use types::{AccountId, Clock, Randomness, Timestamp};
 
 use crate::table::{
     GrantedRow, KeysRow, Place, SubscriptionRow, Subscriptions, ToldRow, Tolds, made_key, shard_of,
 };
+use crate::turns::Turns;
 use crate::vapid::Vapid;
 use crate::{Change, Error, NewSubscription, Options, Refusal, Subscription, SubscriptionId};
 
@@ -40,7 +40,7 @@ struct Inner {
     /// This node's name in leases.
     holder: u64,
     /// Requests that may be under way.
-    turns: Semaphore,
+    turns: Turns,
 }
 
 impl Push {
@@ -56,7 +56,7 @@ impl Push {
         options: Options,
     ) -> Result<Self, Error> {
         let vapid = Vapid::open(&kv, clock.now()).await?;
-        let turns = Semaphore::new(options.at_once.max(1));
+        let turns = Turns::new(options.at_once, options.at_once_per_user);
         let holder = u64::from_be_bytes(Randomness::bytes());
         Ok(Self { inner: Arc::new(Inner { kv, bus, clock, directory, options, vapid, holder, turns }) })
     }
@@ -286,7 +286,7 @@ impl Push {
         self.inner.holder
     }
 
-    pub(crate) fn turns(&self) -> &Semaphore {
+    pub(crate) fn turns(&self) -> &Turns {
         &self.inner.turns
     }
 }

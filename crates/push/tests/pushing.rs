@@ -64,9 +64,12 @@ impl Source for Log {
     }
 }
 
+/// A push service that never answers.
+const SLOW: &str = "https://slow.example.net";
+
 type Posted = (Endpoint, Vec<(&'static str, String)>, String);
 
-/// A push service that answers as it was told, or else 201.
+/// A push service that answers as it was told, or else 201; but see [`SLOW`].
 struct Service {
     posted: mpsc::UnboundedSender<Posted>,
     answers: Arc<Mutex<VecDeque<Result<Answer, Unreached>>>>,
@@ -81,6 +84,9 @@ impl Transport for Service {
         body: Vec<u8>,
     ) -> Result<Answer, Unreached> {
         self.posted.send((to.clone(), fields.to_vec(), String::from_utf8_lossy(&body).into_owned())).unwrap();
+        if to.to_string() == SLOW {
+            return std::future::pending().await;
+        }
         let answer = self.answers.lock().pop_front();
         answer.unwrap_or(Ok(Answer { status: 201, retry_after: None }))
     }
@@ -165,6 +171,12 @@ impl World {
         }
     }
 
+    /// The same at another place than the device's own.
+    fn new_subscription_at(&self, url: &str, device: &str) -> NewSubscription {
+        let endpoint = Endpoint::parse(url).unwrap();
+        NewSubscription { url: url.to_owned(), endpoint, ..self.new_subscription(device, None) }
+    }
+
     /// A subscription that its app has verified.
     async fn subscribe(&mut self, push: &Push, device: &str, types: Option<&[&str]>) -> Subscription {
         let made = push.create(&self.alice, self.new_subscription(device, types)).await.unwrap();
@@ -177,6 +189,13 @@ impl World {
     /// What the next message says.
     async fn text(&mut self) -> String {
         self.posted.recv().await.unwrap().2
+    }
+
+    /// The topic of the next message, and what it says.
+    async fn topic(&mut self) -> (String, String) {
+        let (_, fields, text) = self.posted.recv().await.unwrap();
+        let topic = fields.into_iter().find(|(name, _)| *name == "topic").unwrap().1;
+        (topic, text)
     }
 
     /// Nothing more is sent, however long one waits.
@@ -205,8 +224,12 @@ impl Node {
 }
 
 async fn login(directory: &Directory, secret: &str) -> Authenticated {
+    login_as(directory, "alice@example.test", secret).await
+}
+
+async fn login_as(directory: &Directory, name: &str, secret: &str) -> Authenticated {
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    directory.authenticate("alice@example.test", secret, peer, Protocol::Jmap).await.unwrap()
+    directory.authenticate(name, secret, peer, Protocol::Jmap).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,10 +243,7 @@ async fn nothing_is_told_before_the_code_is_said() {
     assert_eq!(to.to_string(), "https://push.example.net");
     let field = |name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
     assert_eq!(field("content-type"), Some("application/json"));
-    assert_eq!(
-        (field("ttl"), field("urgency"), field("topic")),
-        (Some("86400"), Some("normal"), Some("state"))
-    );
+    assert_eq!((field("ttl"), field("urgency")), (Some("86400"), Some("normal")));
     assert!(field("authorization").unwrap().starts_with("vapid t="));
     assert!(field("authorization").unwrap().ends_with(push.application_server_key()));
     world.log.change().await;
@@ -257,6 +277,62 @@ async fn the_newest_message_holds_what_the_older_ones_held() {
     }
     assert_eq!(world.text().await, "Email=112 Mailbox=112");
     world.silence().await;
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_takes_the_place_of_its_own_kind_and_subscription_alone() {
+    let mut world = World::new().await;
+    let push = world.push().await;
+    let node = world.run(&push);
+    let mut codes = Vec::new();
+    for device in ["one", "other"] {
+        let new = world.new_subscription_at("https://push.example.net/browser", device);
+        let made = push.create(&world.alice, new).await.unwrap();
+        let (topic, text) = world.topic().await;
+        codes.push(topic);
+        let code = text.rsplit_once(' ').unwrap().1.to_owned();
+        let change = Change { code: Some(code), ..Change::default() };
+        push.update(&world.alice, made.id, change).await.unwrap();
+    }
+    let mut news = Vec::new();
+    for _ in 0..2 {
+        world.log.change().await;
+        let mut topics = [world.topic().await.0, world.topic().await.0];
+        topics.sort();
+        news.push(topics);
+    }
+    assert_eq!(news[0], news[1], "the newer holds what the older held");
+    let mut topics = [codes.as_slice(), &news[0]].concat();
+    topics.sort();
+    topics.dedup();
+    assert_eq!(topics.len(), 4, "{topics:?}");
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_push_services_of_one_account_hold_up_no_other() {
+    let mut world = World::new().await;
+    let password = Some(NewPassword::Clear("secret".to_owned()));
+    let spec = AccountSpec::new(Address::parse("bob@example.test").unwrap(), password);
+    world.directory.create_account(spec).await.unwrap();
+    let bob = login_as(&world.directory, "bob@example.test", "secret").await;
+    let push = world.push_with(|options| (options.at_once, options.at_once_per_user) = (4, 3)).await;
+    let node = world.run(&push);
+    for device in ["a", "b", "c", "d"] {
+        let new = world.new_subscription_at(&format!("{SLOW}/{device}"), device);
+        push.create(&world.alice, new).await.unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(world.posted.recv().await.unwrap().0.to_string(), SLOW);
+    }
+    let asked = tokio::time::Instant::now();
+    push.create(&bob, world.new_subscription("phone", None)).await.unwrap();
+    assert_eq!(world.posted.recv().await.unwrap().0.to_string(), "https://push.example.net");
+    assert!(asked.elapsed() < Duration::from_secs(30), "nobody has answered alice yet");
+    // The fourth one's turn comes when the others were waited for long enough.
+    assert_eq!(world.posted.recv().await.unwrap().0.to_string(), SLOW);
+    assert!(asked.elapsed() >= Duration::from_secs(29));
     node.stop().await;
 }
 
