@@ -371,11 +371,8 @@ async fn what_is_made_up_is_counted_and_what_has_run_out_is_not() {
     let login = directory.authenticate_bearer(&tokens.access, PEER, Protocol::Imap).await;
     assert!(matches!(login, Err(BearerError::RateLimited { .. })));
     assert!(matches!(scene.refresh(&tokens.refresh).await, Err(OAuthError::RateLimited { .. })));
-    assert!(matches!(
-        directory.device_question("BCDF-GHJK", PEER).await,
-        Err(OAuthError::RateLimited { .. })
-    ));
-    // Passwords have their own limit, and other peers theirs.
+    // Passwords and user codes have their own limits, and other peers theirs.
+    assert_eq!(directory.device_question("BCDF-GHJK", PEER).await, Err(OAuthError::UserCode));
     assert!(directory.authenticate("alice", "secret", PEER, Protocol::Imap).await.is_ok());
     let elsewhere = "198.51.100.7".parse().unwrap();
     assert!(directory.refresh_tokens("app", &tokens.refresh, elsewhere).await.is_ok());
@@ -384,6 +381,29 @@ async fn what_is_made_up_is_counted_and_what_has_run_out_is_not() {
     }
     let more = directory.begin_device(&scene.client, mail(), elsewhere).await;
     assert!(matches!(more, Err(OAuthError::RateLimited { .. })));
+}
+
+#[tokio::test]
+async fn guesses_of_user_codes_are_counted_and_refuse_no_tokens() {
+    let rate = Rate { failures: 5, window: Duration::from_mins(10) };
+    let limits = LoginLimits { per_name: None, per_peer: Some(rate) };
+    let scene = Scene::with(|options| options.login_limits = limits).await;
+    let directory = scene.directory();
+    let tokens = scene.tokens().await;
+    let codes = directory.begin_device(&scene.client, mail(), PEER).await.unwrap();
+    for letter in ["B", "C", "D", "F", "no code"] {
+        let guess = letter.repeat(8);
+        assert_eq!(directory.device_question(&guess, PEER).await, Err(OAuthError::UserCode), "{guess}");
+    }
+    let refused = directory.device_question(&codes.user, PEER).await;
+    assert!(matches!(refused, Err(OAuthError::RateLimited { .. })));
+    let elsewhere = "198.51.100.7".parse().unwrap();
+    assert!(directory.device_question(&codes.user, elsewhere).await.is_ok());
+    // Apps behind the same address notice nothing.
+    assert!(scene.holds(&tokens.access).await);
+    assert!(scene.refresh(&tokens.refresh).await.is_ok());
+    let waits = directory.redeem_device_code("app", &codes.device, PEER).await;
+    assert!(matches!(waits, Err(OAuthError::Pending)));
 }
 
 #[tokio::test]

@@ -476,6 +476,27 @@ async fn a_device_is_let_in_on_its_page() {
 }
 
 #[tokio::test]
+async fn pages_elsewhere_guess_no_codes_of_devices() {
+    let world = World::new().await;
+    let codes = world.ask("POST /oauth/device", &[FORM], "client_id=app").await.json();
+    let right = format!("GET /device?user_code={}", codes["user_code"].as_str().unwrap());
+    let wrong = "GET /device?user_code=BCDF-GHJK";
+    for part in ["image", "iframe", "script", "empty"] {
+        let destination = format!("Sec-Fetch-Dest: {part}");
+        for line in [right.as_str(), wrong] {
+            assert_eq!(world.ask(line, &[&destination], "").await.status, 403, "{part}");
+        }
+        // More than may be guessed from one address.
+        for _ in 0..20 {
+            world.ask(wrong, &[&destination], "").await;
+        }
+    }
+    let opened = ["Sec-Fetch-Dest: document", "Sec-Fetch-Site: cross-site"];
+    assert_eq!(world.ask(wrong, &opened, "").await.status, 404);
+    assert_eq!(world.ask(&right, &opened, "").await.status, 200);
+}
+
+#[tokio::test]
 async fn what_anybody_may_know() {
     let world = World::new().await;
     let mut told = Vec::new();

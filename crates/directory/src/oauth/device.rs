@@ -107,9 +107,9 @@ impl Directory {
         }
     }
 
-    /// What the device with this user code asks for. Guesses are counted.
+    /// What the device with this user code asks for. Guesses are counted by themselves.
     pub async fn device_question(&self, user_code: &str, peer: IpAddr) -> Result<DeviceQuestion, OAuthError> {
-        self.check_oauth_peer(peer).await?;
+        self.check_user_code_peer(peer).await?;
         let now = self.clock.now();
         let found = match &typed(user_code) {
             None => None,
@@ -130,7 +130,7 @@ impl Directory {
                 Ok(DeviceQuestion { user_code: format!("{first}-{second}"), client, scopes: row.scopes })
             }
             None => {
-                self.oauth_failed(peer).await;
+                self.user_code_failed(peer).await;
                 Err(OAuthError::UserCode)
             }
         }

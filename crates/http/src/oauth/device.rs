@@ -50,13 +50,18 @@ pub(super) async fn begin(
     }
 }
 
-/// The page: without a code, or with one that nobody has, it asks for it.
+/// The page: without a code, or with one that nobody has, it asks for it. Guesses are counted by address, and any page
+/// elsewhere can make its visitors' browsers ask for an image here: what is not opened as a page is not looked up.
 pub(super) async fn ask(
     State(shared): State<Shared>,
     Extension(Asker(peer)): Extension<Asker>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
+    if !is_opened(&headers) {
+        let says = "This page is to be opened, and not to be part of another one.";
+        return page::message(StatusCode::FORBIDDEN, &shared.name, says);
+    }
     let variables = Variables::read(query.as_deref().unwrap_or_default()).unwrap_or_default();
     let Some(code) = variables.get("user_code") else {
         return code_entry(StatusCode::OK, &shared.name, None);
@@ -107,6 +112,11 @@ pub(super) async fn decide(
     };
     let name = variables.get("name").unwrap_or_default();
     shared.show_device(&question, &headers, name, Some(alert)).await
+}
+
+/// Whether somebody opens this as a page, as far as the request tells (Fetch Metadata).
+fn is_opened(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-dest").is_none_or(|destination| destination == "document")
 }
 
 impl OAuth {
