@@ -127,6 +127,11 @@ impl MethodError {
         Self::InvalidArguments(format!("{name} {what}"))
     }
 
+    /// What a failure is if something was done before: the client has to look what has become of the rest (RFC 8620 §3.6.2).
+    pub(crate) fn after(self, something: bool) -> Self {
+        if something { Self::ServerPartialFail(self.to_string()) } else { self }
+    }
+
     /// The arguments of the `error` response.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let name = match self {

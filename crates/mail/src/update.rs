@@ -37,7 +37,7 @@ impl Mail {
     const UPDATED_AT_ONCE: usize = 1_000;
 
     /// Changes emails; says of each, in the order given, whether it was changed. Each is changed as a whole or not at
-    /// all; many are changed in steps. If `unchanged_since` is given and the account has changed since then, nothing is
+    /// all; many are changed in steps, and where one of these fails after others the answer ends with its error. If `unchanged_since` is given and the account has changed since then, nothing is
     /// changed: [`Error::Changed`].
     pub async fn update_emails(
         &self,
@@ -58,7 +58,11 @@ impl Mail {
                     self.announce(account, modseq).await;
                 }
                 Err(error) if error.is_too_much() && at_once > 1 => at_once /= 2,
-                Err(error) => return Err(error),
+                Err(error) if done.is_empty() => return Err(error),
+                Err(error) => {
+                    done.push(Err(error));
+                    break;
+                }
             }
         }
         Ok(done)

@@ -95,12 +95,9 @@ impl Done {
         self.not_destroyed.insert(id, error.to_json());
     }
 
-    /// What a failure is if something was done before: the client has to look what has become of the rest (RFC 8620 §3.6.2).
+    /// What a failure is after what was done.
     pub(crate) fn partly(&self, error: MethodError) -> MethodError {
-        match self.created.is_empty() && self.updated.is_empty() && self.destroyed.is_empty() {
-            true => error,
-            false => MethodError::ServerPartialFail(error.to_string()),
-        }
+        error.after(!(self.created.is_empty() && self.updated.is_empty() && self.destroyed.is_empty()))
     }
 
     /// The response.

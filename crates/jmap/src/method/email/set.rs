@@ -85,14 +85,14 @@ impl Succeeded {
         self.0.is_empty()
     }
 
-    /// Answers the `Email/set` that follows from it.
+    /// Answers the `Email/set` that follows from it. Where that fails, what it follows from has been done all the same.
     pub(in super::super) async fn follow(
         &self,
         context: &mut Context<'_>,
         account: AccountId,
         updates: BTreeMap<String, Object>,
         destroys: Vec<String>,
-    ) -> Result<Object, MethodError> {
+    ) -> (&'static str, Object) {
         let email = |name: &String| self.0.get(name).map(|(email, thread)| id::of_email(*email, *thread));
         let update: Object = updates
             .into_iter()
@@ -104,8 +104,16 @@ impl Succeeded {
             ("update", Value::Object(update)),
             ("destroy", destroy.into()),
         ]);
-        run(context, Arguments::new(call)).await
+        match run(context, Arguments::new(call)).await {
+            Ok(response) => ("Email/set", response),
+            Err(error) => ("error", error.to_json()),
+        }
     }
+}
+
+/// What happens to those that come after one that failed.
+fn unreached() -> mail::Error {
+    mail::Error::Unavailable("an update before this one failed".to_owned())
 }
 
 /// Reads a patch. What it says of properties that never change must be what they are.
@@ -153,7 +161,7 @@ async fn fulfil(
     let mut results = context.mail().update_emails(account, &updates, condition).await?.into_iter();
     for (wish, named) in wishes.into_iter().zip(named) {
         let result = match named {
-            Some(_) => results.next().unwrap_or(Err(mail::Error::NoSuchEmail)),
+            Some(_) => results.next().unwrap_or_else(|| Err(unreached())),
             None => Err(mail::Error::NoSuchEmail),
         };
         let result = result.map_err(SetError::of);

@@ -13,7 +13,7 @@ use crate::departures::NotRecalled;
 use crate::error::{MethodError, SetError};
 use crate::method::Outcome;
 use crate::method::email::set::Succeeded;
-use crate::method::set::{Done, Set, patch};
+use crate::method::set::{Done, Set, check_number, patch};
 use crate::wire::arguments::Id;
 use crate::wire::{Arguments, Object, id, state};
 
@@ -22,6 +22,9 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     let updates: Option<BTreeMap<String, Object>> = arguments.optional("onSuccessUpdateEmail")?;
     let destroys: Option<Vec<Id>> = arguments.optional("onSuccessDestroyEmail")?;
     arguments.end()?;
+    // Nothing is sent if what is to follow from it is refused.
+    let follow = updates.as_ref().map_or(0, BTreeMap::len) + destroys.as_ref().map_or(0, Vec::len);
+    check_number(follow, context.limits.objects_in_set)?;
     let account = set.account;
     let before = state::to_text(context.standing(account).await?);
     set.check_state(context).await?;
@@ -68,7 +71,7 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     if updates.is_some() || destroys.is_some() {
         let updates = updates.unwrap_or_default();
         let destroys = destroys.unwrap_or_default().into_iter().map(|Id(id)| id).collect();
-        responses.push(("Email/set", succeeded.follow(context, account, updates, destroys).await?));
+        responses.push(succeeded.follow(context, account, updates, destroys).await);
     }
     Ok(responses)
 }

@@ -35,7 +35,7 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     if send.keys().any(|name| !id::is_id(name)) {
         return Err(MethodError::argument("send", "must name what is sent as ids are written"));
     }
-    check_number(send.len(), context.limits.objects_in_set)?;
+    check_number(send.len().max(updates.len()), context.limits.objects_in_set)?;
     if let Some(name) = send.keys().find(|name| !updates.get(&format!("#{name}")).is_some_and(marks)) {
         let what = format!("must set the keyword {} of the email of #{name}", Keyword::MDN_SENT);
         return Err(MethodError::argument("onSuccessUpdateEmail", what));
@@ -43,7 +43,8 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     let identity = named(context, account, &identity).await?;
     let (mut sent, mut not_sent, mut succeeded) = (Object::new(), Object::new(), Succeeded::default());
     for (name, wanted) in send {
-        match acknowledge(context, account, &identity, &wanted).await? {
+        let acknowledged = acknowledge(context, account, &identity, &wanted).await;
+        match acknowledged.map_err(|error| error.after(!succeeded.is_empty()))? {
             Ok((email, given)) => {
                 succeeded.add(format!("#{name}"), (email.email, email.thread));
                 sent.insert(name, Value::Object(given));
@@ -61,7 +62,7 @@ pub(in super::super) async fn run(context: &mut Context<'_>, mut arguments: Argu
     ]);
     let mut responses = vec![("MDN/send", response)];
     if !succeeded.is_empty() {
-        responses.push(("Email/set", succeeded.follow(context, account, updates, Vec::new()).await?));
+        responses.push(succeeded.follow(context, account, updates, Vec::new()).await);
     }
     Ok(responses)
 }

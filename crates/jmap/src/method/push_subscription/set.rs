@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &mut Context<'_>, mut arguments: Arguments) -> 
     let push = service(context)?.clone();
     let mut done = Done::default();
     for (name, properties) in create {
-        match new(context, &push, properties).await? {
+        match new(context, &push, properties).await.map_err(|error| done.partly(error))? {
             Ok(subscription) => {
                 let id = id::of_subscription(subscription.id);
                 context.created.insert(name.clone(), id);
@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &mut Context<'_>, mut arguments: Arguments) -> 
     }
     for (text, patch) in update {
         let changed = match context.real_id(&text).and_then(id::subscription) {
-            Some(id) => change(context, &push, id, patch).await?,
+            Some(id) => change(context, &push, id, patch).await.map_err(|error| done.partly(error))?,
             None => Err(SetError::not_found()),
         };
         match changed {
@@ -62,7 +62,10 @@ pub(crate) async fn run(context: &mut Context<'_>, mut arguments: Arguments) -> 
     }
     for Id(text) in destroy {
         let destroyed = match context.real_id(&text).and_then(id::subscription) {
-            Some(id) => settle(push.destroy(context.user.login(), id).await)?,
+            Some(id) => {
+                let destroyed = settle(push.destroy(context.user.login(), id).await);
+                destroyed.map_err(|error| done.partly(error))?
+            }
             None => Err(SetError::not_found()),
         };
         match destroyed {
@@ -86,6 +89,11 @@ struct Done {
 }
 
 impl Done {
+    /// What a failure is after what was done.
+    fn partly(&self, error: MethodError) -> MethodError {
+        error.after(!(self.created.is_empty() && self.updated.is_empty() && self.destroyed.is_empty()))
+    }
+
     fn response(self) -> Object {
         let map = |map: Object| if map.is_empty() { Value::Null } else { Value::Object(map) };
         let destroyed = if self.destroyed.is_empty() { Value::Null } else { Value::Array(self.destroyed) };

@@ -36,7 +36,7 @@ pub(in super::super) async fn run(
         done.not_created(name, &singleton());
     }
     for (id, members) in set.update {
-        match update(context, set.account, &id, members).await? {
+        match update(context, set.account, &id, members).await.map_err(|error| done.partly(error))? {
             Ok(()) => done.updated(id),
             Err(error) => done.not_updated(id, &error),
         }
@@ -45,7 +45,7 @@ pub(in super::super) async fn run(
         let error = if id == ID { singleton() } else { SetError::not_found() };
         done.not_destroyed(id, &error);
     }
-    let after = context.state(set.account).await?;
+    let after = context.state(set.account).await.map_err(|error| done.partly(error))?;
     Ok(done.response(set.account, before, after))
 }
 
