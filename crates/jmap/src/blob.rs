@@ -75,7 +75,7 @@ pub(crate) async fn extract(
         (BlobRoot::Upload(hash), parts) => {
             let content = mail.upload_content(account, hash).await?.ok_or(TransferError::NotFound)?;
             let whole = content.len() as u64;
-            return Ok(Extract { read: whole, ..Extract::of(&inwards(content, parts)?, range) });
+            return Ok(Extract { read: whole, ..Extract::of(&inwards(content, parts).await?, range) });
         }
     };
     let source = source(mail, account, email).await?;
@@ -104,14 +104,9 @@ pub(crate) async fn extract(
         return Err(TransferError::NotFound);
     }
     let body = source.read(body).await?;
-    let mut extract = Extract::of(&inwards(owned(part, &body), rest)?, range);
+    let mut extract = Extract::of(&inwards(owned(part, &body), rest).await?, range);
     extract.read = body.len() as u64;
     Ok(extract.after(looked_at))
-}
-
-/// Octets of a blob. Nothing of it is read, unless it has to be decoded.
-pub(crate) async fn size(mail: &Mail, account: AccountId, blob: &BlobId) -> Result<Extract, TransferError> {
-    extract(mail, account, blob, 0..0).await
 }
 
 /// The message of an email that is there: expunged ones are not, though their octets may still be.
@@ -132,15 +127,20 @@ pub(crate) async fn structure(
     let record = records.into_iter().flatten().next().ok_or(TransferError::NotFound)?;
     if record.cuts()?.contains(mail::record::Cuts::STRUCTURE) {
         let raw = source.read(0..source.size()).await?;
-        return Ok((ingest::structure(&raw, &ingest::Limits::default()).0, raw.len() as u64));
+        return Ok((outlined(&raw).await?, raw.len() as u64));
     }
     Ok((record.structure()?, 0))
 }
 
+/// How a message is made up that is in memory.
+async fn outlined(raw: &Bytes) -> Result<Structure, TransferError> {
+    Ok(mail::parsed(raw, |raw| ingest::structure(raw, &ingest::Limits::default()).0).await?)
+}
+
 /// Goes from part to part, each in the message that the one before holds.
-fn inwards(mut content: Bytes, parts: &[u32]) -> Result<Bytes, TransferError> {
+async fn inwards(mut content: Bytes, parts: &[u32]) -> Result<Bytes, TransferError> {
     for index in parts {
-        let (structure, _) = ingest::structure(&content, &ingest::Limits::default());
+        let structure = outlined(&content).await?;
         let part = named(&structure, *index)?;
         content = owned(part, &slice(&content, part.body..part.end));
     }

@@ -1,14 +1,17 @@
 //! What a method call runs in: who asks, on what, what the request has said, and how much of its limits is left.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use mail::{Mail, Quota, Standing};
 use serde_json::Value;
 use types::AccountId;
 
-use crate::error::MethodError;
+use crate::blob::{self, Extract};
+use crate::error::{MethodError, SetError, TransferError};
 use crate::service::Services;
 use crate::wire::arguments::Id;
+use crate::wire::id::BlobId;
 use crate::wire::{Arguments, Object, Using, json, state};
 use crate::{Limits, User};
 
@@ -25,6 +28,27 @@ pub(crate) struct Context<'r> {
     pub(crate) room: usize,
     /// Octets of blobs that it may still read or put together.
     pub(crate) blob_room: u64,
+}
+
+/// Why a blob was not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unread {
+    /// There is none.
+    NotFound,
+    /// The request has read as much of blobs as one may.
+    UsedUp,
+}
+
+impl Unread {
+    /// What becomes of an object that is made of the blob, which stands in its property of that name.
+    pub(crate) fn refusal(self, property: &str, blob: &str) -> SetError {
+        match self {
+            Self::NotFound => SetError::properties(&[property], format!("there is no blob {blob}")),
+            Self::UsedUp => {
+                SetError::new("rateLimit", "one request reads no more blobs: ask for this one in another")
+            }
+        }
+    }
 }
 
 impl Context<'_> {
@@ -81,6 +105,32 @@ impl Context<'_> {
         let left = self.blob_room.checked_sub(octets);
         self.blob_room = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// Reads a range of a blob, if the request may still read anything.
+    pub(crate) async fn read_blob(
+        &mut self,
+        account: AccountId,
+        blob: &BlobId,
+        range: Range<u64>,
+    ) -> Result<Result<Extract, Unread>, MethodError> {
+        if self.blob_room == 0 {
+            return Ok(Err(Unread::UsedUp));
+        }
+        match blob::extract(self.mail(), account, blob, range).await {
+            Ok(extract) if self.spend_blob(extract.read) => Ok(Ok(extract)),
+            Ok(_) => Ok(Err(Unread::UsedUp)),
+            Err(TransferError::NotFound) => Ok(Err(Unread::NotFound)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a call says that names more blobs than its request may read.
+    pub(crate) fn too_much(&self) -> MethodError {
+        MethodError::RequestTooLarge(format!(
+            "one request may read and put together {} octets of blobs: ask for fewer at once, or for shorter ranges",
+            self.limits.blobs
+        ))
     }
 
     /// Refuses what would make the answer longer than it may get.

@@ -52,6 +52,66 @@ async fn an_answer_has_an_end() {
     assert_eq!(response["methodResponses"][1][1]["type"], "requestTooLarge");
 }
 
+/// Many parts, each in many forms: what is shown is bounded before it is put together.
+#[tokio::test]
+async fn fault_49_parts_do_not_multiply() {
+    let world = World::new(Limits { answer: usize::MAX, ..Limits::default() }).await;
+    let mut raw = "Subject: parts\nContent-Type: multipart/mixed; boundary=x\n\n".to_owned();
+    raw += &"--x\nX-Long: y\n\nz\n".repeat(5_000);
+    world.append(1, &[], 1_767_000_000_000, &(raw + "--x--\n")).await;
+    // Names of fields are the same in any case, and still different properties.
+    let cased = |n: u32| -> String {
+        let upper = |(at, c): (usize, char)| if n >> at & 1 == 1 { c.to_ascii_uppercase() } else { c };
+        "xlongname".char_indices().map(upper).collect()
+    };
+    let forms: Vec<String> = (0..150).map(|n| format!("header:{}", cased(n))).collect();
+    let wanted = |forms: &[String]| {
+        json!({"accountId": "A1", "ids": null, "properties": ["bodyStructure", "attachments", "textBody"],
+               "bodyProperties": forms})
+    };
+    let told = world.call("Email/get", wanted(&forms)).await;
+    assert_eq!(told["type"], "requestTooLarge", "{}", told["type"]);
+    let told = world.call("Email/get", wanted(&forms[..1])).await;
+    assert_eq!(told["list"][0]["bodyStructure"]["subParts"].as_array().map(Vec::len), Some(5_000));
+}
+
+/// What a request has read of blobs, it reads no more of, whatever becomes of what it was read for.
+#[tokio::test]
+async fn fault_49_blobs_are_not_read_without_end() {
+    let world = World::new(Limits { blobs: 5_000, ..Limits::default() }).await;
+    let blob = upload(&world, &[b'x'; 2_000]).await;
+    let names: Vec<String> = (0..6).map(|n| format!("c{n}")).collect();
+    let each = |object: Value| -> Value { names.iter().map(|name| (name.clone(), object.clone())).collect() };
+    let refused = |told: &Value, kind: &str| {
+        let refused = told["notCreated"].as_object().unwrap();
+        refused.values().filter(|error| error["type"] == kind).count()
+    };
+    let nowhere = json!({"blobId": blob, "mailboxIds": {"F9999": true}});
+    let told = world.call("Email/import", json!({"accountId": "A1", "emails": each(nowhere)})).await;
+    assert_eq!((refused(&told, "rateLimit"), refused(&told, "invalidProperties")), (4, 2), "{told}");
+    let draft = json!({"mailboxIds": {"F1": true}, "attachments": [{"blobId": blob, "type": "text/plain"}]});
+    let told = world.call("Email/set", json!({"accountId": "A1", "create": each(draft)})).await;
+    assert_eq!(refused(&told, "rateLimit"), 4, "{told}");
+    assert_eq!(told["created"].as_object().map(serde_json::Map::len), Some(2), "{told}");
+}
+
+/// What is to follow from a submission is counted with it, not after it.
+#[tokio::test]
+async fn nothing_is_sent_if_what_follows_is_refused() {
+    let world = World::new(Limits { objects_in_set: 2, ..Limits::default() }).await;
+    let email =
+        world.append(1, &[], 1_767_000_000_000, "From: alice@example.test\nTo: a@x.test\n\nx\n").await;
+    let identity = world.call("Identity/get", json!({"accountId": "A1", "ids": null})).await;
+    let wanted = json!({"a": {"emailId": email, "identityId": identity["list"][0]["id"]}});
+    let patch = json!({"keywords/$seen": true});
+    let too_many = json!({"accountId": "A1", "create": wanted, "onSuccessDestroyEmail": ["#a"],
+                          "onSuccessUpdateEmail": {"#a": patch, "#b": patch}});
+    let told = world.call("EmailSubmission/set", too_many).await;
+    assert_eq!(told["type"], "requestTooLarge", "{told}");
+    let sent = world.call("EmailSubmission/query", json!({"accountId": "A1"})).await;
+    assert_eq!(sent["ids"], json!([]), "{sent}");
+}
+
 async fn upload(world: &World, content: &[u8]) -> String {
     let account = format!("A{}", world.alice.account());
     let mut upload = world.jmap.upload(&world.alice, &account, "text/plain").unwrap();

@@ -55,15 +55,14 @@ impl Mail {
         }
         let (limits, attachment_size, inline_size) =
             (self.options().ingest, self.options().attachment_size, self.options().inline_size);
-        let cut = if raw.len() < LARGE {
-            cut(&raw, &limits, attachment_size, inline_size)
-        } else {
-            let raw = raw.clone();
-            let work = tokio::task::spawn_blocking(move || cut(&raw, &limits, attachment_size, inline_size));
-            work.await
-                .map_err(|error| Error::Unavailable(format!("parsing a message was cut short: {error}")))?
-        };
+        let cut = parsed(&raw, move |raw| cut(raw, &limits, attachment_size, inline_size)).await?;
         self.ready(raw, cut).await
+    }
+
+    /// The record of a message that is not stored, from its source.
+    pub async fn parse(&self, raw: &Bytes) -> Result<Metadata, Error> {
+        let limits = self.options().ingest;
+        parsed(raw, move |raw| ingest::metadata(raw, &limits)).await
     }
 
     async fn ready(&self, raw: Bytes, cut: Cut) -> Result<Message, Error> {
@@ -137,6 +136,19 @@ impl Message {
     pub(crate) fn row_bytes(&self) -> usize {
         2_000 + self.0.metadata_row.len() + self.0.source_row.len()
     }
+}
+
+/// What parsing a source gives. A large one is parsed beside the async workers.
+pub async fn parsed<T: Send + 'static>(
+    raw: &Bytes,
+    parse: impl FnOnce(&Bytes) -> T + Send + 'static,
+) -> Result<T, Error> {
+    if raw.len() < LARGE {
+        return Ok(parse(raw));
+    }
+    let raw = raw.clone();
+    let work = tokio::task::spawn_blocking(move || parse(&raw)).await;
+    work.map_err(|error| Error::Unavailable(format!("parsing a message was cut short: {error}")))
 }
 
 fn cut(raw: &Bytes, limits: &ingest::Limits, attachment_size: usize, inline_size: usize) -> Cut {

@@ -12,11 +12,15 @@ use serde_json::{Value, json};
 use super::header::all_fields;
 use super::letter::Letter;
 use super::property::{Named, PartProperty};
+use crate::error::MethodError;
 use crate::wire::Object;
 use crate::wire::id::BlobId;
+use crate::wire::json::{MEMBER, weight};
 
 /// Multiparts within each other that are shown.
 const DEPTH: usize = 100;
+/// Memory that the parts of one email may take in all properties and lists that are asked for, in octets.
+const ROOM: usize = 64 << 20;
 /// The longest header of a part that is read.
 const HEADER: u64 = 256 << 10;
 
@@ -36,6 +40,8 @@ pub(crate) struct Parts<'p> {
     blob: &'p BlobId,
     /// What texts of unknown charset are in, if other parts tell.
     hint: Option<String>,
+    /// Memory that what is shown of them may still take, in octets.
+    room: usize,
 }
 
 impl<'p> Parts<'p> {
@@ -49,7 +55,7 @@ impl<'p> Parts<'p> {
     ) -> Result<Self, Error> {
         let structure = letter.structure(mail).await?.clone();
         let hint = structure.charset_hint().map(Cow::into_owned);
-        let mut parts = Self { structure, facts: BTreeMap::new(), properties, blob, hint };
+        let mut parts = Self { structure, facts: BTreeMap::new(), properties, blob, hint, room: ROOM };
         let sizes = properties.iter().any(|(_, p)| *p == PartProperty::Size);
         let headers =
             properties.iter().any(|(_, p)| matches!(p, PartProperty::Headers | PartProperty::Header(_)));
@@ -72,30 +78,35 @@ impl<'p> Parts<'p> {
     }
 
     /// `bodyStructure`: the tree from its root.
-    pub(crate) fn tree(&self) -> Value {
+    pub(crate) fn tree(&mut self) -> Result<Value, MethodError> {
         self.part(0, Some(DEPTH))
     }
 
     /// Parts without those inside them.
-    pub(crate) fn list(&self, indexes: &[usize]) -> Value {
+    pub(crate) fn list(&mut self, indexes: &[usize]) -> Result<Value, MethodError> {
         indexes.iter().map(|index| self.part(*index, None)).collect()
     }
 
     /// `depth`: how many levels of parts are shown inside it; none in a list.
-    fn part(&self, index: usize, depth: Option<usize>) -> Value {
-        let Some(part) = self.structure.part(index) else { return Value::Null };
+    fn part(&mut self, index: usize, depth: Option<usize>) -> Result<Value, MethodError> {
+        let Some(part) = self.structure.part(index) else { return Ok(Value::Null) };
+        let is_multipart = part.is_multipart();
         let mut shown = Object::new();
         for (name, property) in self.properties {
-            shown.insert(name.clone(), self.value(index, part, property));
+            let value = self.value(index, part, property);
+            // Many parts may be asked for in many forms, and in several lists.
+            let taken = weight(&value, self.room) + MEMBER + name.len();
+            self.room = self.room.checked_sub(taken).ok_or_else(too_many_parts)?;
+            shown.insert(name.clone(), value);
         }
         // A tree shows its branches, whether they are named among the properties or not.
-        if let Some(depth) = depth.filter(|_| part.is_multipart()) {
-            let children = self.structure.children(index).filter(|_| depth > 0);
+        if let Some(depth) = depth.filter(|_| is_multipart) {
+            let children: Vec<usize> = self.structure.children(index).filter(|_| depth > 0).collect();
             let inside = Some(depth.saturating_sub(1));
-            let children = children.map(|child| self.part(child, inside)).collect();
-            shown.insert("subParts".to_owned(), Value::Array(children));
+            let children = children.into_iter().map(|child| self.part(child, inside));
+            shown.insert("subParts".to_owned(), Value::Array(children.collect::<Result<_, _>>()?));
         }
-        Value::Object(shown)
+        Ok(Value::Object(shown))
     }
 
     fn value(&self, index: usize, part: &Part, property: &PartProperty) -> Value {
@@ -119,6 +130,11 @@ impl<'p> Parts<'p> {
             PartProperty::SubParts => Value::Null,
         }
     }
+}
+
+/// What is asked for of parts is more than is shown.
+fn too_many_parts() -> MethodError {
+    MethodError::RequestTooLarge("the email has too many parts to be shown in so many forms".to_owned())
 }
 
 /// The parts that `bodyStructure` shows: those of embedded messages are behind their blobs.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mail::{Email, Mail};
 use serde_json::{Value, json};
+use types::Timestamp;
 
 use super::body::{Parts, shown};
 use super::header::all_fields;
@@ -100,7 +101,7 @@ impl Plan {
                     keywords.collect::<Object>().into()
                 }
                 Property::Size => email.size.into(),
-                Property::ReceivedAt => date::utc(email.received).into(),
+                Property::ReceivedAt => received_at(email.received).into(),
                 _ => return None,
             })
         };
@@ -206,13 +207,13 @@ impl Plan {
             (false, true) => listed.collect(),
             (false, false) => BTreeSet::new(),
         };
-        let parts = Parts::read(letter, indexes, &self.part_properties, blob, mail).await?;
+        let mut parts = Parts::read(letter, indexes, &self.part_properties, blob, mail).await?;
         for (name, property) in &self.properties {
             let value = match property {
-                Property::BodyStructure => parts.tree(),
-                Property::TextBody => parts.list(&bodies.text),
-                Property::HtmlBody => parts.list(&bodies.html),
-                Property::Attachments => parts.list(&bodies.attachments),
+                Property::BodyStructure => parts.tree()?,
+                Property::TextBody => parts.list(&bodies.text)?,
+                Property::HtmlBody => parts.list(&bodies.html)?,
+                Property::Attachments => parts.list(&bodies.attachments)?,
                 _ => continue,
             };
             out.insert(name.clone(), value);
@@ -249,6 +250,11 @@ impl Plan {
         }
         Ok(values)
     }
+}
+
+/// In whole seconds, as IMAP's INTERNALDATE: there are clients that cannot read a fraction, though they should (RFC 8620 §1.4).
+fn received_at(received: Timestamp) -> String {
+    date::utc(Timestamp(received.0 - received.0 % 1000))
 }
 
 /// What is asked for of a header is more than is shown.

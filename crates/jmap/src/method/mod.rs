@@ -12,6 +12,7 @@ pub(crate) mod identity;
 pub(crate) mod listing;
 pub(crate) mod mailbox;
 pub(crate) mod mdn;
+pub(crate) mod parse;
 pub(crate) mod push_subscription;
 pub(crate) mod query_changes;
 pub(crate) mod quota;

@@ -34,7 +34,7 @@ pub enum Refusal {
 /// About what a value takes, in octets.
 const VALUE: usize = size_of::<Value>();
 /// About what a member of an object takes beside its name and value: nodes of the tree are half full at worst.
-const MEMBER: usize = 128;
+pub(crate) const MEMBER: usize = 128;
 
 /// Reads one value that is all there is.
 pub fn parse(octets: &[u8], bounds: Bounds) -> Result<Value, Refusal> {

@@ -3,12 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use types::AccountId;
 
 use super::digest::Digest;
-use crate::blob::{self, Extract};
-use crate::context::{Context, object};
-use crate::error::{MethodError, TransferError};
+use crate::blob::Extract;
+use crate::context::{Context, Unread, object};
+use crate::error::MethodError;
 use crate::method::get::Get;
 use crate::wire::id::{self, BlobId};
 use crate::wire::{Arguments, Object};
@@ -36,23 +35,22 @@ pub(in super::super) async fn run(
     // Nobody can be given all blobs: there is no list of them.
     let ids = get.ids.ok_or_else(|| MethodError::argument("ids", "is missing: name the blobs"))?;
     let end = length.map_or(u64::MAX, |length| offset.saturating_add(length));
+    // Nothing is read where only the size is wanted, unless the blob has to be decoded.
+    let range = if wanted.octets() { offset..end } else { 0..0 };
     let (mut list, mut not_found) = (Vec::new(), Vec::new());
     for text in ids {
         let Some(blob) = BlobId::parse(&text) else {
             not_found.push(text);
             continue;
         };
-        match read(context, get.account, &blob, &wanted, offset, end).await {
+        match context.read_blob(get.account, &blob, range.clone()).await? {
             Ok(extract) => {
-                if !context.spend_blob(extract.read) {
-                    return Err(too_much(context));
-                }
                 let beyond = offset > extract.size || (length.is_some() && end > extract.size);
                 let truncated = wanted.octets() && beyond;
                 list.push(wanted.show(context, &text, &extract, truncated)?);
             }
-            Err(TransferError::NotFound) => not_found.push(text),
-            Err(error) => return Err(error.into()),
+            Err(Unread::NotFound) => not_found.push(text),
+            Err(Unread::UsedUp) => return Err(context.too_much()),
         }
     }
     Ok(object([
@@ -60,28 +58,6 @@ pub(in super::super) async fn run(
         ("list", Value::Array(list)),
         ("notFound", not_found.into()),
     ]))
-}
-
-async fn read(
-    context: &Context<'_>,
-    account: AccountId,
-    blob: &BlobId,
-    wanted: &Wanted,
-    offset: u64,
-    end: u64,
-) -> Result<Extract, TransferError> {
-    match wanted.octets() {
-        true => blob::extract(context.mail(), account, blob, offset..end).await,
-        false => blob::size(context.mail(), account, blob).await,
-    }
-}
-
-/// What a request may read is used up.
-pub(in crate::method) fn too_much(context: &Context<'_>) -> MethodError {
-    MethodError::RequestTooLarge(format!(
-        "one request may read and put together {} octets of blobs: ask for fewer at once, or for shorter ranges",
-        context.limits.blobs
-    ))
 }
 
 impl Wanted {

@@ -7,9 +7,8 @@
 use serde_json::{Value, json};
 use types::AccountId;
 
-use crate::blob;
-use crate::context::{Context, object};
-use crate::error::{MethodError, TransferError};
+use crate::context::{Context, Unread, object};
+use crate::error::MethodError;
 use crate::method::get::check_number;
 use crate::wire::arguments::Id;
 use crate::wire::id::{self, BlobId, BlobRoot};
@@ -71,11 +70,10 @@ async fn found(
         BlobRoot::Upload(_) => None,
     };
     if !blob.parts.is_empty() {
-        match blob::size(mail, account, blob).await {
-            Ok(extract) if !context.spend_blob(extract.read) => return Err(super::get::too_much(context)),
+        match context.read_blob(account, blob, 0..0).await? {
             Ok(_) => {}
-            Err(TransferError::NotFound) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(Unread::NotFound) => return Ok(None),
+            Err(Unread::UsedUp) => return Err(context.too_much()),
         }
     }
     Ok(match (blob.root, email) {

@@ -8,9 +8,8 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 use types::AccountId;
 
-use crate::blob;
-use crate::context::{Context, object};
-use crate::error::{MethodError, SetError, TransferError};
+use crate::context::{Context, Unread, object};
+use crate::error::{MethodError, SetError};
 use crate::method::set::check_number;
 use crate::wire::arguments::FromJson;
 use crate::wire::id::{self, BlobId};
@@ -123,6 +122,7 @@ async fn assemble(context: &mut Context<'_>, account: AccountId, pieces: Vec<Pie
     let mut content = BytesMut::new();
     for piece in pieces {
         let octets = match piece {
+            Piece::Octets(octets) if !context.spend_blob(octets.len() as u64) => return Ok(Err(used_up())),
             Piece::Octets(octets) => octets,
             Piece::Range { blob, offset, length } => {
                 let room = most - content.len() as u64;
@@ -137,9 +137,6 @@ async fn assemble(context: &mut Context<'_>, account: AccountId, pieces: Vec<Pie
         };
         if (content.len() + octets.len()) as u64 > most {
             return Ok(Err(too_large(most)));
-        }
-        if !context.spend_blob(octets.len() as u64) {
-            return Ok(Err(used_up()));
         }
         content.extend_from_slice(&octets);
     }
@@ -160,15 +157,11 @@ async fn range(
     let Some(id) = context.real_id(blob).and_then(BlobId::parse) else { return Ok(Err(unknown())) };
     // One more than there is room for says that it is too much.
     let end = offset.saturating_add(length.unwrap_or(room + 1));
-    let extract = match blob::extract(context.mail(), account, &id, offset..end).await {
+    let extract = match context.read_blob(account, &id, offset..end).await? {
         Ok(extract) => extract,
-        Err(TransferError::NotFound) => return Ok(Err(unknown())),
-        Err(error) => return Err(error.into()),
+        Err(Unread::NotFound) => return Ok(Err(unknown())),
+        Err(Unread::UsedUp) => return Ok(Err(used_up())),
     };
-    // What is read besides the octets themselves.
-    if !context.spend_blob(extract.read.saturating_sub(extract.octets.len() as u64)) {
-        return Ok(Err(used_up()));
-    }
     if offset > extract.size || (length.is_some() && end > extract.size) {
         let text = format!("the blob {blob} has {} octets, and the range goes beyond them", extract.size);
         return Ok(Err(SetError::properties(&["data"], text)));

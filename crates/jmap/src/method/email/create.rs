@@ -4,16 +4,15 @@ use serde_json::Value;
 use types::{AccountId, ModSeq, Timestamp};
 
 use super::{import, places};
-use crate::blob;
-use crate::context::Context;
+use crate::context::{Context, Unread};
 use crate::email::draft::{Body, Draft};
-use crate::error::{MethodError, SetError, TransferError};
+use crate::error::{MethodError, SetError};
 use crate::wire::Object;
 use crate::wire::arguments::FromJson;
 
 /// Makes an email: its id, and what the server has given it.
 pub(super) async fn create(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     account: AccountId,
     mut object: Object,
     unchanged_since: Option<ModSeq>,
@@ -46,7 +45,7 @@ pub(super) async fn create(
 
 /// Reads the blobs that the parts are made of.
 async fn bring_blobs(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     account: AccountId,
     draft: &mut Draft,
 ) -> Result<Result<(), SetError>, MethodError> {
@@ -60,13 +59,13 @@ async fn bring_blobs(
             }
             Body::Text(_) | Body::Octets(_) | Body::Parts(_) => continue,
         };
-        match blob::read(context.mail(), account, blob).await {
+        match context.read_blob(account, blob, 0..u64::MAX).await? {
             Ok(content) => {
-                octets = octets.saturating_add(content.len() as u64);
-                part.body = Body::Octets(content);
+                octets = octets.saturating_add(content.octets.len() as u64);
+                part.body = Body::Octets(content.octets);
             }
-            Err(TransferError::NotFound) => missing.push(blob.to_string()),
-            Err(error) => return Err(error.into()),
+            Err(Unread::NotFound) => missing.push(blob.to_string()),
+            Err(unread @ Unread::UsedUp) => return Ok(Err(unread.refusal("blobId", &blob.to_string()))),
         }
         if octets > context.limits.size_upload {
             return Ok(Err(SetError::new("tooLarge", "the attachments are too large together")));

@@ -9,9 +9,8 @@ use serde_json::Value;
 use types::{AccountId, ModSeq, Timestamp};
 
 use super::places;
-use crate::blob;
 use crate::context::{Context, object};
-use crate::error::{MethodError, SetError, TransferError};
+use crate::error::{MethodError, SetError};
 use crate::method::set::{Done, check_number};
 use crate::wire::arguments::FromJson;
 use crate::wire::id::{self, BlobId};
@@ -65,15 +64,10 @@ async fn import(
         Ok(read) => read,
         Err(error) => return Ok(Err(error)),
     };
-    let raw = match blob::read(context.mail(), account, &blob).await {
-        Ok(raw) => raw,
-        Err(TransferError::NotFound) => {
-            let text = format!("there is no blob {blob}");
-            return Ok(Err(SetError::properties(&["blobId"], text)));
-        }
-        Err(error) => return Err(error.into()),
+    let raw = match context.read_blob(account, &blob, 0..u64::MAX).await? {
+        Ok(extract) => in_lines(extract.octets),
+        Err(unread) => return Ok(Err(unread.refusal("blobId", &blob.to_string()))),
     };
-    let raw = in_lines(raw);
     let received = received.or_else(|| arrived(&raw)).unwrap_or_else(|| context.services.clock.now());
     add(context, account, raw, mailboxes, keywords, received, unchanged_since).await
 }

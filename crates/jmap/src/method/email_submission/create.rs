@@ -6,16 +6,15 @@ use types::{AccountId, Header, ObjectId};
 
 use super::envelope::Envelope;
 use super::get::{PROPERTIES, property};
-use crate::blob;
-use crate::context::Context;
+use crate::context::{Context, Unread};
 use crate::departures::{Departure, NotSent};
-use crate::error::{MethodError, SetError, TransferError};
+use crate::error::{MethodError, SetError};
 use crate::wire::id::BlobId;
 use crate::wire::{Object, id};
 
 /// Sends an email: the submission, and what of it the client has not said.
 pub(super) async fn create(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     account: AccountId,
     name: &str,
     object: Object,
@@ -46,7 +45,7 @@ pub(super) async fn create(
 
 /// Makes of what a client says what can be sent.
 async fn prepare(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     account: AccountId,
     name: &str,
     object: &Object,
@@ -76,10 +75,11 @@ async fn prepare(
     if email.size > terms.message {
         return Ok(Err(too_large(terms.message)));
     }
-    let message = match blob::read(context.mail(), account, &BlobId::of(named.email)).await {
-        Ok(message) => message,
-        Err(TransferError::NotFound) => return Ok(Err(no_email())),
-        Err(error) => return Err(error.into()),
+    let blob = BlobId::of(named.email);
+    let message = match context.read_blob(account, &blob, 0..u64::MAX).await? {
+        Ok(extract) => extract.octets,
+        Err(Unread::NotFound) => return Ok(Err(no_email())),
+        Err(unread @ Unread::UsedUp) => return Ok(Err(unread.refusal("emailId", &blob.to_string()))),
     };
     let Envelope { sender, recipients } =
         match envelope(context, object.get("envelope"), &message, &from).await? {

@@ -6,54 +6,30 @@ use serde_json::{Value, json};
 use types::AccountId;
 
 use super::account;
-use crate::blob;
-use crate::context::{Context, object};
-use crate::error::{MethodError, TransferError};
-use crate::method::get::check_number;
-use crate::wire::arguments::Id;
-use crate::wire::id::{self, BlobId};
-use crate::wire::{Arguments, Object};
+use crate::context::Context;
+use crate::error::MethodError;
+use crate::method::parse::{Parsing, Source};
+use crate::wire::{Arguments, Object, id};
 
 pub(in super::super) async fn run(
     context: &mut Context<'_>,
     mut arguments: Arguments,
 ) -> Result<Object, MethodError> {
     let account = account(context, &mut arguments)?;
-    let ids: Vec<Id> = arguments.required("blobIds")?;
-    check_number(ids.len(), context.limits.objects_in_get)?;
+    let mut parsing = Parsing::read(context, account, &mut arguments)?;
     arguments.end()?;
     let mail = context.mail().clone();
-    let (mut parsed, mut not_parsable, mut not_found) = (Object::new(), Vec::new(), Vec::new());
-    for Id(text) in ids {
-        let Some(blob) = BlobId::parse(&text) else {
-            not_found.push(text);
-            continue;
-        };
-        let raw = match blob::read(&mail, account, &blob).await {
-            Ok(raw) => raw,
-            Err(TransferError::NotFound) => {
-                not_found.push(text);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let metadata = ingest::metadata(&raw, &ingest::Limits::default());
+    while let Some(Source { name, raw, .. }) = parsing.next(context).await? {
+        let metadata = mail.parse(&raw).await?;
         match ingest::notification(&raw, &metadata.structure) {
             Some(notification) => {
                 let shown = shown(&mail, account, notification, metadata.subject()).await?;
-                context.spend(&shown)?;
-                parsed.insert(text, shown);
+                parsing.tell(context, name, shown)?;
             }
-            None => not_parsable.push(text),
+            None => parsing.refuse(name),
         }
     }
-    let null_if_none = |list: Vec<String>| if list.is_empty() { Value::Null } else { list.into() };
-    Ok(object([
-        ("accountId", id::of_account(account).into()),
-        ("parsed", if parsed.is_empty() { Value::Null } else { Value::Object(parsed) }),
-        ("notParsable", null_if_none(not_parsable)),
-        ("notFound", null_if_none(not_found)),
-    ]))
+    Ok(parsing.answer())
 }
 
 /// An MDN object.
