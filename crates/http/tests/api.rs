@@ -170,6 +170,9 @@ async fn fault_52_what_is_downloaded_is_a_file_and_nothing_else() {
     ] {
         assert!(answer.contains(told), "{told} {answer}");
     }
+    // Without a name, as some clients ask who know none.
+    let answer = world.ask("GET /jmap/download/A1/B1-2/?type=text%2Fhtml", &[], "").await;
+    assert!(status(&answer) == 200 && answer.contains("content-disposition: attachment\r\n"), "{answer}");
     let answer = world.ask("GET /jmap/download/A1/B1/x?type=bad", &[], "").await;
     assert!(answer.contains("content-type: application/octet-stream\r\n"), "{answer}");
     assert_eq!(status(&world.ask("GET /jmap/download/A1/B1/x", &["Authorization:"], "").await), 401);

@@ -3,10 +3,13 @@
 /// The longest file name, in octets.
 const LONGEST: usize = 255;
 
-/// A file to keep, under a name in any script.
+/// A file to keep, under a name in any script, or under one that the client chooses.
 pub(super) fn attachment(name: &str) -> String {
     let end = name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST).last();
     let name = name.get(..end.unwrap_or(0)).unwrap_or_default();
+    if name.is_empty() {
+        return "attachment".to_owned();
+    }
     let plain: String = name.chars().map(|c| if c.is_ascii() && !is_odd(c) { c } else { '_' }).collect();
     let mut encoded = String::new();
     for octet in name.chars().map(|c| if is_odd(c) { '_' } else { c }).collect::<String>().bytes() {
@@ -38,7 +41,7 @@ mod tests {
             ("한 글", "attachment; filename=\"_ _\"; filename*=UTF-8''%ED%95%9C%20%EA%B8%80"),
             ("../a\"\r\nX: y", "attachment; filename=\".._a___X: y\"; filename*=UTF-8''.._a___X%3A%20y"),
             ("a\u{202e}gpj.exe", "attachment; filename=\"a_gpj.exe\"; filename*=UTF-8''a_gpj.exe"),
-            ("", "attachment; filename=\"\"; filename*=UTF-8''"),
+            ("", "attachment"),
         ] {
             assert_eq!(attachment(name), field, "{name}");
         }

@@ -66,6 +66,18 @@ pub(super) async fn download(
     response
 }
 
+/// The same for clients that know no name for it and leave it empty in the URL.
+pub(super) async fn nameless(
+    state: State<Shared>,
+    user: Extension<Authenticated>,
+    Path((account, blob)): Path<(String, String)>,
+    query: RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    download(state, user, Path((account, blob, String::new())), query, method, headers).await
+}
+
 /// There are no such octets (RFC 9110 §15.5.17).
 fn beyond(size: u64) -> Response {
     let mut response = problem(StatusCode::RANGE_NOT_SATISFIABLE, "the file has no octets in this range");

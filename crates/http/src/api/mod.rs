@@ -249,6 +249,7 @@ pub(crate) fn router(api: Api) -> Router {
         // GET with HTTP/1.1, CONNECT with HTTP/2 (RFC 8441).
         .route("/jmap/ws", any(socket::socket))
         .route("/jmap/download/{account}/{blob}/{name}", get(download::download))
+        .route("/jmap/download/{account}/{blob}/", get(download::nameless))
         // Only here: what is at no path at all is not there, whoever asks.
         .route_layer(from_fn_with_state(shared.clone(), login::check))
         // Before the login: a browser asks without one whether it may ask.
