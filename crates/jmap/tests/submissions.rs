@@ -155,6 +155,31 @@ async fn what_cannot_be_sent() {
     assert_eq!(none["total"], 0);
 }
 
+/// `undoStatus` is the server's (RFC 8621 §7). Some clients say it all the same.
+#[tokio::test]
+async fn what_a_submission_will_be_may_be_said() {
+    let world = World::new(Limits::default()).await;
+    let email = world.append(1, &[], 1, LETTER).await;
+    let identity = identity(&world).await;
+    let hold = json!({"mailFrom": {"email": "alice@example.test", "parameters": {"holdfor": "60"}},
+                      "rcptTo": [{"email": "bob@example.test"}]});
+    for (envelope, said, taken) in [
+        (Value::Null, "final", true),
+        (Value::Null, "pending", false),
+        (Value::Null, "canceled", false),
+        (hold.clone(), "pending", true),
+        (hold, "final", false),
+    ] {
+        let new = json!({"identityId": identity, "emailId": email, "envelope": envelope, "undoStatus": said});
+        let responses = set(&world, json!({"accountId": "A1", "create": {"k": new}})).await;
+        let (created, refused) = (&responses[0][1]["created"]["k"], &responses[0][1]["notCreated"]["k"]);
+        match taken {
+            true => assert_eq!(created["undoStatus"], said, "{responses}"),
+            false => assert_eq!(refused["properties"], json!(["undoStatus"]), "{responses}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_waits_is_undone_and_everything_is_found() {
     let world = World::new(Limits::default()).await;

@@ -37,7 +37,7 @@ pub(super) async fn create(
     let found = context.mail().submissions_at(account, &[submission]).await;
     let found = found.map_err(|error| sent(error.to_string()))?.into_iter().next().flatten();
     let record = found.ok_or_else(|| sent("the submission was forgotten at once".to_owned()))?;
-    let is_said = |property: &str| object.get(property).is_some_and(|value| !value.is_null());
+    let is_said = |name: &str| name != "undoStatus" && object.get(name).is_some_and(|value| !value.is_null());
     let given = PROPERTIES.iter().filter(|property| !is_said(property));
     let given = given.map(|name| ((*name).to_owned(), property(submission, &record, name))).collect();
     Ok(Ok((submission, record, given)))
@@ -50,9 +50,12 @@ async fn prepare(
     name: &str,
     object: &Object,
 ) -> Result<Result<Departure, SetError>, MethodError> {
-    if let Some(name) =
-        object.keys().find(|name| !matches!(name.as_str(), "identityId" | "emailId" | "envelope"))
-    {
+    let can_be_given = |name: &str| match name {
+        "identityId" | "emailId" | "envelope" => true,
+        "undoStatus" => is_foreseen(object),
+        _ => false,
+    };
+    if let Some(name) = object.keys().find(|name| !can_be_given(name)) {
         let text = "only the identity, the email and the envelope of a submission can be given";
         return Ok(Err(SetError::properties(&[name], text)));
     }
@@ -96,6 +99,16 @@ async fn prepare(
     let marker = marker(name, identity, &message, &sender, &recipients);
     let (email, thread) = (named.email, named.thread);
     Ok(Ok(Departure { identity, email, thread, message, sender, recipients, marker }))
+}
+
+/// Whether `undoStatus` is what it will be: that may be said, as there are clients that do; it cannot be chosen (RFC 8620 §5.3
+/// `invalidProperties`).
+fn is_foreseen(object: &Object) -> bool {
+    let parameters =
+        object.get("envelope").and_then(|envelope| envelope.get("mailFrom")?.get("parameters")?.as_object());
+    let holds = |name: &String| ["HOLDFOR", "HOLDUNTIL"].iter().any(|hold| name.eq_ignore_ascii_case(hold));
+    let status = if parameters.is_some_and(|all| all.keys().any(holds)) { "pending" } else { "final" };
+    object.get("undoStatus").is_none_or(|said| said.is_null() || said == status)
 }
 
 /// Whether an identity can be used: its address may have become somebody else's.
