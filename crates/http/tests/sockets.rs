@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, advance};
 use world::{World, basic, request, status};
 
 const UPGRADE: [&str; 5] = [
@@ -24,6 +25,7 @@ const UPGRADE: [&str; 5] = [
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     "Sec-WebSocket-Protocol: jmap",
 ];
+const CONTINUED: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
@@ -58,6 +60,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     async fn send(&mut self, kind: u8, content: &[u8]) {
         self.send_head(kind, content.len() as u64).await;
         self.0.write_all(content).await.unwrap();
+    }
+
+    /// The same of a message that goes on.
+    async fn fragment(&mut self, kind: u8, content: &[u8]) {
+        let head = [kind, 0x80 | content.len() as u8, 0, 0, 0, 0];
+        self.0.write_all(&[&head[..], content].concat()).await.unwrap();
     }
 
     async fn send_head(&mut self, kind: u8, length: u64) {
@@ -263,6 +271,27 @@ async fn fault_49_what_is_no_message_is_refused_by_its_first_octets() {
         socket.0.write_all(bad).await.unwrap();
         assert_eq!(socket.closed().await, 1002);
     }
+}
+
+/// What comes between the fragments of a message shows that the client is there (RFC 6455 §5.4), and does not make time for it.
+#[tokio::test(start_paused = true)]
+async fn fault_49_a_message_without_end_is_not_waited_for() {
+    let world = World::new(|api| api.limits.socket_ping = Duration::from_hours(1)).await;
+    let mut socket = Socket::open(&world).await;
+    socket.fragment(TEXT, b"hel").await;
+    socket.send(PING, b"there?").await;
+    assert_eq!(socket.frame().await, (PONG, b"there?".to_vec()));
+    socket.send(CONTINUED, b"lo").await;
+    assert_eq!(socket.text().await, "hello");
+    // Between messages there is no hurry.
+    advance(Duration::from_mins(5)).await;
+    let begun = Instant::now();
+    socket.fragment(TEXT, b"this never").await;
+    socket.send(PONG, b"").await;
+    socket.fragment(CONTINUED, b" ends").await;
+    assert_eq!(socket.last_word().await, (1008, "the message takes too long".to_owned()));
+    // As long as the body of a request may take.
+    assert_eq!(begun.elapsed().as_secs(), 30);
 }
 
 #[tokio::test]

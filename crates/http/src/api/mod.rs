@@ -22,6 +22,7 @@ mod places;
 mod poll;
 mod range;
 mod socket;
+mod timed;
 mod upload;
 
 use std::io;
@@ -223,7 +224,7 @@ pub struct ApiLimits {
     /// How often the other side of a WebSocket is asked whether it is there. One that says nothing for twice as long is taken
     /// to be gone; and as often it is looked whether its login is still valid.
     pub socket_ping: Duration,
-    /// How long the body of a request may take.
+    /// How long the body of a request may take, and a message of a WebSocket.
     pub body_time: Duration,
     /// How long an upload may take.
     pub upload_time: Duration,

@@ -9,30 +9,39 @@
 //! Nothing is ever written from where it is read, so that a client that sends without reading stops nobody but itself. What
 //! waits to be read by it is bounded: an answer keeps its place among the requests until it is written, changes are told one at
 //! a time and together if they are late, and who lets the queue run full all the same is cut off. What a client may send is
-//! bounded by its first octets: a frame says how long it is, and one that is too long is not read.
+//! bounded by its first octets: a frame says how long it is, and one that is too long is not read. How long it may take with it
+//! is bounded as for the body of a request, whatever else it sends between the fragments of a message.
 //!
 //! Messages are not compressed: a library that does that soundly is not there.
 
+use std::io::ErrorKind;
+use std::mem::replace;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::State;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{WebSocketUpgrade, close_code};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
 use directory::Authenticated;
 use futures::stream::{BoxStream, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::places::{Kind, Place};
+use super::timed::Timed;
 use super::{Change, Heard, Shared, problem};
 use crate::connection::Leaving;
 
@@ -45,13 +54,18 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Buffers of a connection, in octets: there may be many that say nothing.
 const BUFFER: usize = 8 << 10;
 
+/// Messages over a connection that was one of HTTP.
+type WebSocket = WebSocketStream<Timed<TokioIo<Upgraded>>>;
+
 pub(super) async fn socket(
     State(shared): State<Shared>,
     Extension(user): Extension<Authenticated>,
     Extension(leaving): Extension<Leaving>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Response {
-    let upgrade = match upgrade {
+    let (mut parts, _nothing) = request.into_parts();
+    let connection = take_connection(&mut parts);
+    let upgrade = match <WebSocketUpgrade>::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade.protocols([PROTOCOL]),
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
@@ -63,16 +77,36 @@ pub(super) async fn socket(
     let Some(place) = shared.places.take(user.account(), Kind::Socket, most) else {
         return problem(StatusCode::TOO_MANY_REQUESTS, &format!("{most} WebSockets are open"));
     };
-    upgrade
-        .max_frame_size(limits.request)
-        .max_message_size(limits.request)
+    tokio::spawn(async move {
+        // It is given back when the connection has ended.
+        let _place = place;
+        match connection.await {
+            Ok(connection) => {
+                let socket = frames(connection, limits.request, limits.body_time).await;
+                Talk::begin(shared, user, socket, leaving).go_on().await;
+            }
+            Err(error) => tracing::debug!(%error, "a connection does not become a WebSocket"),
+        }
+    });
+    upgrade.on_upgrade(|_nobody| async {})
+}
+
+/// Takes the connection out of a request, and leaves one in its place that never comes: axum may say yes or no, but the WebSocket
+/// that it makes says nothing of a message before it is all there.
+fn take_connection(parts: &mut Parts) -> OnUpgrade {
+    let none = || hyper::upgrade::on(axum::http::Request::new(()));
+    parts.extensions.get_mut::<OnUpgrade>().map_or_else(none, |offered| replace(offered, none()))
+}
+
+/// A WebSocket whose messages have so many octets at most and take so long at most.
+async fn frames(connection: Upgraded, most: usize, time: Duration) -> WebSocket {
+    let config = WebSocketConfig::default()
+        .max_frame_size(Some(most))
+        .max_message_size(Some(most))
         .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .on_upgrade(move |socket| async move {
-            // Both are given back when the connection has ended.
-            let _place = place;
-            Talk::begin(shared, user, socket, leaving).go_on().await;
-        })
+        .write_buffer_size(BUFFER);
+    let stream = Timed::new(TokioIo::new(connection), time);
+    WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
 }
 
 /// A message on its way out, and what it keeps until it is written.
@@ -153,16 +187,16 @@ impl Talk {
         self.end(end).await;
     }
 
-    async fn receive(&mut self, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn receive(&mut self, frame: Option<Result<Message, Error>>) -> Result<(), End> {
         self.there[0] = true;
         match frame {
             Some(Ok(Message::Text(text))) => self.hear(text.as_bytes()).await,
             Some(Ok(Message::Binary(_))) => Err(End(close_code::UNSUPPORTED, "JMAP is text")),
-            // Pings are answered where they are read.
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            // Pings are answered where they are read; frames by themselves are never read.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
             Some(Ok(Message::Close(_))) | None => Err(End(close_code::NORMAL, "")),
             Some(Err(error)) => {
-                let end = end_of(error);
+                let end = end_of(&error);
                 if end.0 == close_code::SIZE {
                     let most = self.shared.api.limits.request;
                     self.refuse(None, "maxSizeRequest", &format!("a message may have {most} octets"))?;
@@ -248,7 +282,7 @@ impl Talk {
     /// Says goodbye, if the client listens.
     async fn end(mut self, End(code, reason): End) {
         tracing::debug!(account = %self.user.account(), code, reason, "a WebSocket ends");
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) };
         let _nobody_listens = self.put(Message::Close(Some(frame)).into());
         // Whoever is not answered any more is not worked for.
         self.requests.shutdown().await;
@@ -274,14 +308,16 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut waiting: mpsc::Recei
 }
 
 /// What a client is told whose frames cannot be read.
-fn end_of(error: axum::Error) -> End {
-    use tungstenite::Error;
-    let error = error.into_inner();
+fn end_of(error: &Error) -> End {
     tracing::debug!(%error, "a WebSocket cannot be read");
-    match error.downcast_ref::<Error>() {
-        Some(Error::Capacity(_)) => End(close_code::SIZE, "the message is too long"),
-        Some(Error::Utf8(_)) => End(close_code::INVALID, "the message is not UTF-8"),
-        Some(Error::Protocol(_)) => End(close_code::PROTOCOL, "these are no frames"),
+    match error {
+        Error::Capacity(_) => End(close_code::SIZE, "the message is too long"),
+        Error::Utf8(_) => End(close_code::INVALID, "the message is not UTF-8"),
+        Error::Protocol(_) => End(close_code::PROTOCOL, "these are no frames"),
+        // See [`Timed`].
+        Error::Io(error) if error.kind() == ErrorKind::TimedOut => {
+            End(close_code::POLICY, "the message takes too long")
+        }
         _ => End(close_code::NORMAL, ""),
     }
 }
