@@ -14,7 +14,9 @@ use crate::relay::Inner;
 use crate::round::Round;
 use crate::route::{Plan, RouteTls, Target};
 use crate::session::{Failure, FailureKind, SessionConfig, Stage, Standing, Tls, Transaction, Transcript};
-use crate::tls::{Demand, HostPolicy, PolicyKind, Proof, TlsFacts, TlsProblem, TlsReason, server_name};
+use crate::tls::{
+    Demand, HostPolicy, PolicyError, PolicyKind, Proof, TlsFacts, TlsProblem, TlsReason, Watched, server_name,
+};
 use crate::window::Window;
 
 /// One address that is called.
@@ -109,7 +111,10 @@ impl Call<'_> {
         round: &mut Round,
     ) -> bool {
         let begun = Instant::now();
-        round.problems.extend(self.watch(&connection));
+        // What a connection is not has been told once for all that it carries.
+        if !reused {
+            round.problems.extend(self.watch(&connection));
+        }
         let failure = loop {
             let (numbers, envelope) = round.open(&attempt.envelope);
             if numbers.is_empty() {
@@ -131,8 +136,7 @@ impl Call<'_> {
             let size = (!form.converted).then_some(round.survey.size);
             let transaction = Transaction { envelope: Arc::new(envelope), form, size };
             let (outcomes, failure) = connection.send(transaction, &*attempt.source, &round.survey).await;
-            let stale = failure.as_ref().is_some_and(|failure| failure.stage <= Stage::Mail);
-            if reused && stale {
+            if reused && failure.as_ref().is_some_and(Failure::is_stale) {
                 self.note(
                     round,
                     begun,
@@ -174,7 +178,9 @@ impl Call<'_> {
                 self.inner.with_window(&self.plan.destination, Window::crowded);
             }
             let mut outcome = failure.outcome();
-            if !matches!(outcome.standing, Standing::Unknown) {
+            // Whoever is left over behind a message that was answered is so for what the answer says.
+            let told = failure.stage == Stage::Idle || matches!(outcome.standing, Standing::Unknown);
+            if !told {
                 outcome.text = format!("{} [{}]: {}", self.name, self.address.ip(), outcome.text);
                 round.blame(Delivery { outcome, host: Some(self.name.clone()) }, failure.barrier());
             }
@@ -192,9 +198,12 @@ impl Call<'_> {
         });
     }
 
-    /// What a policy that only watches wants to know.
+    /// What a policy that only watches wants to know of a new connection.
     fn watch(&self, connection: &Connection) -> Option<TlsProblem> {
-        let name = self.policy.watched.as_ref()?;
+        let name = match self.policy.watched.as_ref()? {
+            Watched::Named(name) => name,
+            Watched::Unnamed(name) => return PolicyError::NotNamed(name.clone()).problem(),
+        };
         let (reason, detail) = match connection.tls() {
             None => (TlsReason::StartTlsNotSupported, "the connection is not encrypted"),
             Some(facts) if facts.proof == Proof::None => {

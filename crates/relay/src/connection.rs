@@ -78,7 +78,12 @@ impl Connection {
             Event::Closed(failure) => {
                 let lost =
                     || Failure { stage: Stage::Greeting, kind: FailureKind::Lost("it closed".to_owned()) };
-                Err((failure.unwrap_or_else(lost), this.session.take_transcript()))
+                let mut failure = failure.unwrap_or_else(lost);
+                // A goodbye behind the last answer belongs to the opening: there was no message yet.
+                if failure.stage == Stage::Idle {
+                    failure.stage = Stage::Hello;
+                }
+                Err((failure, this.session.take_transcript()))
             }
             Event::Finished(_) => {
                 let kind = FailureKind::OutOfTurn("a message ended that had not begun".to_owned());

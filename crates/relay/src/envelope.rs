@@ -2,6 +2,9 @@
 
 use crate::session::Capabilities;
 
+/// The longest ORCPT, in octets (RFC 3461 §4.2).
+const ORCPT: usize = 500;
+
 /// A message's envelope, with recipients at one destination.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Envelope {
@@ -109,8 +112,8 @@ impl Envelope {
 }
 
 impl Recipient {
-    /// The parameters of RCPT.
-    pub(crate) fn parameters(&self, peer: &Capabilities) -> String {
+    /// The parameters of RCPT, in a transaction whose MAIL has said SMTPUTF8 or not.
+    pub(crate) fn parameters(&self, peer: &Capabilities, smtputf8: bool) -> String {
         let mut text = String::new();
         if !peer.dsn {
             return text;
@@ -122,19 +125,41 @@ impl Recipient {
             text.push_str(" NOTIFY=");
             text.push_str(&if words.is_empty() { "NEVER".to_owned() } else { words.join(",") });
         }
-        if let Some((kind, address)) = self.orcpt.as_deref().and_then(|orcpt| orcpt.split_once(';')) {
-            // RFC 6533 §3: an address of type utf-8 is not xtext, and is said as it came or not at all.
-            let utf8 = kind.eq_ignore_ascii_case("utf-8");
-            let plain = |c: char| !c.is_control() && c != ' ' && (c.is_ascii() || peer.smtputf8);
-            let is_token = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            if is_token && utf8 && address.chars().all(plain) {
-                text.push_str(&format!(" ORCPT={kind};{address}"));
-            } else if is_token && !utf8 && address.is_ascii() {
-                text.push_str(&format!(" ORCPT={kind};{}", xtext(address)));
-            }
+        if let Some(original) = self.original(smtputf8) {
+            text.push_str(" ORCPT=");
+            text.push_str(&original);
         }
         text
     }
+
+    /// The value of ORCPT, where there is one that can be said.
+    fn original(&self, smtputf8: bool) -> Option<String> {
+        let (kind, address) = self.orcpt.as_deref()?.split_once(';')?;
+        if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return None;
+        }
+        let written = match kind.eq_ignore_ascii_case("utf-8") {
+            true => unitext(address, smtputf8)?,
+            false if address.is_ascii() => xtext(address),
+            false => return None,
+        };
+        Some(format!("{kind};{written}")).filter(|value| value.len() <= ORCPT)
+    }
+}
+
+/// RFC 6533 §3: an address of type utf-8 is not xtext, and is said as it came; what is beyond ASCII becomes `\x{…}` where
+/// MAIL has not said SMTPUTF8. None where it holds what no command can.
+fn unitext(address: &str, smtputf8: bool) -> Option<String> {
+    let mut coded = String::with_capacity(address.len());
+    for c in address.chars() {
+        match c {
+            ' ' => return None,
+            c if c.is_control() => return None,
+            c if c.is_ascii() || smtputf8 => coded.push(c),
+            c => coded.push_str(&format!("\\x{{{:X}}}", u32::from(c))),
+        }
+    }
+    Some(coded)
 }
 
 /// RFC 3461 §4: what is not a plain character becomes `+` and two hexadecimal digits.
@@ -185,17 +210,32 @@ mod tests {
             (Some(0), None, " NOTIFY=NEVER"),
             (Some(5), None, " NOTIFY=SUCCESS,DELAY"),
             (None, Some("rfc822;a+b c@x.test"), " ORCPT=rfc822;a+2Bb+20c@x.test"),
-            (None, Some("utf-8;한@x.test"), ""),
+            (None, Some("utf-8;한@x.test"), " ORCPT=utf-8;\\x{D55C}@x.test"),
+            (None, Some("utf-8;\\x{2B}한@x.test"), " ORCPT=utf-8;\\x{2B}\\x{D55C}@x.test"),
+            (None, Some("utf-8;a b@x.test"), ""),
+            (None, Some("rfc822;한@x.test"), ""),
             (None, Some("rfc822"), ""),
             (None, Some("a b;c"), ""),
         ];
         for (notify, orcpt, wanted) in table {
             let one = Recipient { notify, orcpt: orcpt.map(str::to_owned), ..Recipient::default() };
-            assert_eq!(one.parameters(&peer), wanted);
-            assert_eq!(one.parameters(&Capabilities::default()), "");
+            assert_eq!(one.parameters(&peer, false), wanted);
+            assert_eq!(one.parameters(&Capabilities::default(), false), "");
         }
         let envelope =
             Envelope { ret: Some(Return::Headers), envid: Some("a=b".to_owned()), ..Envelope::default() };
         assert_eq!(envelope.mail_parameters(&peer), " RET=HDRS ENVID=a+3Db");
+    }
+
+    #[test]
+    fn the_first_address_is_in_utf8_only_where_mail_has_said_so() {
+        let peer = Capabilities { dsn: true, smtputf8: true, ..Capabilities::default() };
+        let to = |orcpt: String| Recipient { orcpt: Some(orcpt), ..Recipient::default() };
+        let one = to("utf-8;한@x.test".to_owned());
+        assert_eq!(one.parameters(&peer, true), " ORCPT=utf-8;한@x.test");
+        assert_eq!(one.parameters(&peer, false), " ORCPT=utf-8;\\x{D55C}@x.test");
+        let long = to(format!("utf-8;{}@x.test", "한".repeat(100)));
+        assert!(long.parameters(&peer, true).len() > 300);
+        assert_eq!(long.parameters(&peer, false), "", "it would be longer than a command may be");
     }
 }

@@ -63,6 +63,6 @@ pub use sts::{
 };
 pub use tls::{
     DaneMatch, DaneRecords, Demand, HostPolicy, PolicyError, PolicyKind, Proof, TlsClient, TlsFacts,
-    TlsPolicies, TlsProblem, TlsReason,
+    TlsPolicies, TlsProblem, TlsReason, Watched,
 };
 pub use window::Window;

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
-use peer::{Manner, World, attempt, relay, standings};
-use relay::{PolicyKind, Proof, Protection, TlsReason};
+use peer::{Manner, World, attempt, relay, relay_under, standings};
+use relay::{Barrier, PolicyKind, Proof, Protection, TlsReason};
 use tokio::time::{Instant, sleep};
 
 const TWO: &str = "x.test MX 10 a.test\nx.test MX 20 b.test\na.test A 192.0.2.1\nb.test A 192.0.2.2";
@@ -163,6 +163,47 @@ async fn a_connection_that_was_closed_behind_our_back_costs_nothing() {
         sleep(Duration::from_secs(1)).await;
     }
     assert_eq!((world.calls.lock().len(), world.mail.lock().len()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_63_a_goodbye_behind_the_answer_takes_nothing_back() {
+    for (answer, wanted) in [
+        ("250 2.0.0 taken", "delivered 2.0.0"),
+        ("550 5.7.1 no", "permanent 5.7.1"),
+        ("451 4.7.1 later", "temporary 4.7.1"),
+    ] {
+        let world = Arc::new(World::new(&[("192.0.2.1", Manner::LeavesWith(answer))]));
+        let relay = relay(&world, ONE, None);
+        assert_eq!(standings(&relay.deliver(&attempt(&["b@x.test"])).await), "delivered 2.0.0");
+        let report = relay.deliver(&attempt(&["b@x.test"])).await;
+        assert_eq!((standings(&report).as_str(), report.barrier), (wanted, None), "{answer}");
+        assert_eq!((world.calls.lock().len(), world.mail.lock().len()), (1, 2), "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_instead_of_a_message_is_a_barrier() {
+    let manner = Manner::Answers("EHLO", "250 mx.x.test\r\n421 4.3.2 enough");
+    let world = Arc::new(World::new(&[("192.0.2.1", manner)]));
+    let report = relay(&world, ONE, None).deliver(&attempt(&["b@x.test"])).await;
+    assert_eq!((standings(&report).as_str(), report.barrier), ("temporary 4.3.2", Some(Barrier::Refusal)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_on_trial_hears_of_each_connection_once() {
+    let zone = format!("{ONE}\n_mta-sts.x.test TXT v=STSv1; id=1;");
+    for (mx, wanted) in
+        [("mx.x.test", TlsReason::StartTlsNotSupported), ("mx2.x.test", TlsReason::StsWebPkiInvalid)]
+    {
+        let world = Arc::new(World::new(&[("192.0.2.1", Manner::Good)]));
+        let policy = format!("version: STSv1\nmode: testing\nmx: {mx}\nmax_age: 3600\n");
+        let relay = relay_under(&world, &zone, &policy);
+        let report = relay.deliver(&attempt(&["b@x.test"])).await;
+        let told: Vec<_> = report.problems.iter().map(|one| (one.host.as_str(), one.reason)).collect();
+        assert_eq!((standings(&report).as_str(), told), ("delivered 2.0.0", vec![("mx.x.test", wanted)]));
+        let report = relay.deliver(&attempt(&["b@x.test"])).await;
+        assert!(report.tries[0].reused && report.problems.is_empty(), "{mx}: {:?}", report.problems);
+    }
 }
 
 #[tokio::test(start_paused = true)]

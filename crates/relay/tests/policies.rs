@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use relay::{
     Addresses, Demand, Fetched, NextHop, PolicyFetcher, Protection, Route, RouteTable, RouteTls, Router,
-    StsPolicies, StsState, TlsPolicies,
+    StsPolicies, StsState, TlsPolicies, Watched,
 };
 use types::{Clock, Timestamp};
 
@@ -66,7 +66,11 @@ async fn demand_by(
             format!("{} {}", error.outcome().status, error.problem().map_or("-", |one| one.reason.as_str()))
         }
         Ok(policy) => {
-            let watched = if policy.watched.is_some() { " watched" } else { "" };
+            let watched = match policy.watched {
+                Some(Watched::Named(_)) => " watched",
+                Some(Watched::Unnamed(_)) => " not named",
+                None => "",
+            };
             let demand = match policy.demand {
                 Demand::Never => "never".to_owned(),
                 Demand::IfOffered => "if offered".to_owned(),
@@ -145,16 +149,23 @@ async fn mta_sts_names_the_hosts() {
     let dane = format!(
         "{zone}x.test SIGNED\ny.test SIGNED\n_25._tcp.a.y.test TLSA 3 1 1 {HASH}\n_25._tcp.b.y.test BOGUS"
     );
+    let unusable = format!("{zone}x.test SIGNED\ny.test SIGNED\n_25._tcp.a.y.test TLSA 1 1 1 {HASH}");
     let table = [
         (zone, Some(policy("enforce", "a.y.test")), "webpki a.y.test"),
         (zone, Some(policy("enforce", "*.y.test")), "webpki a.y.test"),
         (zone, Some(policy("enforce", "b.y.test")), "4.7.5 sts-webpki-invalid"),
         (zone, Some(policy("testing", "a.y.test")), "if offered watched"),
-        (zone, Some(policy("testing", "b.y.test")), "if offered watched"),
+        (zone, Some(policy("testing", "b.y.test")), "if offered not named"),
         (zone, Some("version: STSv1\nmode: none\nmax_age: 1".to_owned()), "if offered"),
         (zone, Some("<html>".to_owned()), "if offered"),
         (zone, None, "if offered"),
         (&dane, Some(policy("enforce", "a.y.test")), "dane a.y.test x.test"),
+        // Records that say nothing for mail switch off nothing.
+        (&unusable, Some(policy("enforce", "a.y.test")), "webpki a.y.test"),
+        (&unusable, Some(policy("enforce", "b.y.test")), "4.7.5 sts-webpki-invalid"),
+        (&unusable, Some(policy("testing", "a.y.test")), "encrypted watched"),
+        (&unusable, Some(policy("testing", "b.y.test")), "encrypted not named"),
+        (&unusable, None, "encrypted"),
     ];
     for (zone, policy, wanted) in table {
         assert_eq!(
@@ -172,8 +183,10 @@ async fn the_sender_and_the_configuration_have_a_say() {
     let silent = format!("{plain}_mta-sts.x.test SERVFAIL");
     let signed = format!("{plain}x.test SIGNED");
     let dane = format!("{plain}x.test SIGNED\ny.test SIGNED\n_25._tcp.a.y.test TLSA 3 1 1 {HASH}");
+    let unusable = format!("{sts}x.test SIGNED\ny.test SIGNED\n_25._tcp.a.y.test TLSA 1 1 1 {HASH}");
     let enforced = || Some(policy("enforce", "a.y.test"));
     let testing = || Some(policy("testing", "a.y.test"));
+    let elsewhere = |mode: &str| Some(policy(mode, "b.y.test"));
     let table = [
         (&plain, None, RouteTls::Policy, Protection::Required, "5.7.30 -"),
         (&signed, None, RouteTls::Policy, Protection::Required, "webpki a.y.test"),
@@ -184,6 +197,9 @@ async fn the_sender_and_the_configuration_have_a_say() {
         (&sts, enforced(), RouteTls::Policy, Protection::Required, "webpki a.y.test"),
         (&sts, testing(), RouteTls::Policy, Protection::Required, "webpki a.y.test"),
         (&dane, None, RouteTls::Policy, Protection::Required, "dane a.y.test x.test"),
+        (&unusable, None, RouteTls::Policy, Protection::Required, "webpki a.y.test"),
+        (&unusable, elsewhere("enforce"), RouteTls::Policy, Protection::Required, "4.7.5 sts-webpki-invalid"),
+        (&unusable, elsewhere("testing"), RouteTls::Policy, Protection::Required, "webpki a.y.test"),
         (&sts, enforced(), RouteTls::Policy, Protection::Dispensable, "if offered"),
         (&dane, None, RouteTls::Policy, Protection::Dispensable, "if offered"),
         (&dane, None, RouteTls::Never, Protection::Usual, "never"),

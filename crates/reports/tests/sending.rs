@@ -249,6 +249,29 @@ async fn a_report_on_tls_is_read_as_it_was_meant() {
 }
 
 #[tokio::test]
+async fn a_host_that_a_policy_on_trial_does_not_name_is_a_failure() {
+    let engine = Arc::new(Memory::default());
+    let (reports, hand) = node(&engine, Limits::default());
+    let problem = TlsProblem {
+        kind: PolicyKind::Sts,
+        host: "mx9.b.test".to_owned(),
+        reason: TlsReason::StsWebPkiInvalid,
+        detail: "the MTA-STS policy of the domain does not name mx9.b.test".to_owned(),
+    };
+    // Its certificate was good, and more mail went over the same connection.
+    let mut reused = tried("mx9.b.test", true, PolicyKind::Sts);
+    reused.reused = true;
+    delivered(&reports, "b.test", report(vec![tried("mx9.b.test", true, PolicyKind::Sts)], vec![problem]));
+    delivered(&reports, "b.test", report(vec![reused], Vec::new()));
+    reports.flush().await.unwrap();
+    let claims = claimed(&reports, &hand).await;
+    let Some(Content::Tls(day)) = reports.content(&claims[0]).await.unwrap() else { panic!() };
+    let tally = &day.policies[0];
+    assert_eq!((day.policies.len(), tally.successes, tally.failed()), (1, 0, 1));
+    assert_eq!(tally.failures[0].0.reason, "sts-webpki-invalid");
+}
+
+#[tokio::test]
 async fn of_two_nodes_one_sends() {
     let engine = Arc::new(Memory::default());
     let (one, hand_of_one) = node(&engine, Limits::default());

@@ -153,8 +153,9 @@ impl Failure {
     pub(crate) fn barrier(&self) -> Option<Barrier> {
         match &self.kind {
             FailureKind::Source(_) => None,
-            // What breaks when recipients and message are there may break because of them, also with a word (421).
-            _ if self.stage > Stage::Mail => None,
+            // What breaks when recipients and message are there may break because of them, also with a word (421), and
+            // behind a message they were looked at.
+            _ if self.stage > Stage::Mail || self.stage == Stage::Idle => None,
             FailureKind::Refused(_) | FailureKind::Login(_) => Some(Barrier::Refusal),
             FailureKind::NoTls | FailureKind::TlsRefused(_) | FailureKind::Handshake { .. } => {
                 Some(Barrier::Security)
@@ -162,6 +163,12 @@ impl Failure {
             FailureKind::Unable(_) => Some(Barrier::Local),
             _ => Some(Barrier::Connection),
         }
+    }
+
+    /// Whether a connection that was kept has ended before the peer looked at the message: then the first command finds
+    /// it so. An end between two messages comes behind answers, and those count.
+    pub(crate) const fn is_stale(&self) -> bool {
+        matches!(self.stage, Stage::Reset | Stage::Mail)
     }
 
     /// What it means for a recipient whose fate was open.
@@ -240,8 +247,17 @@ mod tests {
         for stage in [Stage::Greeting, Stage::Hello, Stage::Login, Stage::Mail] {
             assert_eq!(barrier(stage), Some(Barrier::Refusal), "{stage}");
         }
-        for stage in [Stage::Recipient, Stage::Data, Stage::Body, Stage::End] {
+        for stage in [Stage::Idle, Stage::Recipient, Stage::Data, Stage::Body, Stage::End] {
             assert_eq!(barrier(stage), None, "{stage}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_command_finds_a_connection_closed() {
+        let stale = |stage| Failure { stage, kind: FailureKind::TimedOut }.is_stale();
+        assert!(stale(Stage::Reset) && stale(Stage::Mail));
+        for stage in [Stage::Login, Stage::Idle, Stage::Recipient, Stage::Data, Stage::Body, Stage::End] {
+            assert!(!stale(stage), "{stage}");
         }
     }
 }

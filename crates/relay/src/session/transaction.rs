@@ -135,7 +135,7 @@ impl Session {
         for (number, recipient) in envelope.recipients.iter().enumerate() {
             match write_address(&recipient.address, utf8) {
                 Written::As(address) => {
-                    let command = format!("RCPT TO:<{address}>{}", recipient.parameters(&self.peer));
+                    let command = format!("RCPT TO:<{address}>{}", recipient.parameters(&self.peer, utf8));
                     open.commands.push_back((command, Expect::Recipient(number)));
                 }
                 Written::International => open.decide(number, Fate::Decided(international("the address"))),

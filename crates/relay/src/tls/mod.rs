@@ -5,7 +5,7 @@ mod policy;
 mod verifier;
 
 pub use dane::{DaneMatch, DaneRecords};
-pub use policy::{Demand, HostPolicy, PolicyError, PolicyKind, TlsPolicies, TlsProblem, TlsReason};
+pub use policy::{Demand, HostPolicy, PolicyError, PolicyKind, TlsPolicies, TlsProblem, TlsReason, Watched};
 pub use verifier::{Proof, TlsClient, TlsFacts};
 
 pub(crate) use verifier::server_name;

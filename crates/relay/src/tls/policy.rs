@@ -51,8 +51,17 @@ pub struct HostPolicy {
     pub demand: Demand,
     /// Who says so.
     pub kind: PolicyKind,
-    /// A policy in the mode `testing` wants to be told if this name could not have been proved.
-    pub watched: Option<Name>,
+    /// What a policy in the mode `testing` wants to be told.
+    pub watched: Option<Watched>,
+}
+
+/// What a policy that only watches wants to be told of a host (RFC 8461 §5).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Watched {
+    /// If this name could not have been proved.
+    Named(Name),
+    /// That mail went to this host, which the policy does not name.
+    Unnamed(Name),
 }
 
 /// Something about TLS that the domain's owner should hear of (RFC 8460).
@@ -271,10 +280,7 @@ fn decide(
 ) -> Result<HostPolicy, PolicyError> {
     let strict = protection == Protection::Required;
     let policy = |demand, kind| Ok(HostPolicy { demand, kind, watched: None });
-    let verified = || match target {
-        Target::Name(name) => Demand::WebPki(name.clone()),
-        Target::Address(_) => Demand::Encrypted,
-    };
+    let verified = || verified(target);
     match plan.route.tls {
         RouteTls::Never if strict => return Err(PolicyError::Forbidden(target.clone())),
         RouteTls::Never => return policy(Demand::Never, PolicyKind::Route),
@@ -297,9 +303,7 @@ fn decide(
         names.dedup();
         return match DaneRecords::usable(&records, names) {
             Some(records) => policy(Demand::Dane(Arc::new(records)), PolicyKind::Dane),
-            // §2.2: the host wants TLS, and says nothing that could be checked.
-            None if !strict => policy(Demand::Encrypted, PolicyKind::Dane),
-            None => policy(verified(), PolicyKind::Dane),
+            None => by_unusable(target, sts, strict),
         };
     }
     if let (StsState::Policy(sts), Target::Name(name)) = (sts, target) {
@@ -322,6 +326,32 @@ fn decide(
     }
 }
 
+/// TLS with a certificate for the host, where it has a name.
+fn verified(target: &Target) -> Demand {
+    match target {
+        Target::Name(name) => Demand::WebPki(name.clone()),
+        Target::Address(_) => Demand::Encrypted,
+    }
+}
+
+/// The policy for a host whose TLSA records are proved, and none of them can be used: it wants TLS, and says nothing that
+/// could be checked (RFC 7672 §2.2). What the domain enforces by MTA-STS is not switched off by that.
+fn by_unusable(target: &Target, sts: &StsState, strict: bool) -> Result<HostPolicy, PolicyError> {
+    let by_domain = match (sts, target) {
+        (StsState::Policy(sts), Target::Name(name)) => Some(by_sts(sts, name, strict)),
+        _ => None,
+    };
+    let watched = match by_domain {
+        Some(Ok(policy)) if policy.demand != Demand::IfOffered => return Ok(policy),
+        Some(Ok(policy)) => policy.watched,
+        Some(Err(error @ PolicyError::NotNamed(_))) => return Err(error),
+        // Where a sender demands a proof, DNSSEC is one.
+        Some(Err(_)) | None => None,
+    };
+    let demand = if strict { verified(target) } else { Demand::Encrypted };
+    Ok(HostPolicy { demand, kind: PolicyKind::Dane, watched })
+}
+
 fn by_sts(sts: &StsPolicy, name: &Name, strict: bool) -> Result<HostPolicy, PolicyError> {
     let named = sts.allows(name);
     match sts.mode {
@@ -331,7 +361,8 @@ fn by_sts(sts: &StsPolicy, name: &Name, strict: bool) -> Result<HostPolicy, Poli
         StsMode::Enforce => Err(PolicyError::NotNamed(name.clone())),
         StsMode::Testing | StsMode::None if strict => Err(PolicyError::Unproven(Target::Name(name.clone()))),
         StsMode::Testing => {
-            Ok(HostPolicy { demand: Demand::IfOffered, kind: PolicyKind::Sts, watched: Some(name.clone()) })
+            let watched = if named { Watched::Named(name.clone()) } else { Watched::Unnamed(name.clone()) };
+            Ok(HostPolicy { demand: Demand::IfOffered, kind: PolicyKind::Sts, watched: Some(watched) })
         }
         StsMode::None => Ok(HostPolicy { demand: Demand::IfOffered, kind: PolicyKind::None, watched: None }),
     }

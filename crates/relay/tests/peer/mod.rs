@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dns::Zone;
+use dns::{Name, Zone};
 use parking_lot::Mutex;
 use relay::{
-    Addresses, Attempt, Envelope, Network, Recipient, Relay, RelayOptions, Report, RouteTable, Router,
-    Standing, Stream, TlsClient, TlsPolicies,
+    Addresses, Attempt, Envelope, Fetched, Network, PolicyFetcher, Recipient, Relay, RelayOptions, Report,
+    RouteTable, Router, Standing, Stream, StsPolicies, TlsClient, TlsPolicies,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio_rustls::TlsAcceptor;
+use types::Clock;
 
 /// What a server does.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +42,8 @@ pub enum Manner {
     DropsAfterTheDot,
     /// It closes when a message has been taken, and the client is not looking.
     ClosesWhenIdle,
+    /// It takes a first message, answers this to the second, and leaves in the same breath.
+    LeavesWith(&'static str),
     /// It offers STARTTLS, and then speaks no TLS.
     BreaksTls,
     /// It offers STARTTLS.
@@ -116,7 +119,7 @@ impl World {
             }
             _ => stream.write_all(b"220 mx.x.test\r\n").await?,
         }
-        let (mut commands, mut secured, mut recipients) = (0, false, String::new());
+        let (mut commands, mut messages, mut secured, mut recipients) = (0, 0, false, String::new());
         loop {
             let mut line = String::new();
             if stream.read_line(&mut line).await? == 0 {
@@ -167,8 +170,14 @@ impl World {
                         }
                     }
                     self.mail.lock().push(format!("{}{text}", std::mem::take(&mut recipients)));
-                    if manner == Manner::DropsAfterTheDot {
-                        return Ok(());
+                    messages += 1;
+                    match manner {
+                        Manner::DropsAfterTheDot => return Ok(()),
+                        Manner::LeavesWith(answer) if messages == 2 => {
+                            let goodbye = format!("{answer}\r\n421 4.3.2 enough\r\n");
+                            return stream.write_all(goodbye.as_bytes()).await;
+                        }
+                        _ => {}
                     }
                     stream.write_all(b"250 2.0.0 taken\r\n").await?;
                     if manner == Manner::ClosesWhenIdle {
@@ -205,7 +214,33 @@ impl Network for Wire {
 
 /// A relay in a world: `zone` is what DNS says, `trusted` whose certificates are believed.
 pub fn relay(world: &Arc<World>, zone: &str, trusted: Option<&CertificateDer<'static>>) -> Relay {
+    build(world, zone, trusted, None)
+}
+
+/// A relay in a world where every domain that announces a policy by MTA-STS has this one.
+pub fn relay_under(world: &Arc<World>, zone: &str, policy: &str) -> Relay {
+    build(world, zone, None, Some(Web(policy.to_owned())))
+}
+
+/// A web server with one policy for all.
+struct Web(String);
+
+#[async_trait]
+impl PolicyFetcher for Web {
+    async fn fetch(&self, _domain: &Name, _limit: usize) -> Result<Vec<u8>, String> {
+        Ok(self.0.clone().into_bytes())
+    }
+}
+
+fn build(
+    world: &Arc<World>,
+    zone: &str,
+    trusted: Option<&CertificateDer<'static>>,
+    web: Option<Web>,
+) -> Relay {
     let resolver = Arc::new(Zone::parse(zone).unwrap());
+    let kept = || Arc::new(Mutex::new(HashMap::<Name, Fetched>::new()));
+    let sts = web.map(|web| StsPolicies::new(resolver.clone(), Arc::new(web), kept(), Clock::system()));
     let addresses = Addresses { allowed: vec!["192.0.2.0/24".parse().unwrap()], ..Addresses::default() };
     let router = Router::new(resolver.clone(), RouteTable::default(), addresses, Vec::new());
     let mut roots = RootCertStore::empty();
@@ -218,7 +253,7 @@ pub fn relay(world: &Arc<World>, zone: &str, trusted: Option<&CertificateDer<'st
     Relay::new(
         RelayOptions::new("here.test"),
         Arc::new(router),
-        TlsPolicies::new(resolver, None, true),
+        TlsPolicies::new(resolver, sts, true),
         Arc::new(TlsClient::new(roots).unwrap()),
         Arc::new(Wire(world.clone())),
         Some(1),

@@ -15,10 +15,11 @@ pub(super) enum Verdict {
 
 /// Judges an attempt for the recipients of these numbers, which it was made for in this order.
 ///
-/// A connection that is not as safe as it must be is a matter of this message alone where its sender demands more than
-/// the destination does.
+/// Where its sender demands more safety than the destination does, what stood in the way is a matter of this message alone
+/// if it is that safety, or if a host was reached that others may use.
 pub(super) fn judge(numbers: &[usize], report: &Report, protection: Protection, at: Timestamp) -> Verdict {
-    let own = report.barrier == Some(Barrier::Security) && protection == Protection::Required;
+    let own = protection == Protection::Required
+        && (report.barrier == Some(Barrier::Security) || is_answered(report));
     if let (Some(barrier), Some(delivery)) = (report.barrier.filter(|_| !own), report.deliveries.first()) {
         return Verdict::Blocked(cause(barrier), answer(delivery, at));
     }
@@ -31,10 +32,15 @@ pub(super) fn is_reached(report: &Report, protection: Protection, failed_for: Op
     match protection {
         Protection::Usual => true,
         // It may have failed by its own demand, before anybody was called.
-        Protection::Required => report.tries.iter().any(|one| one.address.is_some() && one.failure.is_none()),
+        Protection::Required => is_answered(report),
         // It went without the safety that the others lack.
         Protection::Dispensable => failed_for != Some(Cause::Security),
     }
+}
+
+/// Whether a host was called, and could have been used.
+fn is_answered(report: &Report) -> bool {
+    report.tries.iter().any(|one| one.address.is_some() && one.failure.is_none())
 }
 
 const fn cause(barrier: Barrier) -> Cause {
@@ -98,7 +104,9 @@ pub(super) fn envelope(lease: &Lease) -> (Vec<usize>, Envelope) {
 
 #[cfg(test)]
 mod tests {
-    use relay::Status;
+    use std::time::Duration;
+
+    use relay::{PolicyKind, Status, Transcript, Try};
 
     use super::*;
 
@@ -174,6 +182,33 @@ mod tests {
         assert!(blocked(Barrier::Security, Protection::Usual));
         assert!(blocked(Barrier::Security, Protection::Dispensable));
         assert!(blocked(Barrier::Connection, Protection::Required));
+    }
+
+    #[test]
+    fn a_host_that_answers_is_no_barrier_because_the_next_one_is_dead() {
+        let tried = |failure: Option<&str>| Try {
+            host: "mx.test".to_owned(),
+            address: Some(([192, 0, 2, 1], 25).into()),
+            source: None,
+            reused: false,
+            tls: None,
+            policy: PolicyKind::None,
+            took: Duration::ZERO,
+            failure: failure.map(str::to_owned),
+            transcript: Transcript::default(),
+        };
+        // It does not know REQUIRETLS; the other host might.
+        let blocked = |tries: &[Try], barrier, protection| {
+            let mut report = report(vec![delivery(Standing::Temporary, None)], Some(barrier));
+            report.tries = tries.to_vec();
+            matches!(judge(&[0], &report, protection, Timestamp(7)), Verdict::Blocked(..))
+        };
+        let (answers, dead) = (tried(None), tried(Some("the connection was lost")));
+        for barrier in [Barrier::Connection, Barrier::Refusal] {
+            assert!(!blocked(&[answers.clone(), dead.clone()], barrier, Protection::Required), "{barrier:?}");
+            assert!(blocked(&[dead.clone(), dead.clone()], barrier, Protection::Required), "{barrier:?}");
+            assert!(blocked(std::slice::from_ref(&dead), barrier, Protection::Usual), "{barrier:?}");
+        }
     }
 
     #[test]
