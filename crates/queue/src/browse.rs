@@ -50,7 +50,7 @@ pub struct Leg {
     pub plan: Plan,
 }
 
-/// What a leg waits for besides its own next attempt. Nothing of it for mailboxes here.
+/// What a leg waits for besides its own next attempt. For mailboxes here no more of it than when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
     /// It stands in its destination's line, which says when something is tried: [`Queue::line_of`].
@@ -63,6 +63,8 @@ pub struct Plan {
     pub warned: Option<Timestamp>,
     /// When it is given up.
     pub expires: Option<Timestamp>,
+    /// When its time begins, if that is still to come: its sender wants it to leave later.
+    pub begins: Option<Timestamp>,
 }
 
 /// Part of a list.
@@ -195,6 +197,7 @@ impl Queue {
             warn: wall(leg.warn.filter(|_| leg.warned.is_none())),
             warned: leg.warned,
             expires: wall(leg.expires),
+            begins: wall(leg.is_for_later(now).then_some(leg.since)),
         };
         Leg {
             plan,

@@ -38,7 +38,14 @@ impl LegRecord {
         self.next.is_none_or(|next| now >= next) || self.is_expired(now)
     }
 
-    /// Has it wait for its next attempt, by itself; it is looked at earlier if its sender must hear of it before.
+    /// Whether its time has not begun: its sender wants it to leave later (FUTURERELEASE, RFC 4865), and nobody has had it
+    /// begin before.
+    pub(crate) fn is_for_later(&self, now: Moment) -> bool {
+        self.state == LegState::Waiting && !self.line && self.attempts == 0 && self.since > now
+    }
+
+    /// Has it wait for its next attempt, by itself; it is looked at earlier if its sender must hear of it before. A deadline
+    /// that is over makes it due at once.
     pub(crate) fn wait(&mut self, next: Moment) {
         self.due = self.deadline().map_or(next, |deadline| deadline.min(next));
         self.next = (self.due < next).then_some(next);
@@ -80,6 +87,20 @@ mod tests {
         leg.wait(Moment(900));
         assert_eq!((leg.due, leg.next), (Moment(500), Some(Moment(900))));
         assert!(!leg.is_tried_at(Moment(499)) && leg.is_tried_at(Moment(500)), "once more at the end");
+    }
+
+    #[test]
+    fn it_is_for_later_until_its_time_begins() {
+        let mut leg = leg();
+        leg.since = Moment(30);
+        leg.wait(Moment(30));
+        assert!(leg.is_for_later(Moment(29)) && !leg.is_for_later(Moment(30)));
+        for state in [LegState::Leased, LegState::Held, LegState::Failed] {
+            leg.state = state;
+            assert!(!leg.is_for_later(Moment(29)), "{state:?}");
+        }
+        (leg.state, leg.attempts) = (LegState::Waiting, 1);
+        assert!(!leg.is_for_later(Moment(29)), "it was tried");
     }
 
     #[test]

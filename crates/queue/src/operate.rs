@@ -10,13 +10,14 @@ use crate::{EntryId, Error, Queue};
 
 impl Queue {
     /// Has a message tried at once, from the error queue too, with a fresh schedule. What is held stays held, what a
-    /// worker has stays with it. Returns how many of its legs are due now.
+    /// worker has stays with it, and what its sender wants to leave later waits for its time. Returns how many of its legs
+    /// are due now.
     pub async fn retry(&self, id: EntryId) -> Result<usize, Error> {
         self.change(id, retried).await
     }
 
-    /// Has a message delivered at once whatever stands against it: it leaves the error queue, or where it was held.
-    /// Returns how many of its legs are due now.
+    /// Has a message delivered at once whatever stands against it: it leaves the error queue, or where it was held, also
+    /// before its time. Returns how many of its legs are due now.
     pub async fn release(&self, id: EntryId) -> Result<usize, Error> {
         self.change(id, released).await
     }
@@ -28,7 +29,8 @@ impl Queue {
     }
 
     /// Sends what of a message is for one destination to another one, at once and with a fresh schedule, from the error
-    /// queue too. What is held stays held, what a worker has stays with it. Returns how many legs go elsewhere now.
+    /// queue too. What is held stays held, what a worker has stays with it, and what its sender wants to leave later goes
+    /// there at its time. Returns how many legs go elsewhere now.
     pub async fn reroute(&self, id: EntryId, from: &str, to: &str) -> Result<usize, Error> {
         check_destination(to)?;
         self.change(id, |leg, at| if leg.destination == from { rerouted(leg, at, to) } else { None }).await
@@ -135,7 +137,7 @@ pub(crate) struct Change {
 
 pub(crate) fn retried(leg: &mut LegRecord, at: Change) -> Option<()> {
     let waits = matches!(leg.state, LegState::Waiting | LegState::Failed);
-    waits.then(|| {
+    (waits && !leg.is_for_later(at.now)).then(|| {
         begin_again(leg, at, EventKind::Retried, "");
         leg.past = true;
     })
@@ -164,6 +166,9 @@ pub(crate) fn rerouted(leg: &mut LegRecord, at: Change, to: &str) -> Option<()> 
     to.clone_into(&mut leg.destination);
     if leg.state == LegState::Held {
         leg.note(at.wall, EventKind::Held, text.trim_start_matches(", "));
+    } else if leg.is_for_later(at.now) {
+        // It is as if it had been queued for there: it keeps its time, and can be taken back as before.
+        leg.note(at.wall, EventKind::Entered, text.trim_start_matches(", "));
     } else {
         begin_again(leg, at, EventKind::Retried, &text);
     }

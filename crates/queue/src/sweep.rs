@@ -69,6 +69,8 @@ pub struct Swept {
     pub changed: usize,
     /// The messages that they belong to, in the order of their names, each once.
     pub messages: Vec<EntryId>,
+    /// Legs that were not tried because their time has not begun: their sender wants them to leave later.
+    pub later: usize,
     /// Where to go on, if the end was not reached.
     pub next: Option<Cursor>,
 }
@@ -158,11 +160,12 @@ impl Queue {
             Whose::Failed => self.failed_behind(tx, after).await?,
             _ => self.legs_behind(tx, after).await?,
         };
-        let mut swept = Swept { changed: 0, messages: Vec::new(), next };
+        let mut swept = Swept { changed: 0, messages: Vec::new(), later: 0, next };
         let rows = self.of(tx, whose, rows).await?;
         for (key, before) in rows {
             // What is changed must still be as it was read.
             tx.conflict_on(KeyRange::key(&Legs::key(&key)))?;
+            swept.later += usize::from(*action == Action::Retry && before.is_for_later(now));
             if self.act(tx, key, before, action, at).await? {
                 swept.changed += 1;
                 if swept.messages.last() != Some(&key.1) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use types::Timestamp;
 
 use crate::auth::Submitter;
 use crate::command::Verb;
@@ -28,6 +29,8 @@ pub(crate) enum Answering {
 pub(crate) struct Core {
     pub(crate) config: Arc<Config>,
     pub(crate) peer: Peer,
+    /// The time that it was when something came last: what FUTURERELEASE reckons from. A connection may be old.
+    pub(crate) now: Timestamp,
     /// How the client introduced itself; none before, and none again after STARTTLS.
     pub(crate) hello: Option<Hello>,
     /// Who has logged in; nobody again after STARTTLS.
@@ -55,6 +58,7 @@ impl Core {
         replies.push(&Reply::plain(220, format!("{} {dialect} Magpie", config.hostname)));
         Self {
             config,
+            now: peer.since,
             peer,
             hello: None,
             submitter: None,

@@ -15,7 +15,9 @@ pub struct Peer {
     pub name: Option<String>,
     /// Set if the connection was encrypted from its first byte.
     pub tls: Option<Tls>,
-    /// When the connection was opened. Only FUTURERELEASE reckons with it.
+    /// When the connection was opened. Only FUTURERELEASE reckons with it, until [`Session::at`] knows better.
+    ///
+    /// [`Session::at`]: crate::Session::at
     pub since: Timestamp,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use compose::Submitted;
 use thiserror::Error;
+use types::Timestamp;
 
 use crate::auth::{AuthStep, AuthVerdict};
 use crate::body::{Decoded, DotDecoder};
@@ -117,6 +118,12 @@ impl Session {
     /// Where the driver puts what the client sends: to be appended to, never taken from.
     pub fn input(&mut self) -> &mut BytesMut {
         &mut self.input
+    }
+
+    /// The time that it is, by the wall clock. The driver says so whenever something has come into the input, because what
+    /// is to be held for a while (FUTURERELEASE, RFC 4865) is held from when it was submitted.
+    pub fn at(&mut self, now: Timestamp) {
+        self.core.now = now;
     }
 
     /// What to do next. A question comes again until it is answered, `Close` until the session is dropped.

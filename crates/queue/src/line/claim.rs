@@ -25,6 +25,9 @@ const LEGS_OF_A_SHARD: usize = 32;
 const LINES_OF_A_SHARD: usize = 16;
 /// The most leases that one step hands out.
 const LEASES: usize = 256;
+/// Steps in a row that may hand out nothing. A worker has more to do than to claim: neither a long backlog nor what is due
+/// for ever by a mistake may keep it from that.
+const EMPTY_STEPS: usize = 256;
 /// Bytes written after which a step ends: far below what a transaction may hold.
 const BYTES: usize = 4_000_000;
 
@@ -33,7 +36,8 @@ impl Queue {
     /// this node can take for it now; it may be asked again for the same one. What is due for a destination that has no
     /// room, fails or is held goes into its line. `holder` is a name for the history.
     ///
-    /// Returns nothing only if nothing is due any more that this node could do something with.
+    /// Returns nothing only if nothing is due any more that this node could do something with, or after many steps that
+    /// had nothing to hand out; then [`Queue::wait`] resolves at once.
     ///
     /// One commit for up to 512 legs that are looked at; none if nothing is due.
     pub async fn claim_for(
@@ -46,12 +50,14 @@ impl Queue {
             return Ok(Vec::new());
         }
         let most = most.min(LEASES);
-        loop {
+        for _ in 0..EMPTY_STEPS {
             let step = self.kv().run(|tx| self.step(tx, holder, most, capacity)).await?;
             if !step.leases.is_empty() || !step.moved {
                 return Ok(step.leases);
             }
         }
+        tracing::warn!(steps = EMPTY_STEPS, "much is due in the queue that nobody can be given yet");
+        Ok(Vec::new())
     }
 
     /// Takes up to `most` more legs from a destination's line, the oldest first: for a worker that has a connection to
@@ -396,6 +402,8 @@ impl<'s> Step<'s> {
             let passes = leg.released || leg.past && !held;
             return match line {
                 _ if passes && destination.room > 0 => Turn::Take(Errand::Attempt),
+                // Waiting by itself it would be looked at for its deadline, which is over: at once, and for ever.
+                _ if passes && leg.is_expired(self.now) => Turn::Postpone(self.now.plus(options.busy)),
                 _ if passes => Turn::Wait(self.now.plus(options.busy)),
                 None if destination.room > 0 => Turn::Take(Errand::Attempt),
                 Some(Standstill::Failing) if leg.is_expired(self.now) => Turn::Take(Errand::GiveUp),

@@ -156,6 +156,34 @@ async fn what_waits_by_itself_is_warned_of_on_time_and_tried_a_last_time() {
 }
 
 #[tokio::test]
+async fn what_was_released_waits_for_room_also_when_its_time_is_over() {
+    let world = World::new();
+    let node = world.sender();
+    let id = node.send(1, "grey.example").await;
+    node.queue.release(id).await.unwrap();
+    let lease = node.due_one().await;
+    assert!(lease.is_released());
+    let outcomes = || vec![(0, Outcome::Later("450 greylisted".into()))];
+    node.queue.settle_with(&lease, outcomes(), &Told).await.unwrap();
+    node.hand.advance(DAY * 5);
+    let well = node.send(2, "well.example").await;
+    let room = |destination: &str| usize::from(destination == "well.example");
+    let leases = node.queue.claim_for("sender", 10, &room).await.unwrap();
+    assert_eq!(leases.iter().map(Lease::id).collect::<Vec<_>>(), [well], "others go on");
+    node.queue.settle(&leases[0], vec![(0, Outcome::Done)]).await.unwrap();
+    let busy = node.queue.options().busy;
+    let leg = node.show(id).await.legs.remove(0);
+    assert_eq!((leg.state, leg.due), (LegState::Waiting, node.wall().plus(busy)));
+    assert_eq!(node.due().await.len(), 0, "not at once again");
+    node.hand.advance(busy);
+    let lease = node.due_one().await;
+    assert_eq!((lease.id(), lease.errand()), (id, Errand::Attempt));
+    assert_eq!(node.queue.settle_with(&lease, outcomes(), &Told).await.unwrap(), Settled::Reported);
+    assert_eq!(node.told().await, [("user0@grey.example/Expired".into(), 1)]);
+    node.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_message_for_later_has_its_time_from_then_on() {
     let world = World::new();
     let node = world.sender();

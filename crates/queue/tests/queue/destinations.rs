@@ -181,6 +181,44 @@ async fn what_is_rerouted_leaves_the_line_and_goes_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_is_for_later_keeps_its_time_whatever_happens_to_its_destination() {
+    let world = World::new();
+    let node = world.sender();
+    for number in 0..3 {
+        let leg = mail(number, ONE, 1).legs.remove(0);
+        let legs = vec![NewLeg { after: DAY, ..leg }];
+        node.queue.enqueue(&NewEntry { legs, ..mail(number, ONE, 1) }).await.unwrap();
+    }
+    let before = node.show(id(1)).await.legs.remove(0);
+    assert_eq!(before.plan.begins, Some(START.plus(DAY)));
+    node.hand.advance(MINUTE);
+    assert_eq!(node.queue.retry(id(0)).await.unwrap(), 0);
+    let whose = Whose::Destination(ONE.into());
+    let swept = node.queue.sweep(&whose, &Action::Retry, None).await.unwrap();
+    assert_eq!((swept.changed, swept.later), (0, 3));
+    assert_eq!(node.queue.reroute(id(0), ONE, OTHER).await.unwrap(), 1);
+    assert_eq!(sweep(&node, &whose, Action::Reroute(OTHER.into())).await, 2);
+    let after = node.show(id(1)).await.legs.remove(0);
+    assert_eq!((after.destination.as_str(), after.due, after.plan), (OTHER, before.due, before.plan));
+    assert!(node.due().await.is_empty());
+
+    // It can still be taken back, or be sent before its time by who wants just that.
+    let queue = &node.queue;
+    assert!(node.kv.run(|tx| async move { queue.withdraw(&tx, id(2)).await }).await.unwrap());
+    assert_eq!(node.queue.release(id(0)).await.unwrap(), 1);
+    let lease = node.due_one().await;
+    assert_eq!((lease.id(), lease.destination()), (id(0), OTHER));
+    node.queue.settle(&lease, vec![(0, Outcome::Done)]).await.unwrap();
+    node.hand.advance(DAY - MINUTE - SECOND);
+    assert!(node.due().await.is_empty());
+    node.hand.advance(SECOND);
+    let lease = node.due_one().await;
+    assert_eq!((lease.id(), lease.destination()), (id(1), OTHER));
+    assert_eq!(node.show(id(1)).await.legs[0].plan.begins, None);
+    node.assert_sound().await;
+}
+
+#[tokio::test]
 async fn what_a_sender_has_sent_is_held_released_and_dropped_in_bounded_parts() {
     let world = World::new();
     let node = world.sender();

@@ -48,7 +48,7 @@ fn of_submission(core: &Core) -> Vec<String> {
         list.push(format!("AUTH {}", mechanisms.join(" ")));
     }
     let offered = &core.config.extensions;
-    list.extend(offered.future_release.map(|longest| future_release::announce(longest, core.peer.since)));
+    list.extend(offered.future_release.map(|longest| future_release::announce(longest, core.now)));
     list.extend(offered.priority.then(|| priority::KEYWORD.to_owned()));
     list.extend(offered.deliver_by.map(deliver_by::announce));
     list.extend((offered.require_tls && core.peer.tls.is_some()).then(|| require_tls::KEYWORD.to_owned()));

@@ -79,7 +79,7 @@ fn parse(arguments: &str, client: Client, core: &Core) -> Result<Origin, Reply> 
         envid: None,
         submission: Submission { submitter: core.submitter.clone(), ..Submission::default() },
     };
-    let terms = Terms { config: &core.config, now: core.peer.since, encrypted: core.peer.tls.is_some() };
+    let terms = Terms { config: &core.config, now: core.now, encrypted: core.peer.tls.is_some() };
     read_parameters(&Parameter::list(rest)?, &mut origin, &terms)?;
     Ok(origin)
 }

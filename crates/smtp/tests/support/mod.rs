@@ -185,6 +185,7 @@ pub struct Driver {
     pub replies: Vec<u8>,
     pub effects: Vec<String>,
     pub closed: bool,
+    now: Timestamp,
     /// The largest batch of replies.
     pub largest: usize,
     body: Vec<u8>,
@@ -203,6 +204,7 @@ impl Driver {
             replies: Vec::new(),
             effects: Vec::new(),
             closed: false,
+            now: since,
             largest: 0,
             body: Vec::new(),
             begun: false,
@@ -361,7 +363,12 @@ impl Driver {
             "fail" => self.session.fail_body(full()).unwrap(),
             scripted => {
                 let (question, answer) = scripted.rsplit_once(' ').unwrap();
-                self.answers.insert(question.to_owned(), answer.to_owned());
+                if question == "later" {
+                    self.now = self.now.plus(Duration::from_secs(answer.parse().unwrap()));
+                    self.session.at(self.now);
+                } else {
+                    self.answers.insert(question.to_owned(), answer.to_owned());
+                }
             }
         }
     }

@@ -226,10 +226,15 @@ impl Operation for Retry {
     async fn run(self, node: &Node, _: Bytes) -> Result<View, Problem> {
         let id = entry_id(&self.id)?;
         let before = node.inbound.show(id).await?.ok_or(queue::Error::NoSuchEntry(id))?;
-        if node.inbound.retry(id).await? == 0 && before.legs.iter().all(|leg| leg.state == LegState::Held) {
-            return Err(Problem::invalid(format!(
-                "message {id} is held: `magpie queue inbound release {id}` has it delivered"
-            )));
+        if node.inbound.retry(id).await? == 0 {
+            let waits = match before.legs.as_slice() {
+                legs if legs.iter().all(|leg| leg.state == LegState::Held) => Some("is held"),
+                legs if legs.iter().any(|leg| leg.plan.begins.is_some()) => Some("waits for its time"),
+                _ => None,
+            };
+            let released =
+                |what| format!("message {id} {what}: `magpie queue inbound release {id}` has it delivered");
+            waits.map_or(Ok(()), |what| Err(Problem::invalid(released(what))))?;
         }
         tracing::info!(%id, "retried by an operator");
         Ok(view(&before, node.clock.now()))

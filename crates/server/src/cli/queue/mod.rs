@@ -28,7 +28,7 @@ pub(super) enum Command {
         /// Its id
         id: String,
     },
-    /// Try messages now; of a destination that fails, one message for all in its line
+    /// Try messages now, but none before its time; of a destination that fails, one message for all in its line
     Retry(Chosen),
     /// Keep messages from being sent; of a destination, what comes later too
     Hold {
@@ -38,7 +38,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
-    /// Send messages whatever stands against them; of a destination, end its holding
+    /// Send messages whatever stands against them, also before their time; of a destination, end its holding
     Release(Chosen),
     /// Remove messages for other servers: nobody gets them, and their senders are not told
     Drop {

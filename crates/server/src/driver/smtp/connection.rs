@@ -133,6 +133,7 @@ impl<'a> Connection<'a> {
                     return Err(Ended::HungUp);
                 }
                 self.pace.waited(began.elapsed());
+                self.session.at(self.server.carrier.clock.now());
                 self.confirm().await;
             }
             () = sleep_until(deadline.at) => match deadline.verdict {

@@ -173,9 +173,16 @@ fn unchanged(entry: &Entry, decision: &Decision) -> Option<String> {
     let id = entry.id;
     let is = |state: LegState| entry.legs.iter().any(|leg| leg.state == state);
     let sending = is(LegState::Leased);
+    let later = entry.legs.iter().any(|leg| leg.plan.begins.is_some());
     match decision {
         Decision::Retry if is(LegState::Held) => {
             Some(format!("Message {id} is held: `magpie queue release {id}` has it sent."))
+        }
+        Decision::Retry if later => Some(format!(
+            "Message {id} is not to be sent before its time: `magpie queue release {id}` has it sent now."
+        )),
+        Decision::Reroute { .. } if later => {
+            Some(format!("Message {id} goes there at its time: it is not to be sent before."))
         }
         Decision::Reroute { .. } if is(LegState::Held) => Some(format!("Message {id} stays held.")),
         Decision::Retry | Decision::Release | Decision::Reroute { .. } if sending => {
@@ -186,6 +193,17 @@ fn unchanged(entry: &Entry, decision: &Decision) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What is said of parts of messages that were not tried because their time has not begun.
+fn not_yet(parts: u64) -> Option<String> {
+    let (wait, are) = if parts == 1 { ("waits", "is") } else { ("wait", "are") };
+    let what = count(parts, "part");
+    let note = format!(
+        "{what} {wait} for a time that the sender has set, and {are} not tried before; `magpie queue release ID` \
+         does not wait for that."
+    );
+    (parts > 0).then_some(note)
 }
 
 /// What is tried waits there all the same.
@@ -258,7 +276,7 @@ async fn destination(node: &Node, name: &str, decision: &Decision) -> Result<Dec
 async fn sweep(node: &Node, whose: &Whose, decision: &Decision) -> Result<Decided, Problem> {
     let action = decision.action();
     let mut decided = Decided::default();
-    let (mut after, mut last) = (None, None);
+    let (mut after, mut last, mut later) = (None, None, 0);
     loop {
         let swept = node.outbound.sweep(whose, &action, after).await.map_err(|error| {
             let done = count(decided.parts, "part");
@@ -266,12 +284,14 @@ async fn sweep(node: &Node, whose: &Whose, decision: &Decision) -> Result<Decide
             Problem::new(problem.kind, format!("{} were done, then: {}", done, problem.message))
         })?;
         decided.parts += swept.changed as u64;
+        later += swept.later as u64;
         // A message may reach over the end of a part.
         let again = swept.messages.first().is_some_and(|first| last == Some(*first));
         decided.messages += swept.messages.len() as u64 - u64::from(again);
         last = swept.messages.last().copied().or(last);
         after = swept.next;
         if after.is_none() {
+            decided.notes.extend(not_yet(later));
             return Ok(decided);
         }
     }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use queue::{Answer, Cause, EntryId, Lease, NewEntry, NewLeg, Origin, Outcome, Recipient};
 use tempfile::TempDir;
@@ -24,9 +25,15 @@ fn post() -> Post {
 impl Post {
     /// Queues a message for one recipient at each of these destinations; its id is made of the number.
     async fn send(&self, number: u8, sender: &str, destinations: &[&str]) -> String {
+        self.send_later(number, sender, destinations, Duration::ZERO).await
+    }
+
+    /// The same, not to be sent before so much time has passed.
+    async fn send_later(&self, number: u8, sender: &str, destinations: &[&str], after: Duration) -> String {
         let leg = |name: &&str| NewLeg {
             destination: (*name).to_owned(),
             recipients: vec![Recipient { address: format!("bob@{name}"), ..Recipient::default() }],
+            after,
             ..NewLeg::default()
         };
         let id = EntryId([number; 8]);
@@ -228,4 +235,28 @@ async fn messages_are_held_released_and_rerouted() {
     let message = post.ask(Show { id }).await.unwrap();
     assert_eq!((message.sender.as_str(), message.transfer.as_str()), (ALICE, "7bit"));
     assert!(message.parts[0].history.iter().any(|event| event.what.contains("held by carol: let me see")));
+}
+
+#[tokio::test]
+async fn what_is_for_later_is_sent_before_its_time_by_a_release_alone() {
+    let post = post();
+    let id = post.send_later(1, ALICE, &[A], Duration::from_hours(24)).await;
+    let retried = post.decide(ids(&[&id]), Decision::Retry).await.unwrap();
+    assert_eq!(retried.messages, 0);
+    assert!(retried.notes[0].contains(&format!("`magpie queue release {id}`")), "{retried:?}");
+    for selection in [Selection::Destination(A.into()), Selection::Sender(ALICE.into())] {
+        let retried = post.decide(selection, Decision::Retry).await.unwrap();
+        assert_eq!(retried.messages, 0);
+        assert!(retried.notes[0].starts_with("1 part waits for a time"), "{retried:?}");
+    }
+    let by_way = || Decision::Reroute { to: B.into(), from: None };
+    let rerouted = post.decide(ids(&[&id]), by_way()).await.unwrap();
+    assert_eq!((rerouted.messages, rerouted.parts), (1, 1));
+    assert!(rerouted.notes[0].contains("goes there at its time"), "{rerouted:?}");
+    assert!(post.due().await.is_empty());
+    let said = post.sentences(&id).await;
+    assert!(said.contains("It is not to be tried before its time"), "{said}");
+    post.decide(ids(&[&id]), Decision::Release).await.unwrap();
+    let [lease] = post.due().await.try_into().unwrap();
+    assert_eq!(lease.destination(), B);
 }

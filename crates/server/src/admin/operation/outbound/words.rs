@@ -310,6 +310,10 @@ impl Scene<'_> {
                     add(format!("retry {id}"), "try it again, once the cause is gone");
                     add(format!("reroute {id} --to HOST"), "send it by way of another server");
                 }
+                (LegState::Waiting, _) if leg.plan.begins.is_some() => {
+                    add(format!("release {id}"), "send it now, before its time");
+                    add(format!("hold {id}"), "keep it from being sent at its time");
+                }
                 (LegState::Waiting, Some(Standstill::Held)) => {
                     add(format!("release --destination {name}"), "send everything that waits for it");
                     add(format!("release {id}"), "send only this, though its destination is held");

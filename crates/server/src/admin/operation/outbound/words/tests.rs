@@ -50,6 +50,7 @@ fn leg() -> Leg {
             warn: Some(after(2 * HOUR)),
             warned: None,
             expires: Some(after(4 * DAY + 22 * HOUR)),
+            begins: None,
         },
     }
 }
@@ -381,8 +382,11 @@ fn what_can_be_done_depends_on_what_it_waits_for() {
         advice.map(|one| one.command.replace("magpie queue ", "").replace("0101010101010101", "ID")).collect()
     };
     let state = |state| Leg { state, ..leg() };
+    let later = || Leg { plan: Plan { begins: Some(after(DAY)), ..leg().plan }, ..leg() };
     for (leg, line, wanted) in [
         (leg(), None, vec!["retry ID", "hold ID", "drop ID"]),
+        (later(), None, vec!["release ID", "hold ID", "drop ID"]),
+        (later(), Some(line(Standstill::Failing, 2)), vec!["release ID", "hold ID", "drop ID"]),
         (
             in_line(),
             Some(line(Standstill::Failing, 2)),
