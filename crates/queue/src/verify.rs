@@ -241,7 +241,9 @@ fn contradictions(leg: &LegRecord) -> Vec<&'static str> {
     if leg.line && leg.state != LegState::Waiting {
         found.push("it stands in line, though it does not wait");
     }
-    let late = leg.deadline().is_some_and(|deadline| deadline < leg.due);
+    // What passes by the line, and whose time is over, waits for room for a last attempt, of which its sender hears.
+    let last = (leg.released || leg.past) && leg.expires.is_some_and(|expires| expires < leg.due);
+    let late = !last && leg.deadline().is_some_and(|deadline| deadline < leg.due);
     if leg.state == LegState::Waiting && !leg.line && late {
         found.push("its sender would hear of it too late");
     }

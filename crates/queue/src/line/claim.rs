@@ -385,7 +385,7 @@ impl<'s> Step<'s> {
                 leg.stand();
                 self.stand_behind(&leg.destination, destination)?;
             }
-            Turn::Postpone(until) => leg.due = until,
+            Turn::Postpone(until) => (leg.state, leg.due) = (LegState::Waiting, until),
             Turn::Wait(until) => leg.wait(until),
         }
         self.moved = true;

@@ -175,6 +175,7 @@ async fn what_was_released_waits_for_room_also_when_its_time_is_over() {
     let leg = node.show(id).await.legs.remove(0);
     assert_eq!((leg.state, leg.due), (LegState::Waiting, node.wall().plus(busy)));
     assert_eq!(node.due().await.len(), 0, "not at once again");
+    node.assert_sound().await;
     node.hand.advance(busy);
     let lease = node.due_one().await;
     assert_eq!((lease.id(), lease.errand()), (id, Errand::Attempt));
