@@ -111,9 +111,11 @@ impl Call<'_> {
         round: &mut Round,
     ) -> bool {
         let begun = Instant::now();
-        // What a connection is not has been told once for all that it carries.
-        if !reused {
+        // What a connection is not is told to a destination once for all that it carries for it.
+        let watched = self.policy.watched.is_some();
+        if watched && connection.watched_for.as_ref() != Some(&self.plan.destination) {
             round.problems.extend(self.watch(&connection));
+            connection.watched_for = Some(self.plan.destination.clone());
         }
         let failure = loop {
             let (numbers, envelope) = round.open(&attempt.envelope);
@@ -198,7 +200,7 @@ impl Call<'_> {
         });
     }
 
-    /// What a policy that only watches wants to know of a new connection.
+    /// What a policy that only watches wants to know of a connection.
     fn watch(&self, connection: &Connection) -> Option<TlsProblem> {
         let name = match self.policy.watched.as_ref()? {
             Watched::Named(name) => name,

@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     ends: Instant,
     /// Messages that it has carried.
     pub(crate) carried: u32,
+    /// The destination whose policy on trial was told last what it is not.
+    pub(crate) watched_for: Option<String>,
 }
 
 /// Where a message comes from, on its way out.
@@ -69,7 +71,8 @@ impl Connection {
         let patience = config.patience;
         let session = Session::new(config, nonce);
         let ends = Instant::now() + patience.for_opening();
-        let mut this = Self { stream: Some(stream), session, tls: None, patience, ends, carried: 0 };
+        let mut this =
+            Self { stream: Some(stream), session, tls: None, patience, ends, carried: 0, watched_for: None };
         if immediate && let Err(kind) = this.handshake(tls, Instant::now() + patience.command).await {
             return Err((Failure { stage: Stage::StartTls, kind }, Transcript::default()));
         }

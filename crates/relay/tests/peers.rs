@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use peer::{Manner, World, attempt, relay, relay_under, standings};
-use relay::{Barrier, PolicyKind, Proof, Protection, TlsReason};
+use relay::{Attempt, Barrier, PolicyKind, Proof, Protection, TlsReason};
 use tokio::time::{Instant, sleep};
 
 const TWO: &str = "x.test MX 10 a.test\nx.test MX 20 b.test\na.test A 192.0.2.1\nb.test A 192.0.2.2";
@@ -191,7 +191,8 @@ async fn a_goodbye_instead_of_a_message_is_a_barrier() {
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_on_trial_hears_of_each_connection_once() {
-    let zone = format!("{ONE}\n_mta-sts.x.test TXT v=STSv1; id=1;");
+    let txt = |domain| format!("_mta-sts.{domain} TXT v=STSv1; id=1;");
+    let zone = format!("{ONE}\n{}\ny.test MX 10 mx.x.test\n{}", txt("x.test"), txt("y.test"));
     for (mx, wanted) in
         [("mx.x.test", TlsReason::StartTlsNotSupported), ("mx2.x.test", TlsReason::StsWebPkiInvalid)]
     {
@@ -203,6 +204,10 @@ async fn a_policy_on_trial_hears_of_each_connection_once() {
         assert_eq!((standings(&report).as_str(), told), ("delivered 2.0.0", vec![("mx.x.test", wanted)]));
         let report = relay.deliver(&attempt(&["b@x.test"])).await;
         assert!(report.tries[0].reused && report.problems.is_empty(), "{mx}: {:?}", report.problems);
+        // Another destination with the same host has a policy of its own.
+        let other = Attempt { destination: "y.test".to_owned(), ..attempt(&["b@y.test"]) };
+        let report = relay.deliver(&other).await;
+        assert!(report.tries[0].reused && report.problems.len() == 1, "{mx}: {:?}", report.problems);
     }
 }
 

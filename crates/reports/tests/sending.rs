@@ -271,6 +271,27 @@ async fn a_host_that_a_policy_on_trial_does_not_name_is_a_failure() {
     assert_eq!(tally.failures[0].0.reason, "sts-webpki-invalid");
 }
 
+/// A host with TLSA records that cannot be used, in a domain whose MTA-STS policy is on trial: each policy has its own tally.
+#[tokio::test]
+async fn what_one_policy_misses_is_no_failure_of_the_other() {
+    let engine = Arc::new(Memory::default());
+    let (reports, hand) = node(&engine, Limits::default());
+    let problem = TlsProblem {
+        kind: PolicyKind::Sts,
+        host: "mx.b.test".to_owned(),
+        reason: TlsReason::StsWebPkiInvalid,
+        detail: "the MTA-STS policy of the domain does not name mx.b.test".to_owned(),
+    };
+    let dane = tried("mx.b.test", true, PolicyKind::Dane);
+    delivered(&reports, "b.test", report(vec![dane], vec![problem]));
+    reports.flush().await.unwrap();
+    let claims = claimed(&reports, &hand).await;
+    let Some(Content::Tls(day)) = reports.content(&claims[0]).await.unwrap() else { panic!() };
+    let mut tallies: Vec<_> = day.policies.iter().map(|one| (one.successes, one.failed())).collect();
+    tallies.sort_unstable();
+    assert_eq!(tallies, [(0, 1), (1, 0)]);
+}
+
 #[tokio::test]
 async fn of_two_nodes_one_sends() {
     let engine = Arc::new(Memory::default());

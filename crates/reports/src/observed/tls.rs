@@ -192,9 +192,12 @@ pub(crate) fn of_delivery(report: Sessions<'_>) -> TlsDay {
     let mut day = TlsDay::default();
     for one in report.tries.iter().filter(|one| one.address.is_some() && !one.reused) {
         let Some(kind) = TlsKind::of(one.policy) else { continue };
-        let told = report.problems.iter().any(|problem| problem.host == one.host);
+        let problems = || report.problems.iter().filter(|problem| problem.host == one.host);
+        let told = problems().next().is_some();
+        // What another policy misses does not spoil the session for this one.
+        let failed = problems().any(|problem| problem.kind == one.policy);
         match (&one.tls, &one.failure) {
-            (Some(_), _) if !told => day.success(&policy(report, kind, &one.host), 1),
+            (Some(_), _) if !failed => day.success(&policy(report, kind, &one.host), 1),
             // Nobody wanted it to be protected, and it was not.
             (None, None) if !told => {
                 let failure = TlsFailure {
