@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use mail::record::{Part, Structure};
-use mail::{Mail, Source, ingest};
+use mail::{Mail, Source};
 use types::{AccountId, EmailId};
 
 use crate::email::body::decoded;
@@ -48,6 +48,40 @@ impl Extract {
     }
 }
 
+/// A message in memory, parts of which are wanted one after the other.
+pub(crate) struct Enclosing {
+    blob: BlobId,
+    content: Bytes,
+    structure: Structure,
+}
+
+impl Enclosing {
+    /// The message that a part has to be looked for in, if that must be in memory for it: one that lies in another, or in
+    /// an upload. The index of the part in it.
+    pub(crate) fn of(blob: &BlobId) -> Option<(BlobId, u32)> {
+        let (index, outer) = blob.parts.split_last()?;
+        let alone = matches!(blob.root, BlobRoot::Email(_)) && outer.is_empty();
+        (!alone).then(|| (BlobId { root: blob.root, parts: outer.to_vec() }, *index))
+    }
+
+    /// From its octets.
+    pub(crate) async fn read(mail: &Mail, blob: BlobId, content: Bytes) -> Result<Self, TransferError> {
+        let structure = mail.structure(&content).await?;
+        Ok(Self { blob, content, structure })
+    }
+
+    /// Whether it is this one.
+    pub(crate) fn is(&self, blob: &BlobId) -> bool {
+        self.blob == *blob
+    }
+
+    /// What a part holds.
+    pub(crate) fn part(&self, index: u32) -> Result<Bytes, TransferError> {
+        let part = named(&self.structure, index)?;
+        Ok(owned(part, &slice(&self.content, part.body..part.end)))
+    }
+}
+
 /// All octets of a blob.
 pub(crate) async fn read(mail: &Mail, account: AccountId, blob: &BlobId) -> Result<Bytes, TransferError> {
     Ok(extract(mail, account, blob, 0..u64::MAX).await?.octets)
@@ -75,7 +109,7 @@ pub(crate) async fn extract(
         (BlobRoot::Upload(hash), parts) => {
             let content = mail.upload_content(account, hash).await?.ok_or(TransferError::NotFound)?;
             let whole = content.len() as u64;
-            return Ok(Extract { read: whole, ..Extract::of(&inwards(content, parts).await?, range) });
+            return Ok(Extract { read: whole, ..Extract::of(&inwards(mail, content, parts).await?, range) });
         }
     };
     let source = source(mail, account, email).await?;
@@ -104,7 +138,7 @@ pub(crate) async fn extract(
         return Err(TransferError::NotFound);
     }
     let body = source.read(body).await?;
-    let mut extract = Extract::of(&inwards(owned(part, &body), rest).await?, range);
+    let mut extract = Extract::of(&inwards(mail, owned(part, &body), rest).await?, range);
     extract.read = body.len() as u64;
     Ok(extract.after(looked_at))
 }
@@ -127,20 +161,15 @@ pub(crate) async fn structure(
     let record = records.into_iter().flatten().next().ok_or(TransferError::NotFound)?;
     if record.cuts()?.contains(mail::record::Cuts::STRUCTURE) {
         let raw = source.read(0..source.size()).await?;
-        return Ok((outlined(&raw).await?, raw.len() as u64));
+        return Ok((mail.structure(&raw).await?, raw.len() as u64));
     }
     Ok((record.structure()?, 0))
 }
 
-/// How a message is made up that is in memory.
-async fn outlined(raw: &Bytes) -> Result<Structure, TransferError> {
-    Ok(mail::parsed(raw, |raw| ingest::structure(raw, &ingest::Limits::default()).0).await?)
-}
-
 /// Goes from part to part, each in the message that the one before holds.
-async fn inwards(mut content: Bytes, parts: &[u32]) -> Result<Bytes, TransferError> {
+async fn inwards(mail: &Mail, mut content: Bytes, parts: &[u32]) -> Result<Bytes, TransferError> {
     for index in parts {
-        let structure = outlined(&content).await?;
+        let structure = mail.structure(&content).await?;
         let part = named(&structure, *index)?;
         content = owned(part, &slice(&content, part.body..part.end));
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use bytes::Bytes;
 use mail::{Mail, Quota, Standing};
 use serde_json::Value;
 use types::AccountId;
 
-use crate::blob::{self, Extract};
+use crate::blob::{self, Enclosing, Extract};
 use crate::error::{MethodError, SetError, TransferError};
 use crate::service::Services;
 use crate::wire::arguments::Id;
@@ -120,6 +121,32 @@ impl Context<'_> {
         match blob::extract(self.mail(), account, blob, range).await {
             Ok(extract) if self.spend_blob(extract.read) => Ok(Ok(extract)),
             Ok(_) => Ok(Err(Unread::UsedUp)),
+            Err(TransferError::NotFound) => Ok(Err(Unread::NotFound)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads a whole blob. What several of them lie in is read once, if they come one after the other: it is left in
+    /// `enclosing` for the next.
+    pub(crate) async fn read_next(
+        &mut self,
+        account: AccountId,
+        blob: &BlobId,
+        enclosing: &mut Option<Enclosing>,
+    ) -> Result<Result<Bytes, Unread>, MethodError> {
+        let Some((outer, index)) = Enclosing::of(blob) else {
+            let read = self.read_blob(account, blob, 0..u64::MAX).await?;
+            return Ok(read.map(|extract| extract.octets));
+        };
+        let known = match enclosing.take().filter(|known| known.is(&outer)) {
+            Some(known) => known,
+            None => match self.read_blob(account, &outer, 0..u64::MAX).await? {
+                Ok(extract) => Enclosing::read(self.mail(), outer, extract.octets).await?,
+                Err(unread) => return Ok(Err(unread)),
+            },
+        };
+        match enclosing.insert(known).part(index) {
+            Ok(octets) => Ok(Ok(octets)),
             Err(TransferError::NotFound) => Ok(Err(Unread::NotFound)),
             Err(error) => Err(error.into()),
         }

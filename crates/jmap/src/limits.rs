@@ -31,7 +31,7 @@ pub struct Limits {
     pub query: usize,
     /// `maxDataSources`: what one blob may be put together of.
     pub data_sources: usize,
-    /// Octets of blobs that the `Blob` methods of a request may read and put together.
+    /// Octets of blobs that one request may read and put together, whatever for.
     pub blobs: u64,
 }
 

@@ -95,6 +95,24 @@ async fn fault_49_blobs_are_not_read_without_end() {
     assert_eq!(told["created"].as_object().map(serde_json::Map::len), Some(2), "{told}");
 }
 
+/// What lies in one message is read with it, once.
+#[tokio::test]
+async fn many_parts_of_one_message_are_forwarded() {
+    let world = World::new(Limits { blobs: 5_000, ..Limits::default() }).await;
+    let photo = format!("--x\r\nContent-Type: image/png\r\n\r\n{}\r\n", "p".repeat(900));
+    let album = format!("Content-Type: multipart/mixed; boundary=x\r\n\r\n{}--x--\r\n", photo.repeat(4));
+    let blob = upload(&world, album.as_bytes()).await;
+    let part = |index: u32| json!({"blobId": format!("{blob}-{index}"), "type": "image/png"});
+    let draft = |parts: Vec<Value>| json!({"mailboxIds": {"F1": true}, "attachments": parts});
+    let create = json!({"all": draft((1..=4).map(part).collect()), "none": draft(vec![part(1), part(9)])});
+    let told = world.call("Email/set", json!({"accountId": "A1", "create": create})).await;
+    assert!(told["created"]["all"]["size"].as_u64().is_some_and(|size| size > 3_600), "{told}");
+    assert_eq!(told["notCreated"]["none"]["type"], "rateLimit", "{told}");
+    let create = json!({"none": draft(vec![part(1), part(9)])});
+    let told = world.call("Email/set", json!({"accountId": "A1", "create": create})).await;
+    assert_eq!(told["notCreated"]["none"]["notFound"], json!([format!("{blob}-9")]), "{told}");
+}
+
 /// What is to follow from a submission is counted with it, not after it.
 #[tokio::test]
 async fn nothing_is_sent_if_what_follows_is_refused() {

@@ -69,7 +69,7 @@ pub use flags::{FlagAction, FlagChange, Stored};
 pub use follow::{Followed, Standing};
 pub use import::{ImportId, ImportItem, Imported};
 pub use mailboxes::{DeleteScope, MailboxUpdate, NewMailbox};
-pub use message::{Message, parsed};
+pub use message::Message;
 pub use name::{MailboxName, MailboxPath, NameError};
 pub use news::{MailboxEvent, News, Placed, Stirred};
 pub use opened::Opened;

@@ -9,6 +9,7 @@ use store::blob::{Blobs, Content, Prepared};
 
 use crate::ingest::recipe::Recipe;
 use crate::ingest::{DeliveryReport, Notification};
+use crate::record::Structure;
 use crate::table::{SourceRecord, Sources};
 use crate::{Error, Mail, Metadata, ingest};
 
@@ -63,6 +64,12 @@ impl Mail {
     pub async fn parse(&self, raw: &Bytes) -> Result<Metadata, Error> {
         let limits = self.options().ingest;
         parsed(raw, move |raw| ingest::metadata(raw, &limits)).await
+    }
+
+    /// How a message is made up that is not stored, from its source: as [`Mail::parse`] finds it.
+    pub async fn structure(&self, raw: &Bytes) -> Result<Structure, Error> {
+        let limits = self.options().ingest;
+        parsed(raw, move |raw| ingest::structure(raw, &limits).0).await
     }
 
     async fn ready(&self, raw: Bytes, cut: Cut) -> Result<Message, Error> {
@@ -139,7 +146,7 @@ impl Message {
 }
 
 /// What parsing a source gives. A large one is parsed beside the async workers.
-pub async fn parsed<T: Send + 'static>(
+async fn parsed<T: Send + 'static>(
     raw: &Bytes,
     parse: impl FnOnce(&Bytes) -> T + Send + 'static,
 ) -> Result<T, Error> {

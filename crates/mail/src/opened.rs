@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::ingest;
 use crate::record::metadata::Cuts;
 use crate::record::{Record, Structure};
 use crate::{Error, Mail, Sealed, Source};
@@ -74,7 +73,7 @@ impl Opened {
             None => {
                 let source = self.source(mail).await?;
                 let raw = source.read(0..source.size()).await?;
-                ingest::structure(&raw, &ingest::Limits::default()).0
+                mail.structure(&raw).await?
             }
         };
         Ok(self.tree.insert(tree))

@@ -37,8 +37,8 @@ impl Mail {
     const UPDATED_AT_ONCE: usize = 1_000;
 
     /// Changes emails; says of each, in the order given, whether it was changed. Each is changed as a whole or not at
-    /// all; many are changed in steps, and where one of these fails after others the answer ends with its error. If `unchanged_since` is given and the account has changed since then, nothing is
-    /// changed: [`Error::Changed`].
+    /// all; many are changed in steps, and where one of these fails after others the answer ends with its error. If
+    /// `unchanged_since` is given and the account has changed since then, nothing is changed: [`Error::Changed`].
     pub async fn update_emails(
         &self,
         account: AccountId,

@@ -49,7 +49,7 @@ async fn bring_blobs(
     account: AccountId,
     draft: &mut Draft,
 ) -> Result<Result<(), SetError>, MethodError> {
-    let (mut missing, mut octets) = (Vec::new(), 0_u64);
+    let (mut missing, mut octets, mut enclosing) = (Vec::new(), 0_u64, None);
     for part in draft.parts_mut() {
         let blob = match &part.body {
             Body::Blob(blob) => blob,
@@ -59,10 +59,10 @@ async fn bring_blobs(
             }
             Body::Text(_) | Body::Octets(_) | Body::Parts(_) => continue,
         };
-        match context.read_blob(account, blob, 0..u64::MAX).await? {
+        match context.read_next(account, blob, &mut enclosing).await? {
             Ok(content) => {
-                octets = octets.saturating_add(content.octets.len() as u64);
-                part.body = Body::Octets(content.octets);
+                octets = octets.saturating_add(content.len() as u64);
+                part.body = Body::Octets(content);
             }
             Err(Unread::NotFound) => missing.push(blob.to_string()),
             Err(unread @ Unread::UsedUp) => return Ok(Err(unread.refusal("blobId", &blob.to_string()))),

@@ -101,8 +101,8 @@ async fn prepare(
     Ok(Ok(Departure { identity, email, thread, message, sender, recipients, marker }))
 }
 
-/// Whether `undoStatus` is what it will be: that may be said, as there are clients that do; it cannot be chosen (RFC 8620 §5.3
-/// `invalidProperties`).
+/// Whether `undoStatus` is what it will be, seen from whether the message is to be held at all: that may be said, as there are
+/// clients that do; it cannot be chosen (RFC 8620 §5.3 `invalidProperties`).
 fn is_foreseen(object: &Object) -> bool {
     let parameters =
         object.get("envelope").and_then(|envelope| envelope.get("mailFrom")?.get("parameters")?.as_object());

@@ -11,10 +11,9 @@ use types::{AccountId, Keyword, Randomness};
 use super::letter::Letter;
 use super::wish::Wish;
 use super::{PROPERTIES, account};
-use crate::blob;
-use crate::context::{Context, object};
+use crate::context::{Context, Unread, object};
 use crate::departures::NotAcknowledged;
-use crate::error::{MethodError, SetError, TransferError};
+use crate::error::{MethodError, SetError};
 use crate::method::Outcome;
 use crate::method::email::set::Succeeded;
 use crate::method::set::check_number;
@@ -170,15 +169,12 @@ async fn original(
     if email.size > limit {
         return refused(account, NotAcknowledged::TooLarge(limit)).map(Err);
     }
-    if !context.spend_blob(email.size) {
-        let text = "the messages that go along with the MDNs of one request are too large together";
-        return Ok(Err(SetError::new("tooLarge", text)));
-    }
-    match blob::read(context.mail(), account, &BlobId::of(email.id)).await {
-        Ok(message) => Ok(Ok(message)),
-        Err(TransferError::NotFound) => Ok(Err(SetError::not_found())),
-        Err(error) => Err(error.into()),
-    }
+    let blob = BlobId::of(email.id);
+    Ok(match context.read_blob(account, &blob, 0..u64::MAX).await? {
+        Ok(message) => Ok(message.octets),
+        Err(Unread::NotFound) => Err(SetError::not_found()),
+        Err(unread @ Unread::UsedUp) => Err(unread.refusal("forEmailId", &blob.to_string())),
+    })
 }
 
 /// The properties that the client has not said.
