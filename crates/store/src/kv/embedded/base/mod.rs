@@ -23,7 +23,8 @@ use crate::kv::engine::{KeyRange, Page, PageRequest, Version};
 /// Bounds the time to reopen after a crash: what is in the journal is replayed.
 const JOURNAL_BYTES: u64 = 128 << 20;
 /// How large the tree's files get. Its second level has room for four of them and is written anew whenever the first
-/// is merged into it, so this bounds how much that merge writes besides what is new to it. A tree keeps the size that it was made with.
+/// is merged into it, so this bounds how much that merge writes besides what is new to it. A tree keeps the size that it
+/// was made with.
 const FILE_BYTES: u64 = 16 << 20;
 /// How many threads flush and merge. Of two, one does nothing but turn round and round while the other merges: the
 /// first thread never merges, and puts every such job that it takes back into the queue it waits on.
